@@ -1,0 +1,298 @@
+/**
+ * pre-receive: judges all updates of a push before anything moves, and records what it allows. Its yes is durable
+ * before the hook answers, and it is no move yet: git moves the ref afterwards, or doesn't.
+ */
+import { decide, decideStaging } from '../src/core/decide.ts'
+import { explainException, explainRefusal, nameMove, type RefReport, shortRef } from '../src/core/explain.ts'
+import type { ReleaseMove } from '../src/core/facts.ts'
+import type { History, HistoryRecord } from '../src/core/history.ts'
+import { isZeroOid, shortOid } from '../src/core/oid.ts'
+import { printable } from '../src/core/printable.ts'
+import { advanceState } from '../src/core/state.ts'
+import type { MoveVerdict, Objection } from '../src/core/verdict.ts'
+import { gatherHistory } from '../src/audit/gather-history.ts'
+import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
+import { gatherReleaseMove, gatherStagingMove } from '../src/git/gather-facts.ts'
+import type { RefUpdate } from '../src/git/hook-input.ts'
+import type { NewRecord } from '../src/ledger/ledger.ts'
+import {
+  type GuardedRepository,
+  releaseRef,
+  type ServerView,
+  stagingRef,
+  untilAppended,
+  viewServer,
+} from './guarded-repository.ts'
+import { certificateFor, type IdentityInput, identifyPusher, type JudgedCertificate, judgeCertificate } from './identity.ts'
+import { closePending, isFresh, landedOutcomes, pendingMove } from './settle.ts'
+import { parseIdentitySource } from './settings.ts'
+import { authorizationRecord, type StatementContext } from './statements.ts'
+import { anticipate, INBOX, judgeSubmission, type Submission } from './submissions.ts'
+
+export type Push = {
+  /** What the client asked for, each ref with the branch that it stands for where it is an alias. */
+  readonly updates: readonly (RefUpdate & { readonly target: string })[]
+  readonly identity: IdentityInput
+  readonly pushOptions: readonly string[]
+}
+
+export type HookAnswer = { readonly accepted: boolean; readonly text: string }
+
+/** While another push of the same ref is on its way, this one waits: at most this long in one go. */
+const PENDING_POLL_MS = 100
+
+export async function preReceive(guarded: GuardedRepository, push: Push, clock: () => number): Promise<HookAnswer> {
+  return untilAppended(() => judgeOnce(guarded, push, clock()))
+}
+
+type Attempt = { done: HookAnswer } | 'stale'
+
+async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): Promise<Attempt> {
+  const view = await viewServer(guarded)
+  const { inForce } = view
+  const source = parseIdentitySource(guarded.settings.identity)
+  const judged = await judgeCertificate(guarded.repository, push.identity, inForce?.signers ?? [], now)
+  const court: Court = { guarded, push, view, now, judged, source }
+
+  const inbox = await judgeInbox(court)
+  const reports = [...inbox.reports, ...judgeReserved(push)]
+  const tolerated: RefReport[] = []
+  let move: JudgedMove | null = null
+  if (inForce !== null) {
+    const enforced = inForce.policy.enforcement === 'enforce'
+    const branches = [...(await judgeStaging(court, inForce))]
+    const release = push.updates.filter((update) => update.target === releaseRef(inForce.policy))
+    for (const report of duplicates(push, inForce)) branches.push(report)
+    const [update] = release
+    if (update !== undefined && update.from !== update.to && release.length === 1) {
+      const pending = pendingMove(view, update.target)
+      if (pending !== undefined) return waitOrClose(court, inForce, pending)
+      move = await judgeRelease(court, inForce, update, inbox.submissions)
+      branches.push(move.report)
+    }
+    for (const report of branches) (enforced ? reports : tolerated).push(report)
+  }
+
+  if (reports.some((report) => report.objections.length > 0)) {
+    return { done: { accepted: false, text: explainRefusal([...reports, ...tolerated], unblamed(push, [...reports, ...tolerated])) } }
+  }
+  if (inForce === null) return { done: { accepted: true, text: '' } }
+
+  const context = statementContext(court, inForce)
+  const records: NewRecord[] = [
+    ...landedOutcomes(view, context),
+    ...inbox.submissions.map(({ envelope }) => ({ at: context.at, by: context.by, envelope })),
+    ...(move === null ? [] : [authorizationRecord(context, move.facts, move.verdict)]),
+  ]
+  if (records.length > 0) {
+    // The commit point: when this returns, the evidence and the permission are on disk, and only then may git move.
+    const appended = await guarded.ledger.append(view.snapshot.head, records)
+    if (appended.kind === 'stale') return 'stale'
+  }
+  return { done: { accepted: true, text: announce(inForce, inbox, move, tolerated, view.snapshot.head.seq + records.length) } }
+}
+
+type Court = {
+  readonly guarded: GuardedRepository
+  readonly push: Push
+  readonly view: ServerView
+  readonly now: number
+  readonly judged: JudgedCertificate
+  readonly source: ReturnType<typeof parseIdentitySource>
+}
+
+type JudgedMove = { readonly facts: ReleaseMove; readonly verdict: MoveVerdict; readonly report: RefReport }
+
+type JudgedInbox = {
+  readonly reports: readonly RefReport[]
+  readonly submissions: readonly Submission[]
+  readonly known: readonly number[]
+}
+
+function statementContext(court: Court, inForce: PolicyInForce): StatementContext {
+  const { guarded, push, judged, source, now } = court
+  const own = push.updates.find((update) => update.target === releaseRef(inForce.policy))
+  const pusher = identifyPusher(source, push.identity, ownCertificate(judged, own))
+  const by = pusher.identified ? printable(pusher.principal, 200) : 'unidentified'
+  return { sealKey: guarded.sealKey, inForce, at: new Date(now).toISOString(), by }
+}
+
+/** For a push that does not touch the release branch any update of the certificate tells who signed it. */
+function ownCertificate(judged: JudgedCertificate, update: RefUpdate | undefined) {
+  if (update !== undefined) return certificateFor(judged, update)
+  if (!judged.offered || !judged.good) return judged
+  return { offered: true, good: true, principal: judged.principal, text: judged.text } as const
+}
+
+async function judgeInbox({ guarded, push, view, now }: Court): Promise<JudgedInbox> {
+  const reports: RefReport[] = []
+  const submissions: Submission[] = []
+  const known: number[] = []
+  for (const update of push.updates) {
+    if (!update.target.startsWith(INBOX)) continue
+    const verdict = await judgeSubmission(guarded.repository, view, update, now)
+    if (verdict.kind === 'known') known.push(verdict.seq)
+    if (verdict.kind === 'accepted') {
+      const { payloadDigest } = verdict.submission.statement
+      const twice = submissions.some((other) => other.statement.payloadDigest === payloadDigest)
+      if (!twice) submissions.push(verdict.submission)
+    }
+    const objections = verdict.kind === 'refused' ? [verdict.objection] : []
+    reports.push(reportOf(update, 'a submission', objections))
+  }
+  return { reports, submissions, known }
+}
+
+function judgeReserved({ updates }: Push): RefReport[] {
+  return updates
+    .filter(({ target }) => isReserved(target) && !target.startsWith(INBOX))
+    .map((update) =>
+      reportOf(update, '', [
+        {
+          rule: 'reserved',
+          found: [`${printable(update.ref, 120)} belongs to headgate: only the server writes there`],
+          fix: ['evidence and approvals go to the inbox; headgate gate, evidence and approve push them there'],
+        },
+      ]),
+    )
+}
+
+export function isReserved(ref: string): boolean {
+  return ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
+}
+
+async function judgeStaging({ guarded, push, view }: Court, { policy }: PolicyInForce): Promise<RefReport[]> {
+  const ref = stagingRef(policy)
+  const reports: RefReport[] = []
+  for (const update of push.updates) {
+    if (update.target !== ref || update.from === update.to) continue
+    const current = view.refs.get(ref) ?? null
+    const facts = await gatherStagingMove(guarded.repository, { ...update, ref }, current, policy.releaseLog)
+    reports.push(reportOf(update, '', decideStaging(facts)))
+  }
+  return reports
+}
+
+/** A guarded branch can be named twice in one push, by itself or by an alias; no order of the two would be right. */
+function duplicates({ updates }: Push, { policy }: PolicyInForce): RefReport[] {
+  const twice = (ref: string, rule: Objection['rule']): RefReport[] => {
+    const [first, second] = updates.filter((update) => update.target === ref)
+    if (first === undefined || second === undefined) return []
+    const names = [first, second].map((update) => printable(update.ref, 120)).join(' and ')
+    const found = [`this push changes ${shortRef(ref)} twice (as ${names}), and only one change at a time can be judged`]
+    return [reportOf(second, '', [{ rule, found, fix: ['push one change of it'] }])]
+  }
+  return [...twice(releaseRef(policy), 'fast-forward'), ...twice(stagingRef(policy), 'staging-history')]
+}
+
+async function judgeRelease(
+  { guarded, push, view, now, judged, source }: Court,
+  inForce: PolicyInForce,
+  update: RefUpdate & { readonly target: string },
+  submissions: readonly Submission[],
+): Promise<JudgedMove> {
+  const ref = update.target
+  const certificate = certificateFor(judged, update)
+  const pusher = identifyPusher(source, push.identity, certificate)
+  const facts = await gatherReleaseMove(guarded.repository, {
+    update: { ...update, ref },
+    current: view.refs.get(ref) ?? null,
+    staging: view.refs.get(stagingRef(inForce.policy)) ?? null,
+    pusher,
+    certificate,
+    pushOptions: push.pushOptions,
+  })
+  const history = await historyWith(view, facts, submissions, now)
+  const verdict = decide(facts, inForce.policy, history, now)
+  const who = pusher.identified ? ` by ${printable(pusher.principal, 80)}` : ''
+  const report = reportOf({ ...update, from: facts.from }, `${nameMove(verdict.kind)}${who}`, verdict.objections)
+  return { facts, verdict, report }
+}
+
+/** The ledger's history with the submissions of this very push, as if they were recorded already. */
+async function historyWith(
+  view: ServerView,
+  facts: ReleaseMove,
+  submissions: readonly Submission[],
+  now: number,
+): Promise<History> {
+  const recorded = await gatherHistory(view.snapshot, facts.to)
+  let { state } = recorded
+  const about: HistoryRecord[] = [...recorded.about]
+  const at = new Date(now).toISOString()
+  for (const [index, submission] of submissions.entries()) {
+    const seq = view.snapshot.head.seq + 1 + index
+    const record = anticipate(submission, seq, now, submission.principal)
+    state = advanceState(state, { seq, at, by: submission.principal, statement: submission.statement })
+    if (submission.statement.commit === facts.to) about.push(record)
+  }
+  // A move that is on disk has landed, whether or not anybody has recorded it yet.
+  for (const move of view.snapshot.state.open) {
+    if (view.refs.get(move.ref) === move.to) {
+      state = { ...state, landed: { ...state.landed, [move.ref]: move } }
+    }
+  }
+  return { state, about }
+}
+
+/** A push of the same ref was allowed before and has not moved it: it is under way, or died. */
+async function waitOrClose(
+  court: Court,
+  inForce: PolicyInForce,
+  pending: NonNullable<ReturnType<typeof pendingMove>>,
+): Promise<Attempt> {
+  const { guarded, view, now } = court
+  if (isFresh(pending, now)) {
+    await new Promise((resolve) => setTimeout(resolve, PENDING_POLL_MS))
+    return 'stale'
+  }
+  const context = statementContext(court, inForce)
+  await closePending(guarded, view, pending, context, async (outcome) => {
+    const appended = await guarded.ledger.append(view.snapshot.head, [outcome])
+    return appended.kind === 'appended'
+  })
+  return 'stale'
+}
+
+function reportOf(update: RefUpdate, what: string, objections: readonly Objection[]): RefReport {
+  return { ref: update.ref, from: update.from, to: update.to, what, objections }
+}
+
+function unblamed({ updates }: Push, reports: readonly RefReport[]): string[] {
+  const blamed = new Set(reports.filter(({ objections }) => objections.length > 0).map(({ ref }) => ref))
+  return updates.filter(({ ref, to }) => !blamed.has(ref) && !isZeroOid(to) && !isReserved(ref)).map(({ ref }) => ref)
+}
+
+function announce(
+  { policy }: PolicyInForce,
+  inbox: JudgedInbox,
+  move: JudgedMove | null,
+  tolerated: readonly RefReport[],
+  lastSeq: number,
+): string {
+  const lines: string[] = []
+  for (const { statement } of inbox.submissions) {
+    lines.push(`headgate: ${statement.kind} for ${shortOid(statement.commit)} accepted`)
+  }
+  for (const seq of inbox.known) lines.push(`headgate: that statement is record ${seq} already`)
+  for (const report of tolerated) {
+    if (report.objections.length === 0) continue
+    lines.push(explainException('headgate only evaluates here; with enforcement: enforce this push would be refused:', report, []))
+  }
+  if (move !== null && move.verdict.waived.length > 0) {
+    const who = move.verdict.approvedBy.map((name) => printable(name, 80)).join(', ')
+    lines.push(
+      explainException(`OVERRIDE signed by ${who}: the reasons below are waived for this one move`, {
+        ...move.report,
+        objections: move.verdict.waived.map((objection) => ({ ...objection, fix: [] })),
+      }, [`It is recorded, and every audit will show it.`]),
+    )
+  }
+  if (move !== null) {
+    const from = isZeroOid(move.facts.from) ? '' : ` from ${shortOid(move.facts.from)}`
+    lines.push(
+      `headgate: ${move.verdict.kind} of ${policy.release}${from} to ${shortOid(move.facts.to)} authorized, ledger record ${lastSeq}`,
+    )
+  }
+  return lines.join('\n')
+}

@@ -1,0 +1,87 @@
+/**
+ * reference-transaction: the last word before a guarded ref moves, whoever moves it. In `prepared` the refs are locked
+ * and a refusal aborts; in `committed` the move is done and is recorded.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
+import { shortRef } from '../src/core/explain.ts'
+import type { RefUpdate } from '../src/git/hook-input.ts'
+import { type GuardedRepository, releaseRef, untilAppended, viewServer } from './guarded-repository.ts'
+import type { HookAnswer } from './pre-receive.ts'
+import { landedOutcomes } from './settle.ts'
+import type { StatementContext } from './statements.ts'
+
+const LEDGER_REF = 'refs/headgate/ledger'
+
+/** Allows a move of the release branch only where an open authorization covers exactly it. */
+export async function prepared(guarded: GuardedRepository, updates: readonly RefUpdate[]): Promise<HookAnswer> {
+  const objections: string[] = []
+  const { inForce, snapshot, refs } = await viewServer(guarded)
+  for (const update of updates) {
+    if (isNoChange(guarded, update)) continue
+    if (update.ref === LEDGER_REF) {
+      objections.push(
+        'headgate: refused: refs/headgate/ledger is written by headgate alone; it is the record of every release',
+      )
+      continue
+    }
+    if (inForce === null || inForce.policy.enforcement !== 'enforce') continue
+    if (update.ref !== releaseRef(inForce.policy)) continue
+    const from = refs.get(update.ref)
+    if (update.to === from) continue
+    const covered = snapshot.state.open.some(
+      (move) => move.ref === update.ref && move.to === update.to && sameValue(move.from, from),
+    )
+    if (covered) continue
+    objections.push(
+      `headgate: refused: no open authorization covers ${shortRef(update.ref)} -> ${isZeroOid(update.to) ? '(deleted)' : shortOid(update.to)}`,
+      `  promote with a push: git push origin COMMIT:${shortRef(update.ref)}   (fetch first, if another push was faster)`,
+    )
+  }
+  return { accepted: objections.length === 0, text: objections.join('\n') }
+}
+
+/** Records what has landed. The move is done: whatever fails here, the next push finds it out from the ref itself. */
+export async function committed(guarded: GuardedRepository, clock: () => number): Promise<HookAnswer> {
+  return untilAppended(async () => {
+    const view = await viewServer(guarded)
+    const { inForce, snapshot } = view
+    if (inForce === null) return { done: { accepted: true, text: '' } }
+    const context: StatementContext = {
+      sealKey: guarded.sealKey,
+      inForce,
+      at: new Date(clock()).toISOString(),
+      by: 'server',
+    }
+    const records = landedOutcomes(view, context)
+    if (records.length === 0) return { done: { accepted: true, text: '' } }
+    const appended = await guarded.ledger.append(snapshot.head, records)
+    return appended.kind === 'stale' ? 'stale' : { done: { accepted: true, text: '' } }
+  })
+}
+
+function sameValue(expected: Oid, actual: Oid | undefined): boolean {
+  return actual === undefined ? isZeroOid(expected) : expected === actual
+}
+
+/**
+ * Transactions that list a guarded ref and leave it where it is: both ids zero (git's own bookkeeping beside a deletion),
+ * old and new equal, and the loose copy that `pack-refs` and `gc` remove once the ref is packed.
+ */
+function isNoChange(guarded: GuardedRepository, update: RefUpdate): boolean {
+  if (update.from === update.to) return true
+  return isZeroOid(update.to) && isPruned(guarded.repository.commonDirectory, update)
+}
+
+/** A real deletion of a packed ref holds packed-refs.lock in this phase; pruning a loose copy comes after it is released. */
+function isPruned(directory: string, { ref, from }: RefUpdate): boolean {
+  if (existsSync(join(directory, 'packed-refs.lock'))) return false
+  let packed: string
+  try {
+    packed = readFileSync(join(directory, 'packed-refs'), 'utf8')
+  } catch {
+    return false
+  }
+  return packed.includes(`\n${from} ${ref}\n`)
+}

@@ -1,0 +1,69 @@
+/**
+ * `REPO.git/headgate/`: what `server install` leaves beside the hooks.
+ *
+ *     server.json        identity source and the programs that the hooks run (this file's format)
+ *     seal-key.pem       the server's private seal key, PKCS #8, mode 0600
+ *     seal-key.pub       its public half as an OpenSSH line
+ *     guarded            full names of the refs that the shell hooks must not let pass by themselves, one a line
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { HeadgateError } from '../src/core/errors.ts'
+
+export const SERVER_DIRECTORY = 'headgate'
+
+const ENVIRONMENT_NAME = /^[A-Z_][A-Z0-9_]{0,99}$/
+
+const settingsSchema = z.strictObject({
+  version: z.literal(1),
+  identity: z.string(),
+  git: z.string().startsWith('/'),
+})
+
+export type ServerSettings = z.output<typeof settingsSchema>
+
+/** Where the pusher's name comes from; set at install, never guessed. */
+export type IdentitySource = { readonly kind: 'env'; readonly name: string } | { readonly kind: 'push-cert' }
+
+/** Parses `env:NAME` or `push-cert`. */
+export function parseIdentitySource(text: string): IdentitySource {
+  if (text === 'push-cert') return { kind: 'push-cert' }
+  const name = /^env:(.*)$/.exec(text)?.[1]
+  if (name !== undefined && ENVIRONMENT_NAME.test(name)) return { kind: 'env', name }
+  throw new HeadgateError('usage', `identity source ${JSON.stringify(text)} is not one that headgate knows`, {
+    hint: 'use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts) or push-cert',
+  })
+}
+
+export function settingsPath(gitDirectory: string): string {
+  return join(gitDirectory, SERVER_DIRECTORY, 'server.json')
+}
+
+/** Reads and checks the settings of a guarded repository. */
+export function readSettings(gitDirectory: string): ServerSettings {
+  const path = settingsPath(gitDirectory)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new HeadgateError('configuration', `${gitDirectory} has no readable ${SERVER_DIRECTORY}/server.json`, {
+      hint: `run: headgate server install ${gitDirectory} --identity SOURCE`,
+      cause,
+    })
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new HeadgateError('configuration', `${path} is not JSON`, { hint: 'run headgate server install again', cause })
+  }
+  const parsed = settingsSchema.safeParse(value)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    throw new HeadgateError('configuration', `${path}: ${issue?.path.join('.')}: ${issue?.message}`, {
+      hint: 'run headgate server install again',
+    })
+  }
+  return parsed.data
+}

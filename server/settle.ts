@@ -1,0 +1,57 @@
+/**
+ * Authorizations whose outcome nobody recorded: the push is still under way, or something died. What became of them is
+ * read from the ref itself, here, on the normal path of the next push.
+ */
+import type { Oid } from '../src/core/oid.ts'
+import { isZeroOid, zeroOidLike } from '../src/core/oid.ts'
+import type { Move } from '../src/core/state.ts'
+import { withRefTransaction } from '../src/git/ref-transaction.ts'
+import type { NewRecord } from '../src/ledger/ledger.ts'
+import type { GuardedRepository, ServerView } from './guarded-repository.ts'
+import { outcomeRecord, type StatementContext } from './statements.ts'
+
+/** How long a push gets between its authorization and its ref: git needs milliseconds, a loaded machine seconds. */
+const GRACE_MS = 5_000
+
+/** Moves that are where they were to go: they landed, whoever was to say so. */
+export function landedOutcomes(view: ServerView, context: StatementContext): NewRecord[] {
+  return view.snapshot.state.open
+    .filter((move) => diskValue(view, move) === move.to)
+    .map((move) => outcomeRecord(context, move, 'landed', move.to))
+}
+
+/** The authorization of `ref` that may still be used, if there is one. */
+export function pendingMove(view: ServerView, ref: string): Move | undefined {
+  return view.snapshot.state.open.find((move) => move.ref === ref && diskValue(view, move) !== move.to)
+}
+
+/** Whether a pending move may belong to a push that is still under way. */
+export function isFresh(move: Move, now: number): boolean {
+  const age = now - Date.parse(move.at)
+  return age >= 0 && age < GRACE_MS
+}
+
+/**
+ * Closes a pending move that did not land, under the lock of its ref. While the lock is held no git process is between
+ * its `prepared` hook, which asks for an open authorization, and its write; when it is released the authorization is
+ * closed. So a move is never recorded as not landed and then lands.
+ *
+ * `append` gets the outcome to record and says whether the ledger took it. Returns false if the ref is locked by
+ * somebody else, moved, or the ledger's head was stale: look at everything anew.
+ */
+export async function closePending(
+  guarded: GuardedRepository,
+  view: ServerView,
+  move: Move,
+  context: StatementContext,
+  append: (record: NewRecord) => Promise<boolean>,
+): Promise<boolean> {
+  const observed = diskValue(view, move)
+  return withRefTransaction(guarded.repository, [`verify ${move.ref} ${observed}`], () =>
+    append(outcomeRecord(context, move, 'not-landed', observed)),
+  )
+}
+
+function diskValue(view: ServerView, move: Move): Oid {
+  return view.refs.get(move.ref) ?? zeroOidLike(isZeroOid(move.to) ? move.from : move.to)
+}

@@ -1,0 +1,92 @@
+import { CLOCK_SKEW_MS } from './evidence.ts'
+import type { ReleaseMove } from './facts.ts'
+import { type History, type HistoryRecord, movesTo, trusted } from './history.ts'
+import { shortOid } from './oid.ts'
+import type { Policy } from './policy.ts'
+
+export type TrustedApproval = HistoryRecord<'approval'> & { signer: { trusted: true } }
+
+export type Approvals = {
+  /** One for each approver that counts, oldest first. */
+  readonly valid: readonly TrustedApproval[]
+  /** Why each other approval about this commit does not count. */
+  readonly invalid: readonly string[]
+}
+
+/** Which approvals permit exactly this move now. Each approver counts once, however often they signed. */
+export function collectApprovals(facts: ReleaseMove, policy: Policy, history: History, now: number): Approvals {
+  const { approvers, approverMayPush, approvalMaxAgeMs } = policy.rollback
+  const spent = spentEnvelopes(facts, history)
+  const valid: TrustedApproval[] = []
+  const invalid: string[] = []
+  for (const record of history.about) {
+    if (record.statement.kind !== 'approval') continue
+    if (!record.signer.trusted) {
+      invalid.push(`record ${record.seq}: ${record.signer.reason}`)
+      continue
+    }
+    const approval = record as TrustedApproval
+    const { principal } = approval.signer
+    const objection =
+      permissionObjection(approval, facts, policy, spent, now) ??
+      (now - Date.parse(approval.statement.predicate.issuedAt) > approvalMaxAgeMs
+        ? 'is older than rollback.approvalMaxAge allows'
+        : !approvers.includes(principal)
+          ? 'is by someone who may not approve rollbacks'
+          : !approverMayPush && facts.pusher.identified && facts.pusher.principal === principal
+            ? 'is by the pusher, and the policy asks for somebody else'
+            : valid.some((other) => other.signer.principal === principal)
+              ? 'is a second one by the same approver'
+              : null)
+    if (objection === null) valid.push(approval)
+    else invalid.push(`the approval by ${principal} (record ${approval.seq}) ${objection}`)
+  }
+  return { valid, invalid }
+}
+
+/** Overrides that permit exactly this move now, by operators. */
+export function validOverrides(
+  facts: ReleaseMove,
+  policy: Policy,
+  history: History,
+  now: number,
+): (HistoryRecord<'override'> & { signer: { trusted: true } })[] {
+  const spent = spentEnvelopes(facts, history)
+  return trusted(history.about, 'override').filter(
+    (override) =>
+      permissionObjection(override, facts, policy, spent, now) === null &&
+      now - Date.parse(override.statement.predicate.issuedAt) <= policy.rollback.approvalMaxAgeMs &&
+      policy.promotion.operators.includes(override.signer.principal),
+  )
+}
+
+/** What is wrong with a permission, whether approval or override, for this from -> to at this time; null if nothing. */
+function permissionObjection(
+  record: HistoryRecord<'approval' | 'override'>,
+  facts: ReleaseMove,
+  policy: Policy,
+  spent: ReadonlySet<string>,
+  now: number,
+): string | null {
+  const { ref, from, to, issuedAt, expiresAt } = record.statement.predicate
+  if (record.statement.repository !== policy.repository) return 'is for another repository'
+  if (ref !== facts.ref) return `is for ${ref}`
+  if (from !== facts.from || to !== facts.to || record.statement.commit !== to) {
+    return `is for ${shortOid(from)} -> ${shortOid(to)}`
+  }
+  if (spent.has(record.envelopeDigest)) return 'has been used'
+  if (Date.parse(issuedAt) > now + CLOCK_SKEW_MS) return 'was issued in the future'
+  if (now >= Date.parse(expiresAt)) return `expired at ${expiresAt}`
+  return null
+}
+
+/** The envelopes that earlier moves to this commit rest on. A move that did not land has spent nothing. */
+function spentEnvelopes(facts: ReleaseMove, history: History): ReadonlySet<string> {
+  return new Set(
+    movesTo(history.about, facts.ref, facts.to)
+      .filter((move) => move.outcome !== 'not-landed')
+      .flatMap((move) =>
+        move.authorization.statement.predicate.inputAttestations.map((input) => input.digest.sha256),
+      ),
+  )
+}

@@ -1,0 +1,97 @@
+/**
+ * The one judgement of headgate. Server, client and auditor all call it with the same facts and get the same verdict:
+ * no I/O, no clock; `now` is an argument, in ms since the epoch.
+ */
+import { type Approvals, collectApprovals, validOverrides } from './approval.ts'
+import { assessEvidence, type EvidenceAssessment } from './evidence.ts'
+import type { ReleaseMove, StagingMove } from './facts.ts'
+import type { History } from './history.ts'
+import { isZeroOid } from './oid.ts'
+import type { Policy } from './policy.ts'
+import { approvalRule } from './rules/approval.ts'
+import { barredRule } from './rules/barred.ts'
+import { commitObjectRule } from './rules/commit-object.ts'
+import { driftRule } from './rules/drift.ts'
+import { evidenceRule } from './rules/evidence.ts'
+import { fastForwardRule } from './rules/fast-forward.ts'
+import { frozenRule } from './rules/frozen.ts'
+import { knownGoodRule } from './rules/known-good.ts'
+import { logAppendOnlyRule } from './rules/log-append-only.ts'
+import { onStagingRule } from './rules/on-staging.ts'
+import { operatorRule } from './rules/operator.ts'
+import { releaseDeleteRule } from './rules/release-delete.ts'
+import { servedCommitRule } from './rules/served-commit.ts'
+import { stagingHistoryRule } from './rules/staging-history.ts'
+import type { MoveKind, MoveVerdict, Objection } from './verdict.ts'
+import { WAIVABLE } from './verdict.ts'
+
+/** What a release rule sees. `kind` is what the move would be if it were allowed. */
+export type ReleaseCase = {
+  readonly facts: ReleaseMove
+  readonly policy: Policy
+  readonly history: History
+  readonly now: number
+  readonly kind: MoveKind
+  readonly evidence: EvidenceAssessment
+  readonly approvals: Approvals
+}
+
+export type ReleaseRule = (input: ReleaseCase) => readonly Objection[]
+
+/** In the order in which people read the reasons: what it is, where it comes from, what proves it, who pushes. */
+const RELEASE_RULES: readonly ReleaseRule[] = [
+  releaseDeleteRule,
+  commitObjectRule,
+  onStagingRule,
+  fastForwardRule,
+  evidenceRule,
+  servedCommitRule,
+  knownGoodRule,
+  approvalRule,
+  barredRule,
+  frozenRule,
+  driftRule,
+  operatorRule,
+]
+
+/** Judges one move of the release branch. All rules run, and every objection is in the verdict. */
+export function decide(facts: ReleaseMove, policy: Policy, history: History, now: number): MoveVerdict {
+  const kind = isZeroOid(facts.from) || facts.fastForward ? 'promotion' : 'rollback'
+  const evidence = assessEvidence(policy.environments.staging, facts.to, policy, history, now)
+  const approvals = collectApprovals(facts, policy, history, now)
+  const input: ReleaseCase = { facts, policy, history, now, kind, evidence, approvals }
+  const objections = RELEASE_RULES.flatMap((rule) => rule(input))
+
+  const supports = kind === 'rollback' ? approvals.valid : evidence.chosen === null ? [] : [evidence.chosen.record]
+  if (objections.length === 0) {
+    return {
+      verdict: 'allowed',
+      kind,
+      objections,
+      waived: [],
+      inputs: supports.map((record) => record.envelopeDigest),
+      approvedBy: kind === 'rollback' ? approvals.valid.map((record) => record.signer.principal) : [],
+    }
+  }
+
+  const overrides = validOverrides(facts, policy, history, now)
+  const waives = new Set(overrides.flatMap((override) => override.statement.predicate.waives))
+  // What staging served is part of what evidence reports: who waives the whole waives the part.
+  if (waives.has('evidence')) waives.add('served-commit')
+  const isWaived = (objection: Objection) => WAIVABLE.has(objection.rule) && waives.has(objection.rule)
+  const left = objections.filter((objection) => !isWaived(objection))
+  const refused = left.length > 0
+  return {
+    verdict: refused ? 'refused' : 'allowed',
+    kind: refused ? kind : 'override',
+    objections: left,
+    waived: objections.filter(isWaived),
+    inputs: refused ? [] : [...supports, ...overrides].map((record) => record.envelopeDigest),
+    approvedBy: refused ? [] : overrides.map((override) => override.signer.principal),
+  }
+}
+
+/** Judges one move of the staging branch: its history and the release log that it carries. */
+export function decideStaging(facts: StagingMove): readonly Objection[] {
+  return [...stagingHistoryRule(facts), ...logAppendOnlyRule(facts)]
+}

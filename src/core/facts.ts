@@ -1,0 +1,63 @@
+/**
+ * What one push would do, gathered before it is judged. Facts are plain values: whoever gathers them (server, client,
+ * auditor) has read them from git with replace refs, grafts and shallow files ignored.
+ */
+import type { Oid } from './oid.ts'
+
+export type Pusher =
+  | { readonly identified: true; readonly principal: string; readonly source: string }
+  | { readonly identified: false; readonly reason: string }
+
+/** A push certificate (`git push --signed`), judged line by line for the update in question. */
+export type Certificate =
+  | { readonly offered: false }
+  | { readonly offered: true; readonly good: true; readonly principal: string; readonly text: string }
+  | { readonly offered: true; readonly good: false; readonly reason: string }
+
+/** A commit that the staging branch does not contain. */
+export type Stray = { readonly oid: Oid; readonly parents: readonly Oid[]; readonly subject: string }
+
+export type ObjectType = 'commit' | 'tag' | 'tree' | 'blob' | 'missing'
+
+/** One requested change of the release branch. */
+export type ReleaseMove = {
+  readonly ref: string
+  /** Where the ref is on disk; zeros where it does not exist. */
+  readonly from: Oid
+  /** What the client believes `from` to be. git itself refuses a push whose claim is wrong. */
+  readonly claimedFrom: Oid
+  /** Zeros for a deletion. */
+  readonly to: Oid
+  readonly objectType: ObjectType
+  /** The staging branch on the server before the push; null where it does not exist. */
+  readonly staging: Oid | null
+  readonly onStaging: boolean
+  /** Commits of `to` that staging lacks, newest first, a bounded number of them; `strayCount` has the same bound. */
+  readonly strays: readonly Stray[]
+  readonly fastForward: boolean
+  readonly pusher: Pusher
+  readonly certificate: Certificate
+  readonly pushOptions: readonly string[]
+}
+
+/** One requested change of the staging branch. */
+export type StagingMove = {
+  readonly ref: string
+  readonly from: Oid
+  readonly to: Oid
+  readonly objectType: ObjectType
+  readonly fastForward: boolean
+  readonly releaseLog: { readonly path: string; readonly steps: readonly LogStep[] }
+}
+
+/** One file version of the release log; null where the commit has no such file. */
+export type LogVersion = { readonly mode: string; readonly blob: Oid } | null
+
+/** How one commit changed the release log against its first parent (or the whole push against the old tip). */
+export type LogStep = {
+  readonly commit: Oid
+  readonly before: LogVersion
+  readonly after: LogVersion
+  /** The first bytes of `after` are those of `before`, and what follows starts on a line of its own. */
+  readonly append: boolean
+}

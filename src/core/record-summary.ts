@@ -1,0 +1,52 @@
+import { isZeroOid, shortOid } from './oid.ts'
+import type { Statement } from './statement.ts'
+import { printable } from './printable.ts'
+
+/** One line for the ledger's commit subject, so that `git log` on it reads as an audit log. */
+export function summarizeRecord(by: string, statement: Statement): string {
+  const at = shortOid(statement.commit)
+  const line = (): string => {
+    switch (statement.kind) {
+      case 'evidence': {
+        const { result, headgate } = statement.predicate
+        return `evidence ${at} ${result.toLowerCase()} on ${headgate.environment}`
+      }
+      case 'approval': {
+        const { from, to, ref } = statement.predicate
+        return `approval to roll ${branchOf(ref)} back from ${shortOid(from)} to ${shortOid(to)}`
+      }
+      case 'override':
+        return `OVERRIDE for ${at} waives ${statement.predicate.waives.join(', ')}: ${statement.predicate.reason}`
+      case 'invalidation':
+        return `evidence ${at} invalidated: ${statement.predicate.reason}`
+      case 'freeze': {
+        const { until, issuedAt, reason } = statement.predicate
+        return Date.parse(until) <= Date.parse(issuedAt) ? `unfreeze: ${reason}` : `freeze until ${until}: ${reason}`
+      }
+      case 'drift': {
+        const { ref, expected, found, reason } = statement.predicate
+        return `drift of ${branchOf(ref)} from ${shortOid(expected)} to ${shortOid(found)} accepted: ${reason}`
+      }
+      case 'authorization': {
+        const { kind, from, to, ref, enforcement, objections } = statement.predicate['urn:headgate:move']
+        const start = isZeroOid(from) ? '' : ` from ${shortOid(from)}`
+        const evaluate =
+          enforcement === 'evaluate' && objections.some((objection) => !objection.waived)
+            ? ' (evaluate mode: would be refused)'
+            : ''
+        return `${kind} ${shortOid(to)} authorized on ${branchOf(ref)}${start}, by ${by}${evaluate}`
+      }
+      case 'outcome': {
+        const { authorization, result } = statement.predicate
+        return `${at} ${result === 'landed' ? 'landed' : 'did not land'}, authorization ${authorization}`
+      }
+      case 'policy':
+        return `policy version ${statement.predicate.version} applied, by ${by}`
+    }
+  }
+  return printable(line(), 200)
+}
+
+function branchOf(ref: string): string {
+  return ref.replace(/^refs\/heads\//, '')
+}

@@ -1,0 +1,18 @@
+import type { ReleaseRule } from '../decide.ts'
+import { isZeroOid, shortOid } from '../oid.ts'
+
+/** The release branch holds commits only. */
+export const commitObjectRule: ReleaseRule = ({ facts, policy }) => {
+  if (isZeroOid(facts.to) || facts.objectType === 'commit') return []
+  const what = facts.objectType === 'missing' ? 'not an object of this repository' : `a ${facts.objectType} object`
+  return [
+    {
+      rule: 'commit-object',
+      found: [`${shortOid(facts.to)} is ${what}, and ${policy.release} holds commits only`],
+      fix:
+        facts.objectType === 'tag'
+          ? ['push the commit that the tag names:', `  git push origin 'TAG^{commit}:${policy.release}'`]
+          : [`  git push origin COMMIT:${policy.release}`],
+    },
+  ]
+}

@@ -1,0 +1,35 @@
+import type { ReleaseRule } from '../decide.ts'
+import { printable } from '../printable.ts'
+
+/** Only an identified operator moves the release branch. */
+export const operatorRule: ReleaseRule = ({ facts, policy }) => {
+  const { pusher, certificate } = facts
+  const { operators, signedPush } = policy.promotion
+  const list = operators.map((name) => printable(name, 80)).join(', ')
+  const fix = [`one of the operators can push it: ${list}`]
+  if (!pusher.identified) {
+    return [{ rule: 'operator', found: [`the server cannot tell who pushes: ${printable(pusher.reason)}`], fix }]
+  }
+  const who = printable(pusher.principal, 80)
+  if (!operators.includes(pusher.principal)) {
+    return [{ rule: 'operator', found: [`${who} is not an operator of ${policy.release}`], fix }]
+  }
+  if (signedPush === 'ignore') return []
+  const signed = [`  git push --signed origin COMMIT:${policy.release}`]
+  if (!certificate.offered) {
+    if (signedPush === 'if-offered') return []
+    return [
+      { rule: 'operator', found: ['the push is not signed, and the policy says promotion.signedPush: required'], fix: signed },
+    ]
+  }
+  if (!certificate.good) {
+    return [
+      { rule: 'operator', found: [`the push certificate does not hold: ${printable(certificate.reason)}`], fix: signed },
+    ]
+  }
+  if (certificate.principal !== pusher.principal) {
+    const signer = printable(certificate.principal, 80)
+    return [{ rule: 'operator', found: [`${who} pushes, but ${signer} signed the push certificate`], fix: signed }]
+  }
+  return []
+}

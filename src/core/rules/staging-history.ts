@@ -1,0 +1,34 @@
+import type { StagingMove } from '../facts.ts'
+import { isZeroOid, shortOid } from '../oid.ts'
+import type { Objection } from '../verdict.ts'
+
+/** The staging branch is neither deleted nor rewritten, else evidence and releases hang in the air. */
+export function stagingHistoryRule(facts: StagingMove): readonly Objection[] {
+  const branch = facts.ref.replace(/^refs\/heads\//, '')
+  if (isZeroOid(facts.to)) {
+    return [
+      {
+        rule: 'staging-history',
+        found: [`this push deletes ${branch}, which evidence and releases refer to`],
+        fix: [`leave ${branch} in place; its history can only grow`],
+      },
+    ]
+  }
+  if (facts.objectType !== 'commit') {
+    const what = facts.objectType === 'missing' ? 'not an object of this repository' : `a ${facts.objectType} object`
+    return [
+      { rule: 'staging-history', found: [`${shortOid(facts.to)} is ${what}, and ${branch} holds commits only`], fix: [] },
+    ]
+  }
+  if (isZeroOid(facts.from) || facts.fastForward) return []
+  return [
+    {
+      rule: 'staging-history',
+      found: [`${shortOid(facts.from)} -> ${shortOid(facts.to)} would rewrite ${branch}: commits that it has now would be gone`],
+      fix: [
+        'undo with a commit instead of a force-push, or bring your work up to date and push it again:',
+        `  git revert COMMIT        or        git pull --rebase origin ${branch}`,
+      ],
+    },
+  ]
+}

@@ -1,0 +1,116 @@
+/**
+ * What every decision needs to know of the whole log, folded record by record, so that no decision reads the log.
+ * It is derived and nothing else: `emptyState` advanced over all records in order is always the state at the head.
+ */
+import { z } from 'zod'
+import { isZeroOid } from './oid.ts'
+import type { Statement } from './statement.ts'
+
+const moveSchema = z.object({
+  /** Sequence number of the authorization (for a drift note: of the note). */
+  seq: z.number().int().positive(),
+  kind: z.enum(['promotion', 'rollback', 'override', 'bootstrap', 'drift']),
+  ref: z.string(),
+  from: z.string(),
+  to: z.string(),
+  /** Whether `to` contains `from`; a move that does not, bars `from`. */
+  fastForward: z.boolean(),
+  /** When it was authorized or, once landed, when that was recorded. RFC 3339. */
+  at: z.string(),
+  by: z.string(),
+})
+
+export const ledgerStateSchema = z.object({
+  /** Every policy that was ever in force, oldest first; the last one is in force. */
+  policies: z.array(z.object({ version: z.number().int().positive(), seq: z.number().int().positive() })),
+  /** The last landed move of each guarded ref. */
+  landed: z.record(z.string(), moveSchema),
+  /** How many moves of each kind have landed, over all refs. */
+  counts: z.record(z.string(), z.number().int().nonnegative()),
+  /** Authorizations that have no outcome yet. */
+  open: z.array(moveSchema),
+  /** Commits that were rolled back from, each with its latest rollback. */
+  bars: z.array(z.object({ commit: z.string(), seq: z.number().int().positive(), at: z.string() })),
+  freeze: z
+    .object({
+      seq: z.number().int().positive(),
+      until: z.string(),
+      reason: z.string(),
+      by: z.string(),
+      issuedAt: z.string(),
+    })
+    .nullable(),
+})
+
+export type LedgerState = z.output<typeof ledgerStateSchema>
+export type Move = z.output<typeof moveSchema>
+
+export const emptyState: LedgerState = { policies: [], landed: {}, counts: {}, open: [], bars: [], freeze: null }
+
+/** One record as the fold sees it. */
+export type StateInput = {
+  readonly seq: number
+  readonly at: string
+  readonly by: string
+  readonly statement: Statement
+}
+
+export function advanceState(state: LedgerState, record: StateInput): LedgerState {
+  const { statement, seq, at, by } = record
+  switch (statement.kind) {
+    case 'policy':
+      return { ...state, policies: [...state.policies, { version: statement.predicate.version, seq }] }
+    case 'authorization': {
+      const move = statement.predicate['urn:headgate:move']
+      const { kind, ref, from, to } = move
+      const fastForward = move.facts.fastForward !== false
+      return { ...state, open: [...state.open, { seq, kind, ref, from, to, fastForward, at, by }] }
+    }
+    case 'outcome':
+      return close(state, statement.predicate.authorization, statement.predicate.result, record)
+    case 'freeze': {
+      const { until, reason, issuedAt } = statement.predicate
+      // A statement that was signed before the freeze in force says nothing about it, however late it arrives.
+      if (state.freeze !== null && Date.parse(issuedAt) < Date.parse(state.freeze.issuedAt)) return state
+      return { ...state, freeze: { seq, until, reason, by, issuedAt } }
+    }
+    case 'drift': {
+      const { ref, expected, found } = statement.predicate
+      const { [ref]: _, ...others } = state.landed
+      if (isZeroOid(found)) return { ...state, landed: others }
+      const move: Move = { seq, kind: 'drift', ref, from: expected, to: found, fastForward: true, at, by }
+      return { ...state, landed: { ...others, [ref]: move } }
+    }
+    case 'evidence':
+    case 'approval':
+    case 'override':
+    case 'invalidation':
+      return state
+  }
+}
+
+function close(
+  state: LedgerState,
+  authorization: number,
+  result: 'landed' | 'not-landed',
+  record: StateInput,
+): LedgerState {
+  const move = state.open.find((open) => open.seq === authorization)
+  // An authorization is used at most once: an outcome for one that is not open changes nothing.
+  if (move === undefined) return state
+  const open = state.open.filter((other) => other !== move)
+  if (result === 'not-landed') return { ...state, open }
+  const landed = { ...state.landed, [move.ref]: { ...move, at: record.at } }
+  const counts = { ...state.counts, [move.kind]: (state.counts[move.kind] ?? 0) + 1 }
+  if (move.fastForward || isZeroOid(move.from)) return { ...state, open, landed, counts }
+  const bars = [
+    ...state.bars.filter((bar) => bar.commit !== move.from),
+    { commit: move.from, seq: record.seq, at: record.at },
+  ]
+  return { ...state, open, landed, counts, bars }
+}
+
+/** Whether promotions are frozen at `now` (ms since the epoch). An unfreeze is a freeze that ended when it was issued. */
+export function frozenAt(state: LedgerState, now: number): NonNullable<LedgerState['freeze']> | null {
+  return state.freeze !== null && now < Date.parse(state.freeze.until) ? state.freeze : null
+}

@@ -1,0 +1,95 @@
+import { type HttpExpectation, type Match, type Scalar, showValue } from '../core/policy.ts'
+import { readJson, readText, valueAtPath } from './answer-text.ts'
+import type { HttpAnswer } from './http-exchange.ts'
+
+/** A pattern that backtracks badly is the policy's fault, but the text it meets is the server's: keep that short. */
+const MAX_MATCHED_LENGTH = 4096
+
+/**
+ * Everything that does not hold; empty if all does. The reasons name what the policy expects and what kind of thing
+ * was found instead, never what the answer says.
+ */
+export function checkAnswer(expect: HttpExpectation, answer: HttpAnswer): string[] {
+  const objections = [...checkStatus(expect, answer.status)]
+  for (const { name, match } of expect.headers) {
+    const values = answer.headers.get(name) ?? []
+    const objection =
+      values.length > 1 && match.kind !== 'absent' ? 'is there more than once' : checkMatch(match, values[0])
+    if (objection !== null) objections.push(`header ${name} ${objection}`)
+  }
+  if (expect.json.length > 0) {
+    const json = readJson(answer)
+    if (!json.ok) objections.push(json.reason)
+    else {
+      for (const { path, match } of expect.json) {
+        const objection = checkMatch(match, valueAtPath(json.value, path))
+        if (objection !== null) objections.push(`json ${path} ${objection}`)
+      }
+    }
+  }
+  if (expect.bodyIncludes.length + expect.bodyExcludes.length > 0) {
+    const text = readText(answer)
+    // Text that can't be read might hold what it must not: that fails too.
+    if (!text.ok) objections.push(text.reason)
+    else {
+      for (const wanted of expect.bodyIncludes) {
+        if (!text.value.includes(wanted)) objections.push(`body does not contain ${showValue(wanted)}`)
+      }
+      for (const unwanted of expect.bodyExcludes) {
+        if (text.value.includes(unwanted)) objections.push(`body contains ${showValue(unwanted)}`)
+      }
+    }
+  }
+  return [...new Set(objections)]
+}
+
+export function checkStatus(expect: HttpExpectation, status: number): string[] {
+  const { statuses } = expect
+  if (statuses === null ? status >= 200 && status <= 299 : statuses.includes(status)) return []
+  const redirect = status >= 300 && status <= 399 && status !== 304 ? ' (a redirect, not followed)' : ''
+  return [`status ${status}${redirect}, expected ${statuses === null ? '200 to 299' : statuses.join(' or ')}`]
+}
+
+/** What does not hold about a value, undefined where there is none; null if nothing. */
+function checkMatch(match: Match, found: unknown): string | null {
+  if (match.kind === 'absent') return found === undefined ? null : 'is there, expected to be absent'
+  if (found === undefined) return `is missing, expected ${describe(match)}`
+  switch (match.kind) {
+    case 'equals':
+      if (found === match.value) return null
+      return kindOf(found) === kindOf(match.value)
+        ? `is not ${showValue(match.value)}`
+        : `is ${kindOf(found)}, expected ${showValue(match.value)}`
+    case 'one-of':
+      return match.values.includes(found as Scalar) ? null : `is not ${describe(match)}`
+    case 'matches':
+      if (typeof found !== 'string') return `is ${kindOf(found)}, expected ${describe(match)}`
+      if (found.length > MAX_MATCHED_LENGTH) return 'is too long to be matched'
+      return new RegExp(match.pattern, 'u').test(found) ? null : `is not ${describe(match)}`
+  }
+}
+
+function describe(match: Exclude<Match, { kind: 'absent' }>): string {
+  switch (match.kind) {
+    case 'equals':
+      return showValue(match.value)
+    case 'one-of':
+      return match.values.length === 1
+        ? showValue(match.values[0])
+        : `one of ${match.values.map((value) => showValue(value)).join(', ')}`
+    case 'matches':
+      return `text that matches ${showValue(match.pattern)}`
+  }
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'a list'
+  const kinds: Record<string, string> = {
+    string: 'a text',
+    number: 'a number',
+    boolean: 'a boolean',
+    object: 'a map',
+  }
+  return kinds[typeof value] ?? 'something else'
+}

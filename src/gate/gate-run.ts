@@ -1,0 +1,28 @@
+import type { Oid } from '../core/oid.ts'
+
+/** How one gate went. Holds no byte of any answer: the reason is headgate's own. */
+export type GateOutcome = {
+  readonly name: string
+  readonly outcome: 'passed' | 'failed' | 'skipped'
+  readonly optional: boolean
+  /** Of the answer; null where none came. */
+  readonly status: number | null
+  readonly durationMs: number
+  /** Why it did not pass; null if it did. At most 300 characters. */
+  readonly reason: string | null
+}
+
+export type GateRun = {
+  readonly environment: 'staging' | 'production'
+  readonly baseUrl: string
+  /** UTC, RFC 3339. */
+  readonly startedAt: string
+  readonly finishedAt: string
+  /** The full ids that the environment reported; null where it reported none, or something that is no full id. */
+  readonly servedCommit: { readonly before: Oid | null; readonly after: Oid | null }
+  /** In the policy's order. */
+  readonly gates: readonly GateOutcome[]
+  readonly result: 'PASSED' | 'WARNED' | 'FAILED'
+  /** Why the run as a whole failed, whatever the gates say; null if it did not. */
+  readonly problem: string | null
+}

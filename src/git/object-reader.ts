@@ -1,0 +1,251 @@
+/**
+ * Reads objects through one long-lived `git cat-file --batch`. A request is one line, the object's name; the answer is
+ *
+ *     <oid> SP <type> SP <size> LF <body> LF      or      <name> SP missing LF
+ *
+ * in the order of the requests, so that any number of them can be under way at once.
+ *
+ * git writes the first line before it reads the body. Whatever is larger than the caller wants is therefore never read:
+ * the process is replaced by a new one, which costs a few milliseconds and no memory.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { HeadgateError } from '../core/errors.ts'
+import type { Oid } from '../core/oid.ts'
+import { firstLines, type GitCommand } from './process.ts'
+import { parseTree, type TreeEntry } from './tree.ts'
+
+export type GitObjectType = 'commit' | 'tree' | 'blob' | 'tag'
+export type ObjectInfo = { readonly oid: Oid; readonly type: GitObjectType; readonly size: number }
+export type GitObject = ObjectInfo & { readonly body: Buffer }
+
+/** Unless told: far above any tree, commit or text that headgate reads, small enough to hold a few. */
+const MAX_OBJECT_BYTES = 32 * 1024 * 1024
+/** A body up to this size is thrown away faster than a process is replaced. */
+const SKIPPED_BYTES = 1024 * 1024
+/** Two full ids, a type and a size need 100 bytes; a path of `<oid>:<path>` comes back in an answer too. */
+const MAX_NAME_LENGTH = 8192
+const MAX_LINE_BYTES = MAX_NAME_LENGTH * 4
+/** git answers in less than a millisecond; a disk that hangs must not hang a decision forever. */
+const SILENCE_MS = 60_000
+
+type Request = {
+  readonly name: string
+  /** Bodies up to this size are delivered, larger ones end in `oversize`. -1 asks for no body. */
+  readonly maxBytes: number
+  readonly resolve: (answer: GitObject | null) => void
+  readonly reject: (error: Error) => void
+}
+
+export class ObjectReader {
+  readonly #command: GitCommand
+  readonly #hexLength: 40 | 64
+  #child: ChildProcessWithoutNullStreams | undefined
+  #pending: Request[] = []
+  #line: Buffer[] = []
+  #lineBytes = 0
+  #header: ObjectInfo | undefined
+  #body = EMPTY
+  #filled = 0
+  #stderr = ''
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  /** `command` is `cat-file --batch`; nothing is started before the first request. */
+  constructor(command: GitCommand, hexLength: 40 | 64) {
+    this.#command = command
+    this.#hexLength = hexLength
+  }
+
+  /**
+   * The object called `name`: a full id, or `<full id>:<path>`; null if it is missing. An id of the wrong length for this
+   * repository names nothing in it. Throws HeadgateError 'data' if the object is larger than `maxBytes`, 'unavailable' if
+   * git cannot tell. A corrupt object may look missing: whoever follows an id from another object must treat null as an
+   * error.
+   */
+  async read(name: string, maxBytes = MAX_OBJECT_BYTES): Promise<GitObject | null> {
+    if (!this.#isName(name)) return null
+    return this.#ask(name, maxBytes)
+  }
+
+  /** Type and size of an object without its body, whatever its size. */
+  async info(name: string): Promise<ObjectInfo | null> {
+    if (!this.#isName(name)) return null
+    const answer = await this.#ask(name, -1)
+    return answer === null ? null : { oid: answer.oid, type: answer.type, size: answer.size }
+  }
+
+  /** The entries of a tree, named by the tree's or a commit's id; null if the object is missing. */
+  async tree(oid: Oid, maxBytes = MAX_OBJECT_BYTES): Promise<readonly TreeEntry[] | null> {
+    const object = await this.read(`${oid}^{tree}`, maxBytes)
+    return object === null ? null : parseTree(object.body, this.#hexLength === 40 ? 20 : 32)
+  }
+
+  /** Ends the process. Requests under way fail; later ones too. */
+  close(): void {
+    this.#closed = true
+    this.#child?.stdin.end()
+    this.#stop(new HeadgateError('unavailable', 'the object reader was closed'))
+  }
+
+  /** Abbreviations, refs and revision syntax never reach git: each could mean something else tomorrow. */
+  #isName(name: string): boolean {
+    const match = /^([0-9a-f]+)(?:\^\{tree\}|:[^\0\n]*)?$/.exec(name)
+    if (match === null || name.length > MAX_NAME_LENGTH) {
+      throw new HeadgateError('data', `${JSON.stringify(name.slice(0, 200))} is not the name of an object`)
+    }
+    return match[1]?.length === this.#hexLength
+  }
+
+  #ask(name: string, maxBytes: number): Promise<GitObject | null> {
+    if (this.#closed) throw new HeadgateError('unavailable', 'the object reader is closed')
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ name, maxBytes, resolve, reject })
+      if (this.#child === undefined) this.#start()
+      else this.#child.stdin.write(`${name}\n`)
+      this.#watch()
+    })
+  }
+
+  #start(): void {
+    const { gitPath, args, env, cwd } = this.#command
+    const child = spawn(gitPath, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
+    this.#child = child
+    this.#stderr = ''
+    // Every handler first makes sure that it speaks for the process in use and not for one that was replaced.
+    const current = () => this.#child === child
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (current()) this.#receive(chunk)
+    })
+    child.stderr.on('data', (chunk: Buffer) => {
+      if (current() && this.#stderr.length < MAX_LINE_BYTES) this.#stderr += chunk.toString('utf8')
+    })
+    child.stdin.on('error', () => {})
+    child.on('error', (cause) => {
+      if (current()) this.#stop(new HeadgateError('unavailable', 'git cat-file could not be started', { cause }))
+    })
+    child.on('close', (code, signal) => {
+      if (!current()) return
+      const how = this.#stderr === '' ? (signal ?? `exit code ${code}`) : firstLines(this.#stderr)
+      this.#stop(new HeadgateError('unavailable', `git cat-file ended: ${how}`))
+    })
+    child.stdin.write(this.#pending.map((request) => `${request.name}\n`).join(''))
+  }
+
+  /** Forgets the process and fails what was asked of it. The next request starts another. */
+  #stop(error: Error): void {
+    const failed = this.#pending
+    this.#pending = []
+    this.#abandon()
+    this.#watch()
+    for (const request of failed) request.reject(error)
+  }
+
+  #abandon(): void {
+    const child = this.#child
+    this.#child = undefined
+    this.#line = []
+    this.#lineBytes = 0
+    this.#header = undefined
+    this.#body = EMPTY
+    child?.kill('SIGKILL')
+  }
+
+  /** While nothing is asked, neither a timer nor the process keeps Node running; git ends when its input does. */
+  #watch(): void {
+    clearTimeout(this.#timer)
+    const busy = this.#pending.length > 0
+    if (busy) {
+      const silent = new HeadgateError('unavailable', `git cat-file said nothing for ${SILENCE_MS} ms`)
+      this.#timer = setTimeout(() => this.#stop(silent), SILENCE_MS)
+    }
+    const child = this.#child
+    if (child === undefined) return
+    for (const handle of [child, child.stdin as Socket, child.stdout as Socket, child.stderr as Socket]) {
+      if (busy) handle.ref()
+      else handle.unref()
+    }
+  }
+
+  #receive(chunk: Buffer): void {
+    let rest: Buffer = chunk
+    const child = this.#child
+    while (rest.length > 0 && this.#child === child) {
+      rest = this.#header === undefined ? this.#receiveLine(rest) : this.#receiveBody(rest)
+    }
+    this.#watch()
+  }
+
+  #receiveLine(chunk: Buffer): Buffer {
+    const end = chunk.indexOf(0x0a)
+    const part = end < 0 ? chunk : chunk.subarray(0, end)
+    this.#line.push(part)
+    this.#lineBytes += part.length
+    if (this.#lineBytes > MAX_LINE_BYTES) return this.#garbled()
+    if (end < 0) return EMPTY
+    const line = Buffer.concat(this.#line).toString('utf8')
+    this.#line = []
+    this.#lineBytes = 0
+    return this.#answer(line, chunk.subarray(end + 1))
+  }
+
+  #answer(line: string, rest: Buffer): Buffer {
+    const request = this.#pending[0]
+    if (request === undefined) return this.#garbled()
+    const found = /^([0-9a-f]{40}|[0-9a-f]{64}) (commit|tree|blob|tag) (\d{1,15})$/.exec(line)
+    if (found === null) {
+      // "submodule": newer gits say so of a gitlink, whose commit is in another repository.
+      if (line !== `${request.name} missing` && !/^[0-9a-f]+ submodule$/.test(line)) return this.#garbled()
+      this.#pending.shift()
+      request.resolve(null)
+      return rest
+    }
+    const header = { oid: found[1]!, type: found[2] as GitObjectType, size: Number(found[3]) }
+    if (header.size <= Math.max(request.maxBytes, SKIPPED_BYTES)) {
+      this.#header = header
+      this.#body = Buffer.allocUnsafe(header.size + 1)
+      this.#filled = 0
+      return rest
+    }
+    this.#deliver(request, header, EMPTY)
+    this.#abandon()
+    if (this.#pending.length > 0) this.#start()
+    return EMPTY
+  }
+
+  #receiveBody(chunk: Buffer): Buffer {
+    const request = this.#pending[0]
+    const header = this.#header
+    if (request === undefined || header === undefined) return this.#garbled()
+    const taken = chunk.copy(this.#body, this.#filled)
+    this.#filled += taken
+    if (this.#filled < this.#body.length) return EMPTY
+    if (this.#body[header.size] !== 0x0a) return this.#garbled()
+    const body = this.#body.subarray(0, header.size)
+    this.#header = undefined
+    this.#body = EMPTY
+    this.#deliver(request, header, body)
+    return chunk.subarray(taken)
+  }
+
+  #deliver(request: Request, header: ObjectInfo, body: Buffer): void {
+    this.#pending.shift()
+    if (request.maxBytes < 0) request.resolve({ ...header, body: EMPTY })
+    else if (header.size <= request.maxBytes) request.resolve({ ...header, body })
+    else request.reject(oversize(request, header))
+  }
+
+  #garbled(): Buffer {
+    this.#stop(new HeadgateError('unavailable', 'git cat-file answered out of turn'))
+    return EMPTY
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+
+function oversize(request: Request, { type, size }: ObjectInfo): HeadgateError {
+  return new HeadgateError(
+    'data',
+    `${type} ${JSON.stringify(request.name)} has ${size} bytes, more than the ${request.maxBytes} that are read`,
+  )
+}

@@ -1,0 +1,156 @@
+/** One git process from start to end: argument arrays only, a built environment, limits on time and output. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { HeadgateError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
+
+export type GitCommand = {
+  readonly gitPath: string
+  /** Everything after the binary's name. `name` is the git command among them, for messages. */
+  readonly args: readonly string[]
+  readonly name: string
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+}
+
+export type RunOptions = {
+  /**
+   * Standard input. A promise lets the process start while its input is still being made; if the promise rejects, the
+   * process is killed before it has read anything and the rejection is passed on.
+   */
+  readonly input?: string | Uint8Array | Promise<string | Uint8Array>
+  /** 64 MiB unless told; more than that should be streamed. */
+  readonly maxOutputBytes?: number
+  /** One minute unless told: no single git command of a decision takes a second on a healthy disk. */
+  readonly timeoutMs?: number
+  /** Exit codes besides 0 that are answers and not failures. */
+  readonly allowExit?: readonly number[]
+}
+
+export type RunResult = { readonly stdout: Buffer; readonly stderr: string; readonly exitCode: number }
+
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+const TIMEOUT_MS = 60_000
+/** Enough for any message; git prints the cause first. */
+const MAX_STDERR_BYTES = 64 * 1024
+
+/**
+ * Runs a command to its end. Throws HeadgateError 'unavailable' when it cannot start, takes too long, prints too much,
+ * dies, or exits with a code that is neither 0 nor allowed.
+ */
+export async function runGit(command: GitCommand, options: RunOptions = {}): Promise<RunResult> {
+  const { maxOutputBytes = MAX_OUTPUT_BYTES, timeoutMs = TIMEOUT_MS, allowExit = [] } = options
+  const child = start(command)
+  let failure: unknown
+  const fail = (error: unknown) => {
+    failure ??= error
+    child.kill('SIGKILL')
+  }
+  const timer = setTimeout(() => fail(problem(command, `took longer than ${timeoutMs} ms`)), timeoutMs)
+  const chunks: Buffer[] = []
+  let size = 0
+  child.stdout.on('data', (chunk: Buffer) => {
+    size += chunk.length
+    if (size > maxOutputBytes) return fail(problem(command, `printed more than ${maxOutputBytes} bytes`))
+    chunks.push(chunk)
+  })
+  const stderr = collectStderr(child)
+  feed(child, options.input, fail)
+  try {
+    const { exitCode, signal } = await ended(child, command)
+    if (failure !== undefined) throw failure
+    if (exitCode === null) throw problem(command, `was killed by ${signal}`)
+    if (exitCode !== 0 && !allowExit.includes(exitCode)) throw exitProblem(command, exitCode, stderr())
+    return { stdout: Buffer.concat(chunks), stderr: stderr(), exitCode }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * The standard output of a command, chunk by chunk, at the pace of whoever reads it. It has no time limit, since a slow
+ * reader is no fault of git's; leaving the loop early kills the process. Throws as `runGit` does.
+ */
+export async function* streamGit(command: GitCommand): AsyncGenerator<Buffer, void, undefined> {
+  const child = start(command)
+  const stderr = collectStderr(child)
+  const end = ended(child, command)
+  // Awaited below; until then a rejection is not yet anybody's.
+  end.catch(() => {})
+  child.stdin.on('error', () => {})
+  child.stdin.end()
+  try {
+    try {
+      yield* child.stdout as AsyncIterable<Buffer>
+    } catch (cause) {
+      // Why the process could not be started says more than that its output broke off.
+      await end
+      throw problem(command, 'broke off its output', cause)
+    }
+    const { exitCode, signal } = await end
+    if (exitCode === null) throw problem(command, `was killed by ${signal}`)
+    if (exitCode !== 0) throw exitProblem(command, exitCode, stderr())
+  } finally {
+    child.kill('SIGKILL')
+  }
+}
+
+function start(command: GitCommand): ChildProcessWithoutNullStreams {
+  return spawn(command.gitPath, command.args, {
+    cwd: command.cwd,
+    env: command.env,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    windowsHide: true,
+  })
+}
+
+function ended(
+  child: ChildProcessWithoutNullStreams,
+  command: GitCommand,
+): Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (cause) => reject(problem(command, 'could not be started', cause)))
+    child.once('close', (exitCode, signal) => resolve({ exitCode, signal }))
+  })
+}
+
+/** A process may end without reading its input; how it ended says more than the broken pipe. */
+function feed(
+  child: ChildProcessWithoutNullStreams,
+  input: RunOptions['input'],
+  fail: (error: unknown) => void,
+): void {
+  child.stdin.on('error', () => {})
+  if (input instanceof Promise) input.then((bytes) => child.stdin.end(bytes), fail)
+  else child.stdin.end(input ?? '')
+}
+
+function collectStderr(child: ChildProcessWithoutNullStreams): () => string {
+  const chunks: Buffer[] = []
+  let size = 0
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (size < MAX_STDERR_BYTES) chunks.push(chunk)
+    size += chunk.length
+  })
+  return () =>
+    Buffer.concat(chunks)
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => !EXPECTED_NOISE.test(line))
+      .join('\n')
+}
+
+// Both settings are given so that every version is told to fsync; newer ones say this about the older setting.
+const EXPECTED_NOISE = /^warning: core\.fsyncObjectFiles is deprecated/
+
+function exitProblem(command: GitCommand, exitCode: number, stderr: string): HeadgateError {
+  return problem(command, `failed with exit code ${exitCode}${stderr === '' ? '' : `: ${firstLines(stderr)}`}`)
+}
+
+function problem(command: GitCommand, what: string, cause?: unknown): HeadgateError {
+  return new HeadgateError('unavailable', `git ${command.name} ${what}`, cause === undefined ? {} : { cause })
+}
+
+/** The first lines of what a program printed, as one printable line. */
+export function firstLines(text: string): string {
+  return printable(text.trim().split('\n').slice(0, 3).join('; '), 400)
+}

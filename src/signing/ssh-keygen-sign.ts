@@ -1,0 +1,190 @@
+/** Signing with people's and CI's own keys. ssh-keygen does it, so that agents and hardware keys work. */
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { HeadgateError } from '../core/errors.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import { PAYLOAD_TYPE } from '../core/statement.ts'
+import { type Envelope, preAuthEncoding } from './dsse.ts'
+import { dearmor, type ParsedSignature, parseSshsig, verifySshsig } from './sshsig.ts'
+
+/** Time to find the hardware key and touch it. */
+const TIMEOUT_MS = 60_000
+/** ssh-keygen prints one signature, or a few lines of complaint. */
+const MAX_OUTPUT_BYTES = 65536
+
+/**
+ * Signs a payload with `ssh-keygen -Y sign`. `keyFile` is a private key, or a public key (or certificate) whose
+ * private half is in the agent or beside it. A passphrase or PIN is asked for on the terminal by ssh-keygen itself.
+ * The signature is verified before it is returned.
+ * Throws HeadgateError 'configuration' (key, agent, program), or 'unavailable' where nobody touched the key in time.
+ */
+export async function signEnvelope(input: {
+  readonly payload: Uint8Array | string
+  readonly namespace: string
+  readonly keyFile: string
+  readonly timeoutMs?: number
+}): Promise<Envelope> {
+  const { namespace, keyFile, timeoutMs = TIMEOUT_MS } = input
+  const payload =
+    typeof input.payload === 'string' ? Buffer.from(input.payload, 'utf8') : Buffer.from(input.payload)
+  const message = preAuthEncoding(PAYLOAD_TYPE, payload)
+  const hardware = await checkKeyFile(keyFile)
+  const result = await runSshKeygen(['-Y', 'sign', '-n', namespace, '-f', keyFile], message, {
+    hardware,
+    timeoutMs,
+  })
+  if (result.timedOut) {
+    throw new HeadgateError('unavailable', `ssh-keygen did not sign within ${timeoutMs / 1000} seconds`, {
+      hint: 'touch the security key, or answer the prompt, and try again',
+    })
+  }
+  if (result.code !== 0) throw explain(keyFile, result.stderr)
+
+  // A Windows build of ssh-keygen ends lines in CRLF.
+  const blob = dearmor(result.stdout.replaceAll('\r\n', '\n'))
+  const signature = parseSshsig(blob)
+  checkOwnSignature(signature, namespace, message, keyFile)
+  return {
+    payloadType: PAYLOAD_TYPE,
+    payload: payload.toString('base64'),
+    signatures: [{ keyid: signature.fingerprint, sig: blob.toString('base64') }],
+  }
+}
+
+function checkOwnSignature(
+  signature: ParsedSignature,
+  namespace: string,
+  message: Buffer,
+  keyFile: string,
+): void {
+  if (signature.namespace === namespace && verifySshsig(signature, message)) return
+  throw new HeadgateError('configuration', `the signature made with ${shellWord(keyFile)} does not verify`, {
+    hint: 'the agent or the key is faulty; try another key',
+  })
+}
+
+/** Refuses a file that cannot be a key, with a better message than ssh-keygen's. True for a hardware key. */
+async function checkKeyFile(keyFile: string): Promise<boolean> {
+  let text: string
+  try {
+    // Like ssh-keygen: FILE may be absent where FILE.pub names a key in the agent.
+    text = await readFile(keyFile, 'latin1').catch((missing) =>
+      readFile(`${keyFile}.pub`, 'latin1').catch(() => Promise.reject(missing)),
+    )
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error'
+    const reason = FILE_ERRORS.get(code) ?? `cannot be read (${code})`
+    throw new HeadgateError('configuration', `key file ${shellWord(keyFile)} ${reason}`, {
+      hint: 'name the file of an SSH key, such as ~/.ssh/id_ed25519',
+      cause,
+    })
+  }
+  // The unencrypted head of OpenSSH's private key format holds the public key.
+  const body = Buffer.from(text.replace(/-----[^-]*-----/g, ''), 'base64')
+  return /^sk-/.test(text) || body.includes('sk-ssh-') || body.includes('sk-ecdsa-')
+}
+
+const FILE_ERRORS = new Map([
+  ['ENOENT', 'does not exist'],
+  ['ENOTDIR', 'does not exist'],
+  ['EACCES', 'is not readable for this user'],
+  ['EPERM', 'is not readable for this user'],
+  ['EISDIR', 'is a directory'],
+])
+
+type Result = {
+  readonly code: number | null
+  readonly timedOut: boolean
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function runSshKeygen(
+  args: readonly string[],
+  stdin: Buffer,
+  options: { readonly hardware: boolean; readonly timeoutMs: number },
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    // "Confirm user presence for key ..." goes to standard error, and a person has to read it while the key waits.
+    const stderrMode = options.hardware && process.stderr.isTTY ? 'inherit' : 'pipe'
+    const child = spawn('ssh-keygen', args, { stdio: ['pipe', 'pipe', stderrMode] })
+    const finish = (code: number | null, timedOut: boolean) => {
+      clearTimeout(patience)
+      clearTimeout(lastResort)
+      resolve({ code, timedOut, ...output })
+    }
+    let lastResort: NodeJS.Timeout | undefined
+    const patience = setTimeout(() => {
+      // TERM lets it restore the terminal's echo.
+      child.kill('SIGTERM')
+      lastResort = setTimeout(() => {
+        child.kill('SIGKILL')
+        // A helper of it may live on and hold the pipes open: don't wait for them.
+        for (const stream of child.stdio) stream?.destroy()
+        finish(null, true)
+      }, 1000)
+    }, options.timeoutMs)
+    const output = { stdout: '', stderr: '' }
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream]?.setEncoding('latin1').on('data', (text: string) => {
+        if (output[stream].length < MAX_OUTPUT_BYTES) output[stream] += text
+      })
+    }
+    child.on('error', (cause: NodeJS.ErrnoException) => {
+      clearTimeout(patience)
+      reject(
+        new HeadgateError('configuration', `ssh-keygen cannot be started (${cause.code})`, {
+          hint: 'install OpenSSH 8.2 or newer and have ssh-keygen in PATH',
+          cause,
+        }),
+      )
+    })
+    child.on('close', (code) => finish(code, lastResort !== undefined))
+    // It may give up before it has read the message; its exit code then says so.
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(stdin)
+  })
+}
+
+/** What ssh-keygen says, as a pattern, the reason and the fix. FILE stands for the key file. */
+const COMPLAINTS: readonly [RegExp, string, string][] = [
+  [
+    /no private key found for/i,
+    'FILE is a public key, and its private half is neither in the agent nor beside it',
+    'add the private key to the agent with ssh-add, or name its file',
+  ],
+  [
+    /passphrase|enter pin/i,
+    'FILE needs a passphrase or PIN, which was not given or is wrong',
+    'run it on a terminal, or unlock the key first: ssh-add FILE',
+  ],
+  [/permissions .* are too open|bad permissions/i, 'FILE is readable for others', 'chmod 600 FILE'],
+  [
+    /agent refused operation/i,
+    'the agent refused to sign with FILE',
+    'unlock the agent or confirm its question',
+  ],
+  [/device not found/i, 'the security key of FILE is not plugged in', 'plug it in and try again'],
+  [
+    /couldn't load public key|invalid format|error in libcrypto/i,
+    'FILE is not an SSH key',
+    'make one with: ssh-keygen -t ed25519',
+  ],
+  [/unknown option|illegal option/i, 'this ssh-keygen cannot sign', 'install OpenSSH 8.2 or newer'],
+]
+
+function explain(keyFile: string, stderr: string): HeadgateError {
+  const name = shellWord(keyFile)
+  const known = COMPLAINTS.find(([pattern]) => pattern.test(stderr))
+  if (known !== undefined) {
+    const [, reason, hint] = known
+    return new HeadgateError('configuration', reason.replace('FILE', name), {
+      hint: hint.replace('FILE', name),
+    })
+  }
+  const last = stderr.trimEnd().split('\n').at(-1) ?? ''
+  const said = last === '' ? '' : `: ${printable(last)}`
+  return new HeadgateError('configuration', `ssh-keygen could not sign with ${name}${said}`, {
+    hint: `try it by hand: ssh-keygen -Y sign -n test -f ${name}`,
+  })
+}

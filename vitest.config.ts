@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Most tests start real git, ssh-keygen and node processes; on two busy cores a push takes seconds.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    reporters: process.env.CI ? ['default', './test/closing-line.ts'] : ['default'],
+  },
+})
