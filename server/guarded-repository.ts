@@ -1,7 +1,7 @@
+import { type PolicyInForce, parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
-import { parsePolicyFiles, type PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, Snapshot } from '../src/ledger/ledger.ts'
@@ -15,6 +15,8 @@ export type GuardedRepository = {
   readonly repository: GitRepository
   readonly ledger: Ledger
   readonly sealKey: SealKey
+  /** Ends the git processes that reading needs. */
+  close(): void
 }
 
 /** What the server knows at one moment: the ledger at one head, the policy in force there, the guarded refs on disk. */
@@ -34,9 +36,14 @@ export async function openGuarded(gitDirectory: string, quarantinePath?: string)
   })
   const sealKey = readSealKey(gitDirectory)
   // The ledger is opened apart: what it writes must never land in the quarantine and vanish with it.
-  const ledgerRepository = quarantinePath === undefined ? repository : await openRepository(gitDirectory, options)
+  const ledgerRepository =
+    quarantinePath === undefined ? repository : await openRepository(gitDirectory, options)
   const ledger = new GitLedger(ledgerRepository, sealKey.seal)
-  return { settings, repository, ledger, sealKey }
+  const close = () => {
+    repository.close()
+    ledgerRepository.close()
+  }
+  return { settings, repository, ledger, sealKey, close }
 }
 
 export async function viewServer({ ledger, repository }: GuardedRepository): Promise<ServerView> {
@@ -76,5 +83,7 @@ export async function untilAppended<T>(attempt: () => Promise<{ done: T } | 'sta
     // Jitter, so that two that lost together do not meet again; it grows, because many may be waiting.
     await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(20 + 10 * count, 300)))
   }
-  throw new HeadgateError('unavailable', 'too many others are writing to the ledger', { hint: 'push again in a moment' })
+  throw new HeadgateError('unavailable', 'too many others are writing to the ledger', {
+    hint: 'push again in a moment',
+  })
 }

@@ -55,14 +55,21 @@ async function answerHook(phase: string, directory: string, state: string): Prom
             updates: await withTargets(guarded, updates, env.GIT_NAMESPACE ?? ''),
             identity: {
               value: env.HEADGATE_PUSHER ?? '',
-              certificate: { blob: env.GIT_PUSH_CERT ?? '', nonceStatus: env.GIT_PUSH_CERT_NONCE_STATUS ?? '' },
+              certificate: {
+                blob: env.GIT_PUSH_CERT ?? '',
+                nonceStatus: env.GIT_PUSH_CERT_NONCE_STATUS ?? '',
+              },
             },
             pushOptions: parsePushOptions(env),
           },
           Date.now,
         )
       case 'post-receive':
-        return await postReceive(guarded, await withTargets(guarded, updates, env.GIT_NAMESPACE ?? ''), Date.now)
+        return await postReceive(
+          guarded,
+          await withTargets(guarded, updates, env.GIT_NAMESPACE ?? ''),
+          Date.now,
+        )
       case 'reference-transaction':
         return state === 'prepared' ? await prepared(guarded, updates) : await committed(guarded, Date.now)
       default:
@@ -85,7 +92,8 @@ async function withTargets(
     .map((part) => `refs/namespaces/${part}/`)
     .join('')
   const result: (RefUpdate & { target: string })[] = []
-  for (const update of updates) result.push({ ...update, target: await resolveAlias(repository, prefix + update.ref) })
+  for (const update of updates)
+    result.push({ ...update, target: await resolveAlias(repository, prefix + update.ref) })
   return result
 }
 
@@ -114,7 +122,9 @@ function mayBeSymbolic(directory: string, ref: string): boolean {
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    process.stderr.write(`headgate: a bug kept it from deciding; please report it:\n${String((error as Error)?.stack ?? error)}\n`)
+    process.stderr.write(
+      `headgate: a bug kept it from deciding; please report it:\n${String((error as Error)?.stack ?? error)}\n`,
+    )
     process.exit(EXIT_CODES.bug)
   },
 )

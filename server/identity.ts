@@ -4,7 +4,11 @@ import { isOid } from '../src/core/oid.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import type { AllowedSigner } from '../src/signing/allowed-signers.ts'
-import { type PushCertificate, parsePushCertificate, verifyPushCertificate } from '../src/signing/push-certificate.ts'
+import {
+  type PushCertificate,
+  parsePushCertificate,
+  verifyPushCertificate,
+} from '../src/signing/push-certificate.ts'
 import type { IdentitySource } from './settings.ts'
 
 /** What receive-pack and the host told the hook about who pushes. Any of it may be forged but the configured variable. */
@@ -54,12 +58,19 @@ export async function judgeCertificate(
     if (error instanceof HeadgateError) return bad(error.message)
     throw error
   }
-  if (nonceStatus !== 'OK' && nonceStatus !== 'SLOP') return bad('its nonce is not one that this server gave out for this push')
+  if (nonceStatus !== 'OK' && nonceStatus !== 'SLOP')
+    return bad('its nonce is not one that this server gave out for this push')
   const stamp = Number(/^(\d{1,12})-/.exec(certificate.nonce ?? '')?.[1] ?? Number.NaN) * 1000
   if (!(Math.abs(now - stamp) <= MAX_NONCE_AGE_MS)) return bad('its nonce is too old')
   const trust = verifyPushCertificate(certificate, signers, now)
   if (trust.verdict !== 'trusted') return bad(trust.reason)
-  return { offered: true, good: true, principal: trust.principal, text: object.body.toString('utf8'), certificate }
+  return {
+    offered: true,
+    good: true,
+    principal: trust.principal,
+    text: object.body.toString('utf8'),
+    certificate,
+  }
 }
 
 /** The certificate as far as it speaks for one update: it must name exactly this change of exactly this ref. */
@@ -72,12 +83,21 @@ export function certificateFor(judged: JudgedCertificate, update: RefUpdate): Ce
   return { offered: true, good: true, principal: judged.principal, text: judged.text }
 }
 
-export function identifyPusher(source: IdentitySource, input: IdentityInput, certificate: Certificate): Pusher {
+export function identifyPusher(
+  source: IdentitySource,
+  input: IdentityInput,
+  certificate: Certificate,
+): Pusher {
   if (source.kind === 'push-cert') {
     if (!certificate.offered) {
-      return { identified: false, reason: 'the push is not signed (git push --signed), and this server knows pushers by their signature' }
+      return {
+        identified: false,
+        reason:
+          'the push is not signed (git push --signed), and this server knows pushers by their signature',
+      }
     }
-    if (!certificate.good) return { identified: false, reason: `the push certificate does not hold: ${certificate.reason}` }
+    if (!certificate.good)
+      return { identified: false, reason: `the push certificate does not hold: ${certificate.reason}` }
     return { identified: true, principal: certificate.principal, source: 'push-cert' }
   }
   const principal = input.value

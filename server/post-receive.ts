@@ -20,7 +20,8 @@ export async function postReceive(
   const ref = releaseRef(inForce.policy)
   const update = updates.find(({ target, from, to }) => target === ref && from !== to)
   const landed = snapshot.state.landed[ref]
-  if (update === undefined || landed === undefined || landed.to !== update.to) return { accepted: true, text: '' }
+  if (update === undefined || landed === undefined || landed.to !== update.to)
+    return { accepted: true, text: '' }
   const at = isZeroOid(landed.to) ? 'gone' : `now ${shortOid(landed.to)}`
   const count = snapshot.state.counts[landed.kind] ?? 0
   return {

@@ -2,6 +2,9 @@
  * pre-receive: judges all updates of a push before anything moves, and records what it allows. Its yes is durable
  * before the hook answers, and it is no move yet: git moves the ref afterwards, or doesn't.
  */
+
+import { gatherHistory } from '../src/audit/gather-history.ts'
+import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { decide, decideStaging } from '../src/core/decide.ts'
 import { explainException, explainRefusal, nameMove, type RefReport, shortRef } from '../src/core/explain.ts'
 import type { ReleaseMove } from '../src/core/facts.ts'
@@ -10,8 +13,6 @@ import { isZeroOid, shortOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
 import { advanceState } from '../src/core/state.ts'
 import type { MoveVerdict, Objection } from '../src/core/verdict.ts'
-import { gatherHistory } from '../src/audit/gather-history.ts'
-import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../src/git/gather-facts.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
@@ -23,9 +24,15 @@ import {
   untilAppended,
   viewServer,
 } from './guarded-repository.ts'
-import { certificateFor, type IdentityInput, identifyPusher, type JudgedCertificate, judgeCertificate } from './identity.ts'
-import { closePending, isFresh, landedOutcomes, pendingMove } from './settle.ts'
+import {
+  certificateFor,
+  type IdentityInput,
+  identifyPusher,
+  type JudgedCertificate,
+  judgeCertificate,
+} from './identity.ts'
 import { parseIdentitySource } from './settings.ts'
+import { closePending, isFresh, landedOutcomes, pendingMove } from './settle.ts'
 import { authorizationRecord, type StatementContext } from './statements.ts'
 import { anticipate, INBOX, judgeSubmission, type Submission } from './submissions.ts'
 
@@ -41,7 +48,11 @@ export type HookAnswer = { readonly accepted: boolean; readonly text: string }
 /** While another push of the same ref is on its way, this one waits: at most this long in one go. */
 const PENDING_POLL_MS = 100
 
-export async function preReceive(guarded: GuardedRepository, push: Push, clock: () => number): Promise<HookAnswer> {
+export async function preReceive(
+  guarded: GuardedRepository,
+  push: Push,
+  clock: () => number,
+): Promise<HookAnswer> {
   return untilAppended(() => judgeOnce(guarded, push, clock()))
 }
 
@@ -64,7 +75,7 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): P
     const release = push.updates.filter((update) => update.target === releaseRef(inForce.policy))
     for (const report of duplicates(push, inForce)) branches.push(report)
     const [update] = release
-    if (update !== undefined && update.from !== update.to && release.length === 1) {
+    if (update !== undefined && !isNoChange(update, view) && release.length === 1) {
       const pending = pendingMove(view, update.target)
       if (pending !== undefined) return waitOrClose(court, inForce, pending)
       move = await judgeRelease(court, inForce, update, inbox.submissions)
@@ -74,7 +85,12 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): P
   }
 
   if (reports.some((report) => report.objections.length > 0)) {
-    return { done: { accepted: false, text: explainRefusal([...reports, ...tolerated], unblamed(push, [...reports, ...tolerated])) } }
+    return {
+      done: {
+        accepted: false,
+        text: explainRefusal([...reports, ...tolerated], unblamed(push, [...reports, ...tolerated])),
+      },
+    }
   }
   if (inForce === null) return { done: { accepted: true, text: '' } }
 
@@ -89,7 +105,12 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): P
     const appended = await guarded.ledger.append(view.snapshot.head, records)
     if (appended.kind === 'stale') return 'stale'
   }
-  return { done: { accepted: true, text: announce(inForce, inbox, move, tolerated, view.snapshot.head.seq + records.length) } }
+  return {
+    done: {
+      accepted: true,
+      text: announce(inForce, inbox, move, tolerated, view.snapshot.head.seq + records.length),
+    },
+  }
 }
 
 type Court = {
@@ -151,7 +172,9 @@ function judgeReserved({ updates }: Push): RefReport[] {
         {
           rule: 'reserved',
           found: [`${printable(update.ref, 120)} belongs to headgate: only the server writes there`],
-          fix: ['evidence and approvals go to the inbox; headgate gate, evidence and approve push them there'],
+          fix: [
+            'evidence and approvals go to the inbox; headgate gate, evidence and approve push them there',
+          ],
         },
       ]),
     )
@@ -161,11 +184,20 @@ export function isReserved(ref: string): boolean {
   return ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
 }
 
+/** git takes an update to the same value, and the deletion of a ref that does not exist, and changes nothing. */
+function isNoChange(
+  { from, to, target }: RefUpdate & { readonly target: string },
+  { refs }: ServerView,
+): boolean {
+  if (isZeroOid(to)) return !refs.has(target)
+  return from === to && refs.get(target) === to
+}
+
 async function judgeStaging({ guarded, push, view }: Court, { policy }: PolicyInForce): Promise<RefReport[]> {
   const ref = stagingRef(policy)
   const reports: RefReport[] = []
   for (const update of push.updates) {
-    if (update.target !== ref || update.from === update.to) continue
+    if (update.target !== ref || isNoChange(update, view)) continue
     const current = view.refs.get(ref) ?? null
     const facts = await gatherStagingMove(guarded.repository, { ...update, ref }, current, policy.releaseLog)
     reports.push(reportOf(update, '', decideStaging(facts)))
@@ -179,7 +211,9 @@ function duplicates({ updates }: Push, { policy }: PolicyInForce): RefReport[] {
     const [first, second] = updates.filter((update) => update.target === ref)
     if (first === undefined || second === undefined) return []
     const names = [first, second].map((update) => printable(update.ref, 120)).join(' and ')
-    const found = [`this push changes ${shortRef(ref)} twice (as ${names}), and only one change at a time can be judged`]
+    const found = [
+      `this push changes ${shortRef(ref)} twice (as ${names}), and only one change at a time can be judged`,
+    ]
     return [reportOf(second, '', [{ rule, found, fix: ['push one change of it'] }])]
   }
   return [...twice(releaseRef(policy), 'fast-forward'), ...twice(stagingRef(policy), 'staging-history')]
@@ -205,7 +239,11 @@ async function judgeRelease(
   const history = await historyWith(view, facts, submissions, now)
   const verdict = decide(facts, inForce.policy, history, now)
   const who = pusher.identified ? ` by ${printable(pusher.principal, 80)}` : ''
-  const report = reportOf({ ...update, from: facts.from }, `${nameMove(verdict.kind)}${who}`, verdict.objections)
+  const report = reportOf(
+    { ...update, from: facts.from },
+    `${nameMove(verdict.kind)}${who}`,
+    verdict.objections,
+  )
   return { facts, verdict, report }
 }
 
@@ -260,7 +298,9 @@ function reportOf(update: RefUpdate, what: string, objections: readonly Objectio
 
 function unblamed({ updates }: Push, reports: readonly RefReport[]): string[] {
   const blamed = new Set(reports.filter(({ objections }) => objections.length > 0).map(({ ref }) => ref))
-  return updates.filter(({ ref, to }) => !blamed.has(ref) && !isZeroOid(to) && !isReserved(ref)).map(({ ref }) => ref)
+  return updates
+    .filter(({ ref, to }) => !blamed.has(ref) && !isZeroOid(to) && !isReserved(ref))
+    .map(({ ref }) => ref)
 }
 
 function announce(
@@ -277,15 +317,25 @@ function announce(
   for (const seq of inbox.known) lines.push(`headgate: that statement is record ${seq} already`)
   for (const report of tolerated) {
     if (report.objections.length === 0) continue
-    lines.push(explainException('headgate only evaluates here; with enforcement: enforce this push would be refused:', report, []))
+    lines.push(
+      explainException(
+        'headgate only evaluates here; with enforcement: enforce this push would be refused:',
+        report,
+        [],
+      ),
+    )
   }
   if (move !== null && move.verdict.waived.length > 0) {
     const who = move.verdict.approvedBy.map((name) => printable(name, 80)).join(', ')
     lines.push(
-      explainException(`OVERRIDE signed by ${who}: the reasons below are waived for this one move`, {
-        ...move.report,
-        objections: move.verdict.waived.map((objection) => ({ ...objection, fix: [] })),
-      }, [`It is recorded, and every audit will show it.`]),
+      explainException(
+        `OVERRIDE signed by ${who}: the reasons below are waived for this one move`,
+        {
+          ...move.report,
+          objections: move.verdict.waived.map((objection) => ({ ...objection, fix: [] })),
+        },
+        [`It is recorded, and every audit will show it.`],
+      ),
     )
   }
   if (move !== null) {

@@ -4,8 +4,8 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import { shortRef } from '../src/core/explain.ts'
+import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import { type GuardedRepository, releaseRef, untilAppended, viewServer } from './guarded-repository.ts'
 import type { HookAnswer } from './pre-receive.ts'
@@ -15,11 +15,16 @@ import type { StatementContext } from './statements.ts'
 const LEDGER_REF = 'refs/headgate/ledger'
 
 /** Allows a move of the release branch only where an open authorization covers exactly it. */
-export async function prepared(guarded: GuardedRepository, updates: readonly RefUpdate[]): Promise<HookAnswer> {
+export async function prepared(
+  guarded: GuardedRepository,
+  updates: readonly RefUpdate[],
+): Promise<HookAnswer> {
   const objections: string[] = []
-  const { inForce, snapshot, refs } = await viewServer(guarded)
+  const { inForce, snapshot } = await viewServer(guarded)
+  const found = await guarded.repository.refs(updates.map(({ ref }) => ref))
   for (const update of updates) {
-    if (isNoChange(guarded, update)) continue
+    const current = found.get(update.ref)?.oid
+    if (isNoChange(guarded, update, current)) continue
     if (update.ref === LEDGER_REF) {
       objections.push(
         'headgate: refused: refs/headgate/ledger is written by headgate alone; it is the record of every release',
@@ -28,10 +33,8 @@ export async function prepared(guarded: GuardedRepository, updates: readonly Ref
     }
     if (inForce === null || inForce.policy.enforcement !== 'enforce') continue
     if (update.ref !== releaseRef(inForce.policy)) continue
-    const from = refs.get(update.ref)
-    if (update.to === from) continue
     const covered = snapshot.state.open.some(
-      (move) => move.ref === update.ref && move.to === update.to && sameValue(move.from, from),
+      (move) => move.ref === update.ref && move.to === update.to && sameValue(move.from, current),
     )
     if (covered) continue
     objections.push(
@@ -44,7 +47,7 @@ export async function prepared(guarded: GuardedRepository, updates: readonly Ref
 
 /** Records what has landed. The move is done: whatever fails here, the next push finds it out from the ref itself. */
 export async function committed(guarded: GuardedRepository, clock: () => number): Promise<HookAnswer> {
-  return untilAppended(async () => {
+  return untilAppended<HookAnswer>(async () => {
     const view = await viewServer(guarded)
     const { inForce, snapshot } = view
     if (inForce === null) return { done: { accepted: true, text: '' } }
@@ -66,15 +69,19 @@ function sameValue(expected: Oid, actual: Oid | undefined): boolean {
 }
 
 /**
- * Transactions that list a guarded ref and leave it where it is: both ids zero (git's own bookkeeping beside a deletion),
- * old and new equal, and the loose copy that `pack-refs` and `gc` remove once the ref is packed.
+ * Transactions that list a guarded ref and leave it where it is: old and new equal, a deletion of what does not exist,
+ * and the loose copy that `pack-refs` and `gc` remove once the ref is packed. Without an expected value git writes
+ * zeros for the old one, so two zeros are a deletion like any other.
  */
-function isNoChange(guarded: GuardedRepository, update: RefUpdate): boolean {
-  if (update.from === update.to) return true
-  return isZeroOid(update.to) && isPruned(guarded.repository.commonDirectory, update)
+function isNoChange({ repository }: GuardedRepository, update: RefUpdate, current: Oid | undefined): boolean {
+  if (isZeroOid(update.to)) return current === undefined || isPruned(repository.commonDirectory, update)
+  return update.to === current
 }
 
-/** A real deletion of a packed ref holds packed-refs.lock in this phase; pruning a loose copy comes after it is released. */
+/**
+ * A real deletion of a packed ref holds packed-refs.lock in this phase; pruning a loose copy comes after git has
+ * released it, and what is packed is what the loose copy says.
+ */
 function isPruned(directory: string, { ref, from }: RefUpdate): boolean {
   if (existsSync(join(directory, 'packed-refs.lock'))) return false
   let packed: string

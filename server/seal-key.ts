@@ -2,10 +2,9 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
-import { type Envelope, preAuthEncoding } from '../src/signing/dsse.ts'
-import { createSshsig, ed25519PublicKeyLine } from '../src/signing/sshsig.ts'
-import { parseSshsig } from '../src/signing/sshsig.ts'
 import { PAYLOAD_TYPE } from '../src/core/statement.ts'
+import { type Envelope, preAuthEncoding } from '../src/signing/dsse.ts'
+import { createSshsig, ed25519PublicKeyLine, parseSshsig } from '../src/signing/sshsig.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
 
 /** The SSH signature namespace of everything that the server signs. */

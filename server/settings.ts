@@ -47,16 +47,23 @@ export function readSettings(gitDirectory: string): ServerSettings {
   try {
     text = readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new HeadgateError('configuration', `${gitDirectory} has no readable ${SERVER_DIRECTORY}/server.json`, {
-      hint: `run: headgate server install ${gitDirectory} --identity SOURCE`,
-      cause,
-    })
+    throw new HeadgateError(
+      'configuration',
+      `${gitDirectory} has no readable ${SERVER_DIRECTORY}/server.json`,
+      {
+        hint: `run: headgate server install ${gitDirectory} --identity SOURCE`,
+        cause,
+      },
+    )
   }
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new HeadgateError('configuration', `${path} is not JSON`, { hint: 'run headgate server install again', cause })
+    throw new HeadgateError('configuration', `${path} is not JSON`, {
+      hint: 'run headgate server install again',
+      cause,
+    })
   }
   const parsed = settingsSchema.safeParse(value)
   if (!parsed.success) {

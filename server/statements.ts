@@ -1,11 +1,12 @@
 /** The statements that the server itself makes, signed with its seal key. */
+
+import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { sha256 } from '../src/core/canonical-json.ts'
 import type { ReleaseMove } from '../src/core/facts.ts'
 import type { Oid } from '../src/core/oid.ts'
-import { statementPayload } from '../src/core/statement.ts'
 import type { Move } from '../src/core/state.ts'
+import { statementPayload } from '../src/core/statement.ts'
 import type { MoveVerdict, Objection } from '../src/core/verdict.ts'
-import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import type { NewRecord, PolicyFiles } from '../src/ledger/ledger.ts'
 import type { SealKey } from './seal-key.ts'
 
@@ -21,10 +22,15 @@ export type StatementContext = {
 }
 
 /** The permission to move, recorded before git moves anything: a SLSA verification summary of the commit moved to. */
-export function authorizationRecord(context: StatementContext, facts: ReleaseMove, verdict: MoveVerdict): NewRecord {
+export function authorizationRecord(
+  context: StatementContext,
+  facts: ReleaseMove,
+  verdict: MoveVerdict,
+): NewRecord {
   const { inForce, at, by } = context
   const passed = verdict.verdict === 'allowed'
-  const proved = passed && verdict.kind !== 'bootstrap' && !verdict.waived.some(({ rule }) => PROOF_RULES.has(rule))
+  const proved =
+    passed && verdict.kind !== 'bootstrap' && !verdict.waived.some(({ rule }) => PROOF_RULES.has(rule))
   return record(
     context,
     statementPayload('authorization', inForce.policy.repository, facts.to, {
@@ -49,7 +55,7 @@ export function authorizationRecord(context: StatementContext, facts: ReleaseMov
           fastForward: facts.fastForward,
           identitySource: facts.pusher.identified ? facts.pusher.source : null,
           signedBy: facts.certificate.offered && facts.certificate.good ? facts.certificate.principal : null,
-          approvedBy: verdict.approvedBy,
+          approvedBy: [...verdict.approvedBy],
         },
         objections: [
           ...verdict.objections.map((objection) => summary(objection, false)),
@@ -64,7 +70,10 @@ export function authorizationRecord(context: StatementContext, facts: ReleaseMov
 
 const PROOF_RULES: ReadonlySet<string> = new Set(['evidence', 'served-commit', 'on-staging', 'known-good'])
 
-function summary({ rule, found }: Objection, waived: boolean): { rule: string; found: string; waived: boolean } {
+function summary(
+  { rule, found }: Objection,
+  waived: boolean,
+): { rule: string; found: string; waived: boolean } {
   return { rule, found: found.join(' ').slice(0, 1000), waived }
 }
 

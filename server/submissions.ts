@@ -2,18 +2,19 @@
  * The inbox: `git push <remote> <blob>:refs/headgate/inbox/<sha256 of the blob>`. Each blob is one DSSE envelope. It is
  * checked here before it becomes a record; everything about it is hostile until its signature is trusted.
  */
-import { CLOCK_SKEW_MS } from '../src/core/evidence.ts'
-import { HeadgateError } from '../src/core/errors.ts'
-import type { HistoryRecord } from '../src/core/history.ts'
+
+import { envelopeDigest, isSubmitted, judgeSigner } from '../src/audit/gather-history.ts'
 import { sha256 } from '../src/core/canonical-json.ts'
+import { HeadgateError } from '../src/core/errors.ts'
+import { CLOCK_SKEW_MS } from '../src/core/evidence.ts'
+import type { HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid, shortOid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
+import type { LedgerState } from '../src/core/state.ts'
 import { parseStatement, type Statement, type SubmittedKind } from '../src/core/statement.ts'
 import { type Objection, RULE_NAMES, type RuleName, WAIVABLE } from '../src/core/verdict.ts'
-import { envelopeDigest, isSubmitted, judgeSigner } from '../src/audit/gather-history.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { GitRepository } from '../src/git/repository.ts'
-import type { LedgerState } from '../src/core/state.ts'
 import { type Envelope, MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../src/signing/dsse.ts'
 import type { ServerView } from './guarded-repository.ts'
 import { releaseRef } from './guarded-repository.ts'
@@ -55,29 +56,39 @@ async function judge(
   now: number,
 ): Promise<SubmissionVerdict> {
   if (inForce === null) {
-    return refused('no policy is in force here, so no key is trusted yet', 'the server admin runs: headgate policy apply REPO.git')
+    return refused(
+      'no policy is in force here, so no key is trusted yet',
+      'the server admin runs: headgate policy apply REPO.git',
+    )
   }
   if (isZeroOid(update.to)) return refused('the server empties the inbox itself')
   const name = update.ref.slice(INBOX.length)
   const info = await repository.objects().info(update.to)
   if (info === null) return refused(`${shortOid(update.to)} is not an object of this repository`)
-  if (info.type !== 'blob') return refused(`a submission is a blob, and ${shortOid(update.to)} is a ${info.type}`)
+  if (info.type !== 'blob')
+    return refused(`a submission is a blob, and ${shortOid(update.to)} is a ${info.type}`)
   if (info.size > MAX_ENVELOPE_BYTES) {
     return refused(`the submission has ${info.size} bytes, and ${MAX_ENVELOPE_BYTES} is the limit`)
   }
   const object = await repository.objects().read(update.to, MAX_ENVELOPE_BYTES)
   if (object === null) return refused(`${shortOid(update.to)} cannot be read`)
   if (sha256(object.body) !== name) {
-    return refused('the ref is not named after the SHA-256 of the submission', `its name would be ${INBOX}${sha256(object.body)}`)
+    return refused(
+      'the ref is not named after the SHA-256 of the submission',
+      `its name would be ${INBOX}${sha256(object.body)}`,
+    )
   }
 
   const envelope = parseEnvelope(object.body)
   const statement = parseStatement(payloadBytes(envelope))
-  if (!isSubmitted(statement.kind)) return refused(`only the server itself makes a statement of kind ${statement.kind}`)
+  if (!isSubmitted(statement.kind))
+    return refused(`only the server itself makes a statement of kind ${statement.kind}`)
   const submitted = statement as Statement<SubmittedKind>
   const { policy, signers } = inForce
   if (statement.repository !== policy.repository) {
-    return refused(`the statement is for repository "${statement.repository}", and this is "${policy.repository}"`)
+    return refused(
+      `the statement is for repository "${statement.repository}", and this is "${policy.repository}"`,
+    )
   }
   const signer = judgeSigner(envelope, submitted.kind, signers, now)
   if (!signer.trusted) {
@@ -118,7 +129,8 @@ function contentObjection(
   switch (statement.kind) {
     case 'evidence': {
       const { environment, finishedAt } = statement.predicate.headgate
-      if (!Object.hasOwn(policy.environments, environment)) return `the policy knows no environment "${environment}"`
+      if (!Object.hasOwn(policy.environments, environment))
+        return `the policy knows no environment "${environment}"`
       return future(finishedAt) ? `the run says that it finished in the future (${finishedAt})` : null
     }
     case 'approval':
@@ -173,5 +185,8 @@ export function anticipate(submission: Submission, seq: number, now: number, by:
 }
 
 function refused(found: string, fix?: string): SubmissionVerdict {
-  return { kind: 'refused', objection: { rule: 'inbox', found: [found], fix: fix === undefined ? [] : [fix] } }
+  return {
+    kind: 'refused',
+    objection: { rule: 'inbox', found: [found], fix: fix === undefined ? [] : [fix] },
+  }
 }

@@ -14,7 +14,12 @@ export type Approvals = {
 }
 
 /** Which approvals permit exactly this move now. Each approver counts once, however often they signed. */
-export function collectApprovals(facts: ReleaseMove, policy: Policy, history: History, now: number): Approvals {
+export function collectApprovals(
+  facts: ReleaseMove,
+  policy: Policy,
+  history: History,
+  now: number,
+): Approvals {
   const { approvers, approverMayPush, approvalMaxAgeMs } = policy.rollback
   const spent = spentEnvelopes(facts, history)
   const valid: TrustedApproval[] = []

@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 
 /** A value that JSON can hold. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined }
 
 /** The one text of a value by RFC 8785 (JSON Canonicalization Scheme). Throws on what JSON cannot hold. */
 export function canonicalJson(value: unknown): string {

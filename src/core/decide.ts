@@ -62,7 +62,8 @@ export function decide(facts: ReleaseMove, policy: Policy, history: History, now
   const input: ReleaseCase = { facts, policy, history, now, kind, evidence, approvals }
   const objections = RELEASE_RULES.flatMap((rule) => rule(input))
 
-  const supports = kind === 'rollback' ? approvals.valid : evidence.chosen === null ? [] : [evidence.chosen.record]
+  const supports =
+    kind === 'rollback' ? approvals.valid : evidence.chosen === null ? [] : [evidence.chosen.record]
   if (objections.length === 0) {
     return {
       verdict: 'allowed',

@@ -18,7 +18,11 @@ export type JudgedEvidence = {
 export type Shortcoming =
   | { readonly code: 'failed'; readonly gates: readonly string[] }
   | { readonly code: 'other-configuration' }
-  | { readonly code: 'gates-missing'; readonly missing: readonly string[]; readonly skipped: readonly string[] }
+  | {
+      readonly code: 'gates-missing'
+      readonly missing: readonly string[]
+      readonly skipped: readonly string[]
+    }
   | { readonly code: 'too-old'; readonly ageMs: number }
 
 export type EvidenceAssessment = {
@@ -144,14 +148,18 @@ function judge(
   )
   if (!sameConfiguration) shortcomings.push({ code: 'other-configuration' })
   const { missing, skipped } = gateGaps(record, environment)
-  if (missing.length > 0 && result !== 'FAILED') shortcomings.push({ code: 'gates-missing', missing, skipped })
+  if (missing.length > 0 && result !== 'FAILED')
+    shortcomings.push({ code: 'gates-missing', missing, skipped })
   const ageMs = now - finishedAt(record)
   if (ageMs > policy.evidence.maxAgeMs) shortcomings.push({ code: 'too-old', ageMs })
   return { record, shortcomings, servedObjection: servedObjection(record, commit, policy) }
 }
 
 /** The required gates that this run does not report as passed. A gate that a run does not name has not passed. */
-function gateGaps(record: TrustedEvidence, environment: Environment): { missing: string[]; skipped: string[] } {
+function gateGaps(
+  record: TrustedEvidence,
+  environment: Environment,
+): { missing: string[]; skipped: string[] } {
   const { passedTests, headgate } = record.statement.predicate
   const outcomes = new Map(headgate.gates.map((gate) => [gate.name, gate.outcome]))
   const missing = requiredGates(environment).filter(
@@ -167,7 +175,8 @@ function servedObjection(record: TrustedEvidence, commit: Oid, policy: Policy): 
     const reported = served?.[moment] ?? null
     if (reported === commit) continue
     if (reported !== null) return `reported serving ${reported} ${moment} the gates`
-    if (policy.evidence.servedCommit === 'required') return `did not report what it served ${moment} the gates`
+    if (policy.evidence.servedCommit === 'required')
+      return `did not report what it served ${moment} the gates`
   }
   return null
 }

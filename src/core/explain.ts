@@ -31,11 +31,7 @@ export function explainRefusal(reports: readonly RefReport[], others: readonly s
 }
 
 /** The text for a push that lands although rules object: by override, or because headgate only evaluates. */
-export function explainException(
-  title: string,
-  report: RefReport,
-  why: readonly string[],
-): string {
+export function explainException(title: string, report: RefReport, why: readonly string[]): string {
   const stars = '*'.repeat(WIDTH)
   return [stars, ...wrap(title, ''), ...wrap(why.join(' '), ''), '', ...explainRef(report), stars].join('\n')
 }

@@ -30,7 +30,9 @@ export function trusted<K extends StatementKind>(
   about: readonly HistoryRecord[],
   kind: K,
 ): (HistoryRecord<K> & { signer: { trusted: true } })[] {
-  return about.filter((record) => record.statement.kind === kind && record.signer.trusted) as (HistoryRecord<K> & {
+  return about.filter(
+    (record) => record.statement.kind === kind && record.signer.trusted,
+  ) as (HistoryRecord<K> & {
     signer: { trusted: true }
   })[]
 }
@@ -40,7 +42,10 @@ export function movesTo(
   about: readonly HistoryRecord[],
   ref: string,
   commit: Oid,
-): { readonly authorization: HistoryRecord<'authorization'>; readonly outcome: 'landed' | 'not-landed' | null }[] {
+): {
+  readonly authorization: HistoryRecord<'authorization'>
+  readonly outcome: 'landed' | 'not-landed' | null
+}[] {
   const outcomes = new Map<number, 'landed' | 'not-landed'>()
   for (const { statement } of about) {
     if (statement.kind !== 'outcome') continue

@@ -7,7 +7,15 @@ import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, Pars
 import type { z } from 'zod'
 import { canonicalJson, type Json, sha256 } from './canonical-json.ts'
 import { HeadgateError } from './errors.ts'
-import { type Environment, METHODS, NOT_YET, type Policy, policyFile, showValue } from './policy.ts'
+import {
+  type Environment,
+  EXPECTATIONS,
+  METHODS,
+  NOT_YET,
+  type Policy,
+  policyFile,
+  showValue,
+} from './policy.ts'
 import { printable } from './printable.ts'
 
 /** A policy of 64 long gates is 20 KiB; both files of it must also fit into one record of the ledger. */
@@ -139,14 +147,16 @@ function readYaml(text: string): YamlFile {
 /** Where the first collection starts that is nested deeper than `depth`; null if none is. */
 function offsetDeeperThan(depth: number, tokens: readonly unknown[]): number | null {
   type Token = { offset?: number; value?: Token | string; key?: Token; items?: Token[] }
-  const open: (readonly [token: Token, level: number])[] = tokens.map((token) => [token as Token, 0])
+  const open = tokens.map((token) => ({ token: token as Token, level: 0, offset: 0 }))
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const [token, level] = next
-    if (level > depth) return token.offset ?? 0
-    for (const child of token.items ?? []) open.push([child, level + 1])
+    const { token, level } = next
+    const offset = token.offset ?? next.offset
+    if (level > depth) return offset
+    for (const child of token.items ?? []) open.push({ token: child, level: level + 1, offset })
     // A key and a value stand on the level of the item that holds them.
-    for (const child of [token.key, token.value])
-      if (typeof child === 'object' && child) open.push([child, level])
+    for (const child of [token.key, token.value]) {
+      if (typeof child === 'object' && child) open.push({ token: child, level, offset })
+    }
   }
   return null
 }
@@ -225,7 +235,9 @@ function explainIssue(issue: z.core.$ZodRawIssue): string {
   if (issue.input === undefined) return 'is missing'
   switch (issue.code) {
     case 'invalid_type':
-      return `must be ${NOUNS[issue.expected] ?? issue.expected}, not ${nounOf(issue.input)}`
+      return issue.expected === 'int' && typeof issue.input === 'number'
+        ? 'must be a whole number'
+        : `must be ${NOUNS[issue.expected] ?? issue.expected}, not ${nounOf(issue.input)}`
     case 'invalid_value':
       return `must be ${issue.values.map((value) => showValue(value)).join(' or ')}`
     case 'too_small':
@@ -259,6 +271,9 @@ function unknownKey(path: Path, key: string, known: readonly string[], file: Yam
     const name = showValue(asMap(valueAt(file.value, gate)).name)
     const text = `gate ${name} uses \`${key}\`, which this version of headgate does not run yet`
     return { ...file.problem(path, text, 'key'), hides: 'gate' }
+  }
+  if (gate !== null && path.length === 5 && EXPECTATIONS.includes(key)) {
+    return file.problem(path, 'belongs under `expect`', 'key')
   }
   const near = suggestion(key, known)
   const help = near === null ? `known are ${known.join(', ')}` : `did you mean \`${near}\`?`
@@ -296,15 +311,14 @@ function editDistance(a: string, b: string): number {
 
 /** Leaves out what another problem explains: parts of what could not be read, the rest of a gate that is not yet run. */
 function withoutConsequences(problems: readonly Problem[]): Problem[] {
-  const within = (path: Path, other: Path) => other.every((step, at) => path[at] === step)
-  return problems.filter(
-    (problem) =>
-      problem.hides !== undefined ||
-      !problems.some(
-        ({ hides, path }) =>
-          hides !== undefined && within(problem.path, hides === 'gate' ? (gateAround(path) ?? path) : path),
-      ),
+  const key = (path: Path) => JSON.stringify(path)
+  const hidden = new Set(
+    problems.flatMap(({ path, hides }) =>
+      hides === undefined ? [] : [key(hides === 'gate' ? (gateAround(path) ?? path) : path)],
+    ),
   )
+  const isHidden = (path: Path) => path.some((_, at) => hidden.has(key(path.slice(0, at + 1))))
+  return problems.filter(({ path, hides }) => hides !== undefined || !isHidden(path))
 }
 
 function gateAround(path: Path): Path | null {
@@ -363,7 +377,7 @@ function branchRelations({ staging, release }: JsonMap, file: YamlFile): Problem
   // In git one ref can't be the folder of another.
   const nested = staging.startsWith(`${release}/`) || release.startsWith(`${staging}/`)
   return nested
-    ? [file.problem(['release'], 'and staging cannot both exist: one is a folder of the other')]
+    ? [file.problem(['release'], 'cannot exist beside staging: one is a folder of the other')]
     : []
 }
 
@@ -377,14 +391,14 @@ function rollbackRelations(policy: JsonMap, file: YamlFile): Problem[] {
     const text = 'needs environments.production, whose gates are the smoke test; without it write landed'
     problems.push(file.problem(['rollback', 'target'], text))
   }
-  // Only operators push. When the pusher's own approval does not count, the operator who approves least pushes best.
-  const others = operators.map((pusher) => approvers.filter((name) => name !== pusher).length)
-  const most = rollback.approverMayPush === false ? Math.max(...others) : approvers.length
+  // Only operators push. Where the pusher's own approval does not count, an operator who is no approver pushes best.
+  const outsider = operators.some((name) => !approvers.includes(name))
+  const most = rollback.approverMayPush === false && !outsider ? approvers.length - 1 : approvers.length
   if (operators.length > 0 && approvers.length > 0 && approvals > most) {
     const text =
       approvals > approvers.length
-        ? `asks for ${approvals}, but there is only ${approvers.length} to approve`
-        : `asks for ${approvals} by others than the pusher, but whoever pushes, only ${most} others approve`
+        ? `asks for ${approvals}, but names only ${approvers.length} who may approve`
+        : `asks for ${approvals} by others than the pusher, but whichever operator pushes, at most ${most} remain`
     const at = rollback.approvals === undefined ? 'approverMayPush' : 'approvals'
     problems.push(file.problem(['rollback', at], text))
   }
@@ -415,7 +429,7 @@ function gateRelations(gate: JsonMap): [key: string[], text: string][] {
   if (expect.status !== undefined && expect.statusIn !== undefined) {
     problems.push([['expect', 'statusIn'], 'cannot stand beside `status`'])
   }
-  if (typeof gate.expect === 'object' && Object.keys(expect).length === 0) {
+  if (typeof gate.expect === 'object' && gate.expect !== null && Object.keys(expect).length === 0) {
     problems.push([['expect'], 'must name what to expect, like { status: 200 }'])
   }
   return problems

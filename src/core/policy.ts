@@ -86,6 +86,9 @@ export function requiredGates(environment: Environment): readonly string[] {
   return environment.gates.filter((gate) => !gate.optional).map((gate) => gate.name)
 }
 
+/** What only `expect` knows, but people write beside it. */
+export const EXPECTATIONS = ['status', 'statusIn', 'bodyIncludes', 'bodyExcludes']
+
 export const METHODS = ['get', 'post', 'put', 'patch', 'delete', 'head'] as const
 
 /** Words of the policy language that a later version will run: told apart from misspelt ones. */
@@ -137,9 +140,10 @@ function section<Shape extends z.core.$ZodLooseShape>(description: string, shape
 }
 
 function duration(description: string, longest?: string) {
+  const error = 'must be a duration like 90s, 15m, 24h, 7d or 1h30m'
   return z
-    .string()
-    .regex(DURATION_PATTERN, { abort: true, error: 'must be a duration like 90s, 15m, 24h, 7d or 1h30m' })
+    .string({ error })
+    .regex(DURATION_PATTERN, { abort: true, error })
     .describe(description)
     .transform((text, context) => {
       try {
@@ -154,13 +158,13 @@ function duration(description: string, longest?: string) {
     })
 }
 
+const principalError = 'must be a name as allowed_signers writes it, without blanks or wildcards'
 const principal = z
   .string()
   .max(128)
-  .regex(
-    /^[^\s\p{C},"'*?!#-][^\s\p{C},"'*?!#]*$/u,
-    'must be a name as allowed_signers writes it, without blanks or wildcards',
-  )
+  // The pattern is published: not every JSON Schema validator knows \p.
+  .regex(/^[^\s,"'*?!#-][^\s,"'*?!#]*$/, { abort: true, error: principalError })
+  .refine((name) => !/\p{C}/u.test(name), { error: principalError })
 const principals = z
   .array(principal)
   .min(1)
@@ -227,14 +231,13 @@ const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()], {
 
 /** Nested maps and lists are what people write who expect another grammar; tell them this one. */
 function matchProblem(alternatives: string) {
-  return ({ input }: { input?: unknown }) =>
-    Array.isArray(input)
-      ? 'must not be a list: write { oneOf: [...] } for alternatives'
-      : typeof input === 'object' &&
-          input !== null &&
-          !['oneOf', 'matches', 'absent'].some((word) => word in input)
-        ? `must be ${alternatives}: what is further inside is named by a dotted path, like database.host`
-        : `must be ${alternatives}, with exactly one of these words`
+  return ({ input }: { input?: unknown }) => {
+    if (Array.isArray(input)) return 'must not be a list: write { oneOf: [...] } for alternatives'
+    if (typeof input !== 'object' || input === null) return `must be ${alternatives}`
+    return Object.keys(input).some((word) => /^(?:one_?of|matches|absent)$/i.test(word))
+      ? `must be ${alternatives}, with exactly one of these words`
+      : `must be ${alternatives}; what is further inside is named by a dotted path, like database.host`
+  }
 }
 
 const jsonMatch = z.union(

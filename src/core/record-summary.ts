@@ -1,6 +1,6 @@
 import { isZeroOid, shortOid } from './oid.ts'
-import type { Statement } from './statement.ts'
 import { printable } from './printable.ts'
+import type { Statement } from './statement.ts'
 
 /** One line for the ledger's commit subject, so that `git log` on it reads as an audit log. */
 export function summarizeRecord(by: string, statement: Statement): string {
@@ -21,7 +21,9 @@ export function summarizeRecord(by: string, statement: Statement): string {
         return `evidence ${at} invalidated: ${statement.predicate.reason}`
       case 'freeze': {
         const { until, issuedAt, reason } = statement.predicate
-        return Date.parse(until) <= Date.parse(issuedAt) ? `unfreeze: ${reason}` : `freeze until ${until}: ${reason}`
+        return Date.parse(until) <= Date.parse(issuedAt)
+          ? `unfreeze: ${reason}`
+          : `freeze until ${until}: ${reason}`
       }
       case 'drift': {
         const { ref, expected, found, reason } = statement.predicate

@@ -45,7 +45,14 @@ export const ledgerStateSchema = z.object({
 export type LedgerState = z.output<typeof ledgerStateSchema>
 export type Move = z.output<typeof moveSchema>
 
-export const emptyState: LedgerState = { policies: [], landed: {}, counts: {}, open: [], bars: [], freeze: null }
+export const emptyState: LedgerState = {
+  policies: [],
+  landed: {},
+  counts: {},
+  open: [],
+  bars: [],
+  freeze: null,
+}
 
 /** One record as the fold sees it. */
 export type StateInput = {

@@ -43,7 +43,14 @@ export const NAMESPACES: { readonly [K in StatementKind]: readonly string[] } = 
 }
 
 /** The statements that arrive by push; the others only the server makes. */
-export const SUBMITTED_KINDS = ['evidence', 'approval', 'override', 'invalidation', 'freeze', 'drift'] as const
+export const SUBMITTED_KINDS = [
+  'evidence',
+  'approval',
+  'override',
+  'invalidation',
+  'freeze',
+  'drift',
+] as const
 export type SubmittedKind = (typeof SUBMITTED_KINDS)[number]
 
 const oid = z.string().refine((text) => isOid(text) && !isZeroOid(text), 'must be a full lowercase object id')
@@ -53,7 +60,10 @@ const time = z.iso.datetime({ offset: true })
 /** Free text by people: long enough for a paragraph, short enough for a terminal. */
 const prose = z.string().max(4096)
 const reason = prose.refine((text) => text.trim() !== '', 'must say why')
-const branchRef = z.string().regex(/^refs\/heads\/\S+$/, 'must be a full branch name, refs/heads/...').max(1024)
+const branchRef = z
+  .string()
+  .regex(/^refs\/heads\/\S+$/, 'must be a full branch name, refs/heads/...')
+  .max(1024)
 const gateName = z.string().min(1).max(200)
 const gateNames = z.array(gateName).max(1000)
 const digest = z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits') })
@@ -61,7 +71,10 @@ const digest = z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64
 const evidencePredicate = z
   .object({
     result: z.enum(['PASSED', 'WARNED', 'FAILED']),
-    configuration: z.array(z.object({ name: z.string().max(1024), digest })).min(1).max(16),
+    configuration: z
+      .array(z.object({ name: z.string().max(1024), digest }))
+      .min(1)
+      .max(16),
     passedTests: gateNames.default([]),
     warnedTests: gateNames.default([]),
     failedTests: gateNames.default([]),
@@ -182,7 +195,9 @@ export type Statement<K extends StatementKind = StatementKind> = {
 const header = z.object({
   _type: z.literal(STATEMENT_TYPE),
   // Exactly one subject: a statement about two commits could be filed under one and believed for the other.
-  subject: z.tuple([z.object({ name: z.string().min(1).max(1024), digest: z.object({ gitCommit: oidOrZeros }) })]),
+  subject: z.tuple([
+    z.object({ name: z.string().min(1).max(1024), digest: z.object({ gitCommit: oidOrZeros }) }),
+  ]),
   predicateType: z.string().max(1024),
   predicate: z.unknown(),
 })
@@ -196,7 +211,10 @@ export function parseStatement(payload: Uint8Array): Statement {
   const head = check(header, value, 'statement')
   const kind = KIND_OF.get(head.predicateType)
   if (kind === undefined) {
-    throw new HeadgateError('data', `predicateType ${JSON.stringify(head.predicateType)} is not one of headgate's`)
+    throw new HeadgateError(
+      'data',
+      `predicateType ${JSON.stringify(head.predicateType)} is not one of headgate's`,
+    )
   }
   const [subject] = head.subject
   return {
@@ -241,7 +259,10 @@ function check<S extends z.ZodType>(schema: S, value: unknown, what: string): z.
   if (result.success) return result.data
   const issue = result.error.issues[0]
   const path = issue?.path.map(String).join('.') ?? ''
-  throw new HeadgateError('data', `${what}: ${path === '' ? '' : `${path}: `}${issue?.message ?? 'is malformed'}`)
+  throw new HeadgateError(
+    'data',
+    `${what}: ${path === '' ? '' : `${path}: `}${issue?.message ?? 'is malformed'}`,
+  )
 }
 
 function duplicate(names: readonly string[]): string | undefined {

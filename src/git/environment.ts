@@ -61,6 +61,8 @@ export const PINNED_CONFIGURATION: readonly string[] = [
   'core.hooksPath=/dev/null',
   'core.fsmonitor=false',
   'core.commitGraph=false',
+  // The empty graft file that the environment names is answered with advice, on stderr, in every process.
+  'advice.graftFileDeprecated=false',
   'log.showSignature=false',
   'color.ui=false',
   'gc.auto=0',

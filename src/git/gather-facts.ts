@@ -2,10 +2,20 @@
  * Gathers what `decide` needs to know from git. Every read goes through a repository whose environment ignores replace
  * refs, grafts and shallow files, by full ids and full ref names only.
  */
-import type { Certificate, LogStep, LogVersion, ObjectType, Pusher, ReleaseMove, StagingMove, Stray } from '../core/facts.ts'
+
+import { HeadgateError } from '../core/errors.ts'
+import type {
+  Certificate,
+  LogStep,
+  LogVersion,
+  ObjectType,
+  Pusher,
+  ReleaseMove,
+  StagingMove,
+  Stray,
+} from '../core/facts.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { isAppend } from '../core/release-log.ts'
-import { HeadgateError } from '../core/errors.ts'
 import type { RefUpdate } from './hook-input.ts'
 import type { GitRepository } from './repository.ts'
 
@@ -24,7 +34,10 @@ export type ReleaseMoveInput = {
   readonly pushOptions: readonly string[]
 }
 
-export async function gatherReleaseMove(repository: GitRepository, input: ReleaseMoveInput): Promise<ReleaseMove> {
+export async function gatherReleaseMove(
+  repository: GitRepository,
+  input: ReleaseMoveInput,
+): Promise<ReleaseMove> {
   const { update, staging } = input
   const from = input.current ?? '0'.repeat(update.to.length)
   const { to } = update
@@ -102,7 +115,10 @@ async function straysOf(repository: GitRepository, to: Oid, staging: Oid | null)
  * Before a first push there is nothing to append to: only the tip is looked at.
  */
 async function logSteps(repository: GitRepository, from: Oid, to: Oid, path: string): Promise<LogStep[]> {
-  if (isZeroOid(from)) return stepsWithContent(repository, [{ commit: to, before: null, after: await versionAt(repository, to, path) }])
+  if (isZeroOid(from))
+    return stepsWithContent(repository, [
+      { commit: to, before: null, after: await versionAt(repository, to, path) },
+    ])
   if (from === to) return []
   const { stdout } = await repository.run([
     'log',
@@ -119,7 +135,10 @@ async function logSteps(repository: GitRepository, from: Oid, to: Oid, path: str
     `:(top,literal)${path}`,
   ])
   const steps = parseRawLog(stdout.toString('utf8'), path)
-  const [before, after] = await Promise.all([versionAt(repository, from, path), versionAt(repository, to, path)])
+  const [before, after] = await Promise.all([
+    versionAt(repository, from, path),
+    versionAt(repository, to, path),
+  ])
   if (before?.blob !== after?.blob || before?.mode !== after?.mode) steps.push({ commit: to, before, after })
   return stepsWithContent(repository, steps)
 }
@@ -158,7 +177,8 @@ async function stepsWithContent(repository: GitRepository, steps: readonly BareS
     const known = contents.get(version.blob)
     if (known !== undefined) return known
     const object = await repository.objects().read(version.blob, MAX_LOG_BYTES)
-    if (object === null) throw new HeadgateError('unavailable', `object ${version.blob} of the release log is missing`)
+    if (object === null)
+      throw new HeadgateError('unavailable', `object ${version.blob} of the release log is missing`)
     contents.set(version.blob, object.body)
     return object.body
   }

@@ -16,7 +16,8 @@ export function parseUpdates(input: Uint8Array): RefUpdate[] {
   // latin1 keeps every byte: ref names are bytes to git, and two different names must not become one.
   const text = Buffer.from(input).toString('latin1')
   if (text === '') return []
-  if (!text.endsWith('\n')) throw new HeadgateError('data', 'the list of ref updates ends in the middle of a line')
+  if (!text.endsWith('\n'))
+    throw new HeadgateError('data', 'the list of ref updates ends in the middle of a line')
   return text
     .slice(0, -1)
     .split('\n')

@@ -122,7 +122,8 @@ export class ObjectReader {
     })
     child.stdin.on('error', () => {})
     child.on('error', (cause) => {
-      if (current()) this.#stop(new HeadgateError('unavailable', 'git cat-file could not be started', { cause }))
+      if (current())
+        this.#stop(new HeadgateError('unavailable', 'git cat-file could not be started', { cause }))
     })
     child.on('close', (code, signal) => {
       if (!current()) return

@@ -143,7 +143,10 @@ function collectStderr(child: ChildProcessWithoutNullStreams): () => string {
 const EXPECTED_NOISE = /^warning: core\.fsyncObjectFiles is deprecated/
 
 function exitProblem(command: GitCommand, exitCode: number, stderr: string): HeadgateError {
-  return problem(command, `failed with exit code ${exitCode}${stderr === '' ? '' : `: ${firstLines(stderr)}`}`)
+  return problem(
+    command,
+    `failed with exit code ${exitCode}${stderr === '' ? '' : `: ${firstLines(stderr)}`}`,
+  )
 }
 
 function problem(command: GitCommand, what: string, cause?: unknown): HeadgateError {

@@ -6,13 +6,13 @@
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isOid, type Oid } from '../core/oid.ts'
+import { isOid, isZeroOid, type Oid } from '../core/oid.ts'
 
 export type Ref = {
-  /** What the ref is at; null for a symbolic ref whose target does not exist yet. */
-  readonly oid: Oid | null
-  /** For a symbolic ref the full name of the ref at the end of the chain, else null. */
-  readonly target: string | null
+  /** What the ref is at; zeros for a symbolic ref whose target does not exist yet. */
+  readonly oid: Oid
+  /** For a symbolic ref the full name of the ref at the end of the chain. */
+  readonly symref?: string
 }
 
 /** `ask-git`: the files alone do not tell. null: there is no such ref. */
@@ -34,31 +34,66 @@ export function isRefName(name: string): boolean {
   return name.split('/').every((part) => part !== '' && !part.startsWith('.') && !part.endsWith('.lock'))
 }
 
-/** Reads one ref of full name. The name must be one that `isRefName` accepts. */
-export function readRefFile(commonDir: string, name: string): RefFileAnswer {
+/** Reads one ref of full name in a repository with ids of `oidLength` digits. `isRefName` must accept the name. */
+export function readRefFile(commonDirectory: string, name: string, oidLength: 40 | 64): RefFileAnswer {
+  const isId = (text: string) => text.length === oidLength && isOid(text) && !isZeroOid(text)
   let at = name
   for (let depth = 0; depth <= MAX_DEPTH; depth++) {
-    const target = depth === 0 ? null : at
-    const text = readLoose(join(commonDir, at))
-    if (text === 'ask-git') return 'ask-git'
-    if (text === null) {
+    const symref = depth === 0 ? {} : { symref: at }
+    const loose = readLoose(join(commonDirectory, at))
+    if (loose === 'ask-git') return 'ask-git'
+    if (loose === null) {
       // Loose before packed: git packs a ref before it removes the loose file, so that it is always in one of them.
-      const oid = readPacked(join(commonDir, 'packed-refs'), at)
-      if (oid === 'ask-git') return 'ask-git'
-      return oid === null && target === null ? null : { oid, target }
+      const oid = readPacked(join(commonDirectory, 'packed-refs'), at)
+      if (oid === 'ask-git' || (oid !== null && !isId(oid))) return 'ask-git'
+      if (oid !== null) return { oid, ...symref }
+      return depth === 0 ? null : { oid: '0'.repeat(oidLength), ...symref }
     }
-    const symbolic = /^ref: *(\S+)\n$/.exec(text)
-    if (symbolic === null) {
-      const oid = text.endsWith('\n') ? text.slice(0, -1) : text
-      return isOid(oid) ? { oid, target } : 'ask-git'
+    const next = /^ref: *(\S+)\n$/.exec(loose)?.[1]
+    if (next === undefined) {
+      const oid = loose.endsWith('\n') ? loose.slice(0, -1) : loose
+      return isId(oid) ? { oid, ...symref } : 'ask-git'
     }
-    at = symbolic[1]!
+    at = next
     if (!isRefName(at)) return 'ask-git'
   }
   return 'ask-git'
 }
 
 function readLoose(path: string): string | null | 'ask-git' {
-  // Not through a symbolic link: very old gits made symbolic refs of them.
-  return readSmall(path, MAX_LOOSE_BYTES)?.toString('latin1') ?? (exists ? 'ask-git' : null)
+  const bytes = readSmall(path, MAX_LOOSE_BYTES)
+  return typeof bytes === 'object' && bytes !== null ? bytes.toString('utf8') : bytes
+}
+
+/** What stands before the name in `packed-refs`, which should be an id. */
+function readPacked(path: string, name: string): string | null | 'ask-git' {
+  const bytes = readSmall(path, MAX_PACKED_BYTES)
+  if (bytes === null || bytes === 'ask-git') return bytes
+  const end = bytes.indexOf(` ${name}\n`)
+  return end < 0 ? null : bytes.toString('latin1', bytes.lastIndexOf(0x0a, end) + 1, end)
+}
+
+/**
+ * A file's bytes; null where there is no such file; 'ask-git' for everything else. Synchronous on purpose: these are 41
+ * bytes in the page cache, and a detour through the thread pool costs more than the read.
+ */
+function readSmall(path: string, maxBytes: number): Buffer | null | 'ask-git' {
+  let file: number
+  try {
+    // Not through a symbolic link: very old gits made symbolic refs of them.
+    file = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' || code === 'ENOTDIR' ? null : 'ask-git'
+  }
+  try {
+    const stat = fstatSync(file)
+    // A directory: other refs live, or lived, below this name.
+    if (stat.isDirectory()) return null
+    return stat.isFile() && stat.size <= maxBytes ? readFileSync(file) : 'ask-git'
+  } catch {
+    return 'ask-git'
+  } finally {
+    closeSync(file)
+  }
 }

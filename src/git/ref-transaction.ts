@@ -16,7 +16,9 @@ export async function withRefTransaction(
 ): Promise<boolean> {
   const [program, args, options] = repository.command(['update-ref', '--stdin'])
   const child = spawn(program, args, { ...options, stdio: ['pipe', 'pipe', 'ignore'] })
-  const exited = new Promise<void>((resolve) => child.on('close', () => resolve()).on('error', () => resolve()))
+  const exited = new Promise<void>((resolve) =>
+    child.on('close', () => resolve()).on('error', () => resolve()),
+  )
   // git dies of a lock that it can't have while we write; that is told by the missing answer, not by the pipe.
   child.stdin.on('error', () => {})
   const prepared = new Promise<boolean>((resolve) => {

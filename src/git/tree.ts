@@ -23,7 +23,8 @@ export function parseTree(body: Uint8Array, oidBytes: 20 | 32): TreeEntry[] {
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(0x20, at)
     const end = bytes.indexOf(0, space)
-    if (space < 0 || end < 0 || end + 1 + oidBytes > bytes.length) throw malformed('ends in the middle of an entry')
+    if (space < 0 || end < 0 || end + 1 + oidBytes > bytes.length)
+      throw malformed('ends in the middle of an entry')
     const mode = bytes.toString('latin1', at, space)
     const name = bytes.toString('utf8', space + 1, end)
     // Old tools wrote 040000; git reads both.

@@ -130,11 +130,22 @@ function parseKey(text: string): Pick<AllowedSigner, 'keyType' | 'publicKey' | '
   }
   if (!isKeyType(keyType))
     throw problem(`key type ${JSON.stringify(printable(keyType, 60))} is not supported`)
-  const blob = decodePaddedBase64(base64, 'the key')
-  const inner = new WireReader(blob).text()
-  if (inner !== keyType) throw problem(`the key is not of type ${keyType}`)
-  const key = parseSshKey(blob)
+  if (base64 === '') throw problem('the line has no key')
+  const key = usable(() => {
+    const blob = decodePaddedBase64(base64, 'it')
+    if (new WireReader(blob).text() !== keyType) throw problem('it is of another type than the line says')
+    return parseSshKey(blob)
+  })
   return { keyType, publicKey: key.blob, fingerprint: key.fingerprint }
+}
+
+function usable<T>(parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+    throw problem(`the key is not usable: ${error.message}`)
+  }
 }
 
 function problem(message: string): HeadgateError {

@@ -40,37 +40,54 @@ export async function signEnvelope(input: {
   }
   if (result.code !== 0) throw explain(keyFile, result.stderr)
 
-  // A Windows build of ssh-keygen ends lines in CRLF.
-  const blob = dearmor(result.stdout.replaceAll('\r\n', '\n'))
-  const signature = parseSshsig(blob)
-  checkOwnSignature(signature, namespace, message, keyFile)
+  const { blob, fingerprint } = checkOwnSignature(result.stdout, namespace, message, keyFile)
   return {
     payloadType: PAYLOAD_TYPE,
     payload: payload.toString('base64'),
-    signatures: [{ keyid: signature.fingerprint, sig: blob.toString('base64') }],
+    signatures: [{ keyid: fingerprint, sig: blob.toString('base64') }],
   }
 }
 
+/** Whoever signs learns here, and not from the server, that nobody would accept the key or the signature. */
 function checkOwnSignature(
-  signature: ParsedSignature,
+  armored: string,
   namespace: string,
   message: Buffer,
   keyFile: string,
-): void {
-  if (signature.namespace === namespace && verifySshsig(signature, message)) return
-  throw new HeadgateError('configuration', `the signature made with ${shellWord(keyFile)} does not verify`, {
-    hint: 'the agent or the key is faulty; try another key',
-  })
+): { blob: Buffer; fingerprint: string } {
+  const unusable = (reason: string, cause?: unknown) =>
+    new HeadgateError(
+      'configuration',
+      `the signature made with ${shellWord(keyFile)} is not usable: ${reason}`,
+      {
+        hint: 'use another key, such as one made with: ssh-keygen -t ed25519',
+        cause,
+      },
+    )
+  let blob: Buffer
+  let signature: ParsedSignature
+  try {
+    // A Windows build of ssh-keygen ends lines in CRLF.
+    blob = dearmor(armored.replaceAll('\r\n', '\n'))
+    signature = parseSshsig(blob)
+  } catch (cause) {
+    if (cause instanceof HeadgateError) throw unusable(cause.message, cause)
+    throw cause
+  }
+  if (signature.namespace !== namespace || !verifySshsig(signature, message))
+    throw unusable('it does not verify')
+  return { blob, fingerprint: signature.fingerprint }
 }
 
 /** Refuses a file that cannot be a key, with a better message than ssh-keygen's. True for a hardware key. */
 async function checkKeyFile(keyFile: string): Promise<boolean> {
   let text: string
   try {
-    // Like ssh-keygen: FILE may be absent where FILE.pub names a key in the agent.
-    text = await readFile(keyFile, 'latin1').catch((missing) =>
-      readFile(`${keyFile}.pub`, 'latin1').catch(() => Promise.reject(missing)),
-    )
+    text = await readFile(keyFile, 'latin1').catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'ENOENT') throw cause
+      // Like ssh-keygen: FILE may be absent where FILE.pub names a key in the agent.
+      return readFile(`${keyFile}.pub`, 'latin1').catch(() => Promise.reject(cause))
+    })
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error'
     const reason = FILE_ERRORS.get(code) ?? `cannot be read (${code})`
@@ -148,9 +165,10 @@ function runSshKeygen(
 
 /** What ssh-keygen says, as a pattern, the reason and the fix. FILE stands for the key file. */
 const COMPLAINTS: readonly [RegExp, string, string][] = [
+  [/permissions .* are too open|bad permissions/i, 'FILE is readable for others', 'chmod 600 FILE'],
   [
     /no private key found for/i,
-    'FILE is a public key, and its private half is neither in the agent nor beside it',
+    'there is no usable private key for FILE, neither in the agent nor in a file',
     'add the private key to the agent with ssh-add, or name its file',
   ],
   [
@@ -158,7 +176,6 @@ const COMPLAINTS: readonly [RegExp, string, string][] = [
     'FILE needs a passphrase or PIN, which was not given or is wrong',
     'run it on a terminal, or unlock the key first: ssh-add FILE',
   ],
-  [/permissions .* are too open|bad permissions/i, 'FILE is readable for others', 'chmod 600 FILE'],
   [
     /agent refused operation/i,
     'the agent refused to sign with FILE',
@@ -178,9 +195,13 @@ function explain(keyFile: string, stderr: string): HeadgateError {
   const known = COMPLAINTS.find(([pattern]) => pattern.test(stderr))
   if (known !== undefined) {
     const [, reason, hint] = known
-    return new HeadgateError('configuration', reason.replace('FILE', name), {
-      hint: hint.replace('FILE', name),
-    })
+    return new HeadgateError(
+      'configuration',
+      reason.replace('FILE', () => name),
+      {
+        hint: hint.replace('FILE', () => name),
+      },
+    )
   }
   const last = stderr.trimEnd().split('\n').at(-1) ?? ''
   const said = last === '' ? '' : `: ${printable(last)}`

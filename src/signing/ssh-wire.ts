@@ -81,13 +81,15 @@ export class WireReader {
   mpint(): Buffer {
     const bytes = this.string()
     const [first, second] = bytes
-    if (bytes.length > MAX_MPINT_BYTES + 1) throw new HeadgateError('data', 'SSH integer is too large')
     if (first === undefined) throw new HeadgateError('data', 'SSH integer is zero')
     if (first >= 0x80) throw new HeadgateError('data', 'SSH integer is negative')
-    if (first > 0) return bytes
     // One zero byte keeps a high first bit from meaning a negative number; any other use of it is padding.
-    if (second === undefined || second < 0x80) throw new HeadgateError('data', 'SSH integer has padding')
-    return bytes.subarray(1)
+    if (first === 0 && (second === undefined || second < 0x80)) {
+      throw new HeadgateError('data', 'SSH integer has padding')
+    }
+    const magnitude = first === 0 ? bytes.subarray(1) : bytes
+    if (magnitude.length > MAX_MPINT_BYTES) throw new HeadgateError('data', 'SSH integer is too large')
+    return magnitude
   }
 }
 

@@ -124,7 +124,9 @@ describe('a run', () => {
     expect(proxied).toBe(0)
   })
 
-  const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
+  const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+    all?.some(({ address }) => address === '::1'),
+  )
   test.skipIf(!hasIpv6)('reaches a server that has IPv6 only', async () => {
     const url = await serve(ok, { host: '::1' })
     expect((await run(url, ['{ name: g, get: /g, expect: { status: 200 } }'])).result).toBe('PASSED')

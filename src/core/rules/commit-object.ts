@@ -4,7 +4,8 @@ import { isZeroOid, shortOid } from '../oid.ts'
 /** The release branch holds commits only. */
 export const commitObjectRule: ReleaseRule = ({ facts, policy }) => {
   if (isZeroOid(facts.to) || facts.objectType === 'commit') return []
-  const what = facts.objectType === 'missing' ? 'not an object of this repository' : `a ${facts.objectType} object`
+  const what =
+    facts.objectType === 'missing' ? 'not an object of this repository' : `a ${facts.objectType} object`
   return [
     {
       rule: 'commit-object',

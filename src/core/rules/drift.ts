@@ -8,7 +8,9 @@ export const driftRule: ReleaseRule = ({ facts, history, policy }) => {
   if (expected === facts.from) return []
   const stands = isZeroOid(facts.from) ? 'does not exist' : `is at ${shortOid(facts.from)}`
   const should =
-    landed === undefined ? 'no move of it ever landed' : `its last landed move (record ${landed.seq}) put it at ${shortOid(expected)}`
+    landed === undefined
+      ? 'no move of it ever landed'
+      : `its last landed move (record ${landed.seq}) put it at ${shortOid(expected)}`
   return [
     {
       rule: 'drift',

@@ -8,7 +8,9 @@ export const fastForwardRule: ReleaseRule = (input) => {
   if (isZeroOid(facts.to) || facts.objectType !== 'commit') return []
   if (facts.claimedFrom !== facts.from) {
     const stands = isZeroOid(facts.from) ? 'does not exist' : `stands at ${shortOid(facts.from)}`
-    const said = isZeroOid(facts.claimedFrom) ? 'that it does not exist' : `that it is at ${shortOid(facts.claimedFrom)}`
+    const said = isZeroOid(facts.claimedFrom)
+      ? 'that it does not exist'
+      : `that it is at ${shortOid(facts.claimedFrom)}`
     return [
       {
         rule: 'fast-forward',

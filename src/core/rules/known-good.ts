@@ -16,7 +16,9 @@ export const knownGoodRule: ReleaseRule = (input) => {
           ? `${commit} was a release, but no passing production smoke is recorded for it`
           : `${commit} was never a landed release`,
       ],
-      fix: [`choose an earlier release; they are the commits that landed in:  git log refs/headgate/ledger`].concat(
+      fix: [
+        `choose an earlier release; they are the commits that landed in:  git log refs/headgate/ledger`,
+      ].concat(
         policy.rollback.target === 'smoke-passed' ? ['(policy: rollback.target is smoke-passed)'] : [],
       ),
     },

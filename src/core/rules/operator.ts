@@ -8,7 +8,9 @@ export const operatorRule: ReleaseRule = ({ facts, policy }) => {
   const list = operators.map((name) => printable(name, 80)).join(', ')
   const fix = [`one of the operators can push it: ${list}`]
   if (!pusher.identified) {
-    return [{ rule: 'operator', found: [`the server cannot tell who pushes: ${printable(pusher.reason)}`], fix }]
+    return [
+      { rule: 'operator', found: [`the server cannot tell who pushes: ${printable(pusher.reason)}`], fix },
+    ]
   }
   const who = printable(pusher.principal, 80)
   if (!operators.includes(pusher.principal)) {
@@ -19,17 +21,27 @@ export const operatorRule: ReleaseRule = ({ facts, policy }) => {
   if (!certificate.offered) {
     if (signedPush === 'if-offered') return []
     return [
-      { rule: 'operator', found: ['the push is not signed, and the policy says promotion.signedPush: required'], fix: signed },
+      {
+        rule: 'operator',
+        found: ['the push is not signed, and the policy says promotion.signedPush: required'],
+        fix: signed,
+      },
     ]
   }
   if (!certificate.good) {
     return [
-      { rule: 'operator', found: [`the push certificate does not hold: ${printable(certificate.reason)}`], fix: signed },
+      {
+        rule: 'operator',
+        found: [`the push certificate does not hold: ${printable(certificate.reason)}`],
+        fix: signed,
+      },
     ]
   }
   if (certificate.principal !== pusher.principal) {
     const signer = printable(certificate.principal, 80)
-    return [{ rule: 'operator', found: [`${who} pushes, but ${signer} signed the push certificate`], fix: signed }]
+    return [
+      { rule: 'operator', found: [`${who} pushes, but ${signer} signed the push certificate`], fix: signed },
+    ]
   }
   return []
 }

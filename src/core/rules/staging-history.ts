@@ -15,16 +15,23 @@ export function stagingHistoryRule(facts: StagingMove): readonly Objection[] {
     ]
   }
   if (facts.objectType !== 'commit') {
-    const what = facts.objectType === 'missing' ? 'not an object of this repository' : `a ${facts.objectType} object`
+    const what =
+      facts.objectType === 'missing' ? 'not an object of this repository' : `a ${facts.objectType} object`
     return [
-      { rule: 'staging-history', found: [`${shortOid(facts.to)} is ${what}, and ${branch} holds commits only`], fix: [] },
+      {
+        rule: 'staging-history',
+        found: [`${shortOid(facts.to)} is ${what}, and ${branch} holds commits only`],
+        fix: [],
+      },
     ]
   }
   if (isZeroOid(facts.from) || facts.fastForward) return []
   return [
     {
       rule: 'staging-history',
-      found: [`${shortOid(facts.from)} -> ${shortOid(facts.to)} would rewrite ${branch}: commits that it has now would be gone`],
+      found: [
+        `${shortOid(facts.from)} -> ${shortOid(facts.to)} would rewrite ${branch}: commits that it has now would be gone`,
+      ],
       fix: [
         'undo with a commit instead of a force-push, or bring your work up to date and push it again:',
         `  git revert COMMIT        or        git pull --rebase origin ${branch}`,

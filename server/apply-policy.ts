@@ -1,0 +1,131 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
+import { HeadgateError } from '../src/core/errors.ts'
+import { type Oid, zeroOidLike } from '../src/core/oid.ts'
+import type { Policy } from '../src/core/policy.ts'
+import type { NewRecord } from '../src/ledger/ledger.ts'
+import {
+  type GuardedRepository,
+  guardedBranches,
+  releaseRef,
+  stagingRef,
+  untilAppended,
+} from './guarded-repository.ts'
+import type { PolicySource } from './policy-files.ts'
+import { SERVER_DIRECTORY } from './settings.ts'
+import { authorizationRecord, outcomeRecord, policyRecord, type StatementContext } from './statements.ts'
+
+export type AppliedPolicy = {
+  readonly version: number
+  /** False where the very same files are in force already; nothing was recorded then. */
+  readonly changed: boolean
+  /** The release tip that was recorded as the baseline, if this application did so. */
+  readonly baseline: Oid | null
+  readonly policy: Policy
+}
+
+/**
+ * Puts a policy in force: records both files in the ledger, and a release branch that the ledger does not know yet as
+ * the baseline. The version only goes up; a push never changes the policy that judges it.
+ */
+export async function applyPolicy(
+  guarded: GuardedRepository,
+  source: PolicySource,
+  by: string,
+  clock: () => number,
+): Promise<AppliedPolicy> {
+  return untilAppended<AppliedPolicy>(async () => {
+    const snapshot = await guarded.ledger.snapshot()
+    const previous = await snapshot.policyInForce()
+    const version = (previous?.version ?? 0) + 1
+    const files = { version, policy: source.policy, allowedSigners: source.allowedSigners }
+    const inForce = parsePolicyFiles(files)
+    const { policy } = inForce
+    if (
+      previous !== null &&
+      previous.policy === files.policy &&
+      previous.allowedSigners === files.allowedSigners
+    ) {
+      writeGuardedList(guarded.repository.commonDirectory, guardedBranches(policy))
+      return { done: { version: previous.version, changed: false, baseline: null, policy } }
+    }
+    const ref = releaseRef(policy)
+    const found = await guarded.repository.refs([stagingRef(policy), ref])
+    const zeros = '0'.repeat(guarded.repository.objectFormat === 'sha256' ? 64 : 40)
+    const staging = found.get(stagingRef(policy))?.oid ?? zeros
+    const release = found.get(ref)?.oid
+    if (found.get(ref)?.symref !== undefined || found.get(stagingRef(policy))?.symref !== undefined) {
+      throw new HeadgateError(
+        'configuration',
+        'the staging and the release branch must be branches, not symbolic refs',
+      )
+    }
+    const at = new Date(clock()).toISOString()
+    const context: StatementContext = { sealKey: guarded.sealKey, inForce, at, by }
+    const baseline = release !== undefined && snapshot.state.landed[ref] === undefined ? release : null
+    const records: NewRecord[] = [
+      policyRecord(context, files, staging),
+      ...(baseline === null ? [] : baselineRecords(context, ref, baseline, snapshot.head.seq + 2)),
+    ]
+
+    // The shell hooks must never let a guarded ref pass by themselves: the list covers the old policy and the new one
+    // until the new one is recorded. A crash in between leaves a list that is too long, which only costs time.
+    const old = previous === null ? [] : guardedBranches(parsePolicyFiles(previous).policy)
+    writeGuardedList(guarded.repository.commonDirectory, [...new Set([...old, ...guardedBranches(policy)])])
+    const appended = await guarded.ledger.append(snapshot.head, records)
+    if (appended.kind === 'stale') return 'stale'
+    writeGuardedList(guarded.repository.commonDirectory, guardedBranches(policy))
+    return { done: { version, changed: true, baseline, policy } }
+  })
+}
+
+/** The release that was there before headgate: taken as it is, on the word of the admin who installs. */
+function baselineRecords(context: StatementContext, ref: string, tip: Oid, seq: number): NewRecord[] {
+  const facts = {
+    ref,
+    from: zeroOidLike(tip),
+    claimedFrom: zeroOidLike(tip),
+    to: tip,
+    objectType: 'commit',
+    staging: null,
+    onStaging: false,
+    strays: [],
+    fastForward: true,
+    pusher: { identified: false, reason: 'found at installation' },
+    certificate: { offered: false },
+    pushOptions: [],
+  } as const
+  const verdict = {
+    verdict: 'allowed',
+    kind: 'bootstrap',
+    objections: [],
+    waived: [],
+    inputs: [],
+    approvedBy: [],
+  } as const
+  const move = {
+    seq,
+    kind: 'bootstrap',
+    ref,
+    from: facts.from,
+    to: tip,
+    fastForward: true,
+    at: context.at,
+    by: context.by,
+  } as const
+  return [authorizationRecord(context, facts, verdict), outcomeRecord(context, move, 'landed', tip)]
+}
+
+/** Full names, one a line; also headgate's own ledger, for the reference-transaction hook. */
+export function writeGuardedList(gitDirectory: string, refs: readonly string[]): void {
+  const path = join(gitDirectory, SERVER_DIRECTORY, 'guarded')
+  const text = [...refs, 'refs/headgate/ledger', ''].join('\n')
+  try {
+    if (readFileSync(path, 'utf8') === text) return
+  } catch {
+    // Not there yet.
+  }
+  writeFileSync(`${path}.new`, text, { mode: 0o644 })
+  renameSync(`${path}.new`, path)
+}

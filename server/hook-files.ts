@@ -1,0 +1,120 @@
+/**
+ * The shell hooks in a repository: rendered from `hooks/server/`, beside or before what was there.
+ *
+ * An existing hook is renamed to `NAME.kept-by-headgate` and runs first; both must pass.
+ */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { HeadgateError } from '../src/core/errors.ts'
+import { parseIdentitySource, type ServerSettings } from './settings.ts'
+
+export const SERVER_HOOKS = ['pre-receive', 'reference-transaction', 'post-receive'] as const
+
+const KEPT_SUFFIX = '.kept-by-headgate'
+const MARK = 'put here by `headgate server install`'
+
+/** The package's own folder: the nearest one above this file that holds the hook templates. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'hooks', 'server', 'pre-receive'))) {
+    const parent = dirname(folder)
+    if (parent === folder) {
+      throw new HeadgateError(
+        'configuration',
+        'the installation of headgate is incomplete: its hooks folder is missing',
+        {
+          hint: 'install the package again',
+        },
+      )
+    }
+    folder = parent
+  }
+  return folder
+}
+
+/** Writes the hooks. Safe to run again: our own hooks are replaced, a kept one stays kept. */
+export function installHooks(gitDirectory: string, settings: ServerSettings): { kept: string[] } {
+  const root = packageRoot()
+  const kept: string[] = []
+  for (const name of SERVER_HOOKS) {
+    const target = join(gitDirectory, 'hooks', name)
+    const keptFile = `${target}${KEPT_SUFFIX}`
+    if (exists(target) && !isOurs(target)) {
+      if (exists(keptFile)) {
+        throw new HeadgateError(
+          'configuration',
+          `${target} is not headgate's, and ${keptFile} exists already`,
+          {
+            hint: 'make one hook of the two, remove the other, and install again',
+          },
+        )
+      }
+      renameSync(target, keptFile)
+    }
+    if (exists(keptFile)) kept.push(name)
+    const template = readFileSync(join(root, 'hooks', 'server', name), 'utf8')
+    const text = render(template, settings, exists(keptFile) ? `${name}${KEPT_SUFFIX}` : '')
+    // Renamed into place: a push never meets half a hook.
+    const fresh = `${target}.headgate-new`
+    writeFileSync(fresh, text, { mode: 0o755 })
+    chmodSync(fresh, 0o755)
+    renameSync(fresh, target)
+  }
+  return { kept }
+}
+
+/** Removes our hooks and puts kept ones back. */
+export function uninstallHooks(gitDirectory: string): void {
+  for (const name of SERVER_HOOKS) {
+    const target = join(gitDirectory, 'hooks', name)
+    if (exists(target) && isOurs(target)) rmSync(target)
+    const keptFile = `${target}${KEPT_SUFFIX}`
+    if (exists(keptFile) && !exists(target)) renameSync(keptFile, target)
+  }
+}
+
+function render(template: string, settings: ServerSettings, kept: string): string {
+  const source = parseIdentitySource(settings.identity)
+  const values: Record<string, string> = {
+    '@NODE@': quote(process.execPath),
+    '@APP@': quote(join(packageRoot(), 'dist', 'hook.js')),
+    '@KEPT@': quote(kept),
+    '@PUSHER@': source.kind === 'env' ? `\${${source.name}-}` : '',
+  }
+  return template
+    .replace(/^#!\/bin\/sh\n/, shebang())
+    .replace(/@(?:NODE|APP|KEPT|PUSHER)@/g, (placeholder) => values[placeholder] ?? '')
+}
+
+/**
+ * Where /bin/sh is bash, a pusher's SHELLOPTS=noexec would make a hook say yes without running, and exported functions
+ * would run in it; privileged mode (-p) ignores both. dash knows -p, too; a shell that doesn't know it reads neither.
+ */
+function shebang(): string {
+  const knows = spawnSync('/bin/sh', ['-p', '-c', ':'], { env: {} }).status === 0
+  return knows ? '#!/bin/sh -p\n' : '#!/bin/sh\n'
+}
+
+function quote(text: string): string {
+  if (/[\0\n\r]/.test(text)) {
+    throw new HeadgateError(
+      'configuration',
+      `a path with a line break in it cannot stand in a hook: ${JSON.stringify(text)}`,
+    )
+  }
+  return `'${text.replaceAll("'", `'\\''`)}'`
+}
+
+function isOurs(file: string): boolean {
+  try {
+    return readFileSync(file, 'latin1').includes(MARK)
+  } catch {
+    return false
+  }
+}
+
+function exists(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false }) !== undefined
+}

@@ -1,0 +1,85 @@
+import type { Argv } from 'yargs'
+import { keyOption, remoteOption } from '../submit.ts'
+
+export function evidenceCommand(cli: Argv): Argv {
+  return cli.command('evidence', 'Add, list and invalidate evidence', (evidence) =>
+    evidence
+      .command(
+        'add',
+        'Record results that another tool produced',
+        (command) =>
+          command
+            .option('commit', { type: 'string', demandOption: true, describe: 'the commit that was tested' })
+            .option('passed', {
+              type: 'string',
+              array: true,
+              default: [] as string[],
+              describe: 'gates that passed',
+            })
+            .option('failed', {
+              type: 'string',
+              array: true,
+              default: [] as string[],
+              describe: 'gates that failed',
+            })
+            .option('junit', {
+              type: 'string',
+              array: true,
+              default: [] as string[],
+              describe: 'JUnit XML files; each test case is a gate of that name',
+            })
+            .option('environment', {
+              choices: ['staging', 'production'] as const,
+              default: 'staging' as const,
+            })
+            .option('served-commit', {
+              type: 'string',
+              describe: 'the full commit id that the environment reported before and after the run',
+            })
+            .option('ci-url', { type: 'string', describe: 'link to the CI run, kept in the evidence' })
+            .options({ ...keyOption, ...remoteOption })
+            .example('$0 evidence add --commit HEAD --passed health chat --key ci_key', '')
+            .example('$0 evidence add --commit HEAD --junit results.xml --key ci_key', ''),
+        async (options) => {
+          const { addEvidence } = await import('../evidence-commands.ts')
+          await addEvidence(options)
+        },
+      )
+      .command(
+        'list [commit]',
+        'List the evidence about a commit',
+        (command) =>
+          command
+            .positional('commit', { type: 'string', default: 'HEAD' })
+            .options(remoteOption)
+            .option('json', { type: 'boolean', default: false, describe: 'print JSON' }),
+        async (options) => {
+          const { listEvidence } = await import('../evidence-commands.ts')
+          await listEvidence(options)
+        },
+      )
+      .command(
+        'invalidate <commit>',
+        'Take back all evidence about a commit',
+        (command) =>
+          command
+            .positional('commit', { type: 'string', demandOption: true })
+            .option('reason', { type: 'string', demandOption: true, describe: 'why; everybody will read it' })
+            .options({ ...keyOption, ...remoteOption })
+            .option('as', {
+              choices: ['evidence', 'approval'] as const,
+              default: 'evidence' as const,
+              describe: 'the role that the key is trusted for',
+            })
+            .example(
+              '$0 evidence invalidate 3f2c1ab --reason "staging ran on the wrong database" --key ci_key',
+              '',
+            ),
+        async (options) => {
+          const { invalidateEvidence } = await import('../evidence-commands.ts')
+          await invalidateEvidence(options)
+        },
+      )
+      .demandCommand(1, 'Say what to do: headgate evidence add, list or invalidate'),
+  )
+}

@@ -1,0 +1,42 @@
+import type { Argv } from 'yargs'
+import { keyOption, remoteOption } from '../submit.ts'
+
+export function gateCommand(cli: Argv): Argv {
+  return cli.command(
+    'gate',
+    'Run the gates of the policy against a running environment; record the result (CI, operators)',
+    (command) =>
+      command
+        .option('mode', {
+          choices: ['staging', 'prod'] as const,
+          describe: 'which environment [default: $MODE, else staging]',
+        })
+        .option('url', { type: 'string', describe: "base URL [default: $BASE, else the policy's]" })
+        .option('commit', {
+          type: 'string',
+          describe: 'the commit that the environment must serve [default: HEAD]',
+        })
+        .option('record', {
+          type: 'boolean',
+          default: false,
+          describe: 'sign the result and push it to the inbox of the remote',
+        })
+        .options({ ...keyOption, ...remoteOption })
+        .option('ci-url', { type: 'string', describe: 'link to the CI run, kept in the evidence' })
+        .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+        .example('$0 gate', 'try the gates of ./.headgate/policy.yaml against staging')
+        .example('$0 gate --record --key ci_key', 'in CI, after the deploy to staging')
+        .example(
+          'MODE=prod BASE=https://www.example.com $0 gate --record',
+          'production smoke, after a promotion',
+        )
+        .epilogue(
+          'With --record the gates are those of the policy in force on the remote, since only they count there; ' +
+            'without it, those of .headgate/policy.yaml in the working tree.',
+        ),
+    async (options) => {
+      const { runGateCommand } = await import('../run-gate-command.ts')
+      await runGateCommand(options)
+    },
+  )
+}

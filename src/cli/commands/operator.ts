@@ -1,0 +1,91 @@
+import type { Argv } from 'yargs'
+import { keyOption, remoteOption } from '../submit.ts'
+
+const reason = {
+  reason: { type: 'string', demandOption: true, describe: 'why; everybody will read it' },
+} as const
+
+export function operatorCommands(cli: Argv): Argv {
+  return cli
+    .command(
+      'approve',
+      'Sign the permission for one rollback, from exactly one commit to exactly one other (approver)',
+      (command) =>
+        command
+          .option('from', { type: 'string', demandOption: true, describe: 'the release that is in trouble' })
+          .option('to', {
+            type: 'string',
+            demandOption: true,
+            describe: 'the known-good release to go back to',
+          })
+          .options(reason)
+          .option('trigger', { type: 'string', describe: 'what raised the alarm' })
+          .option('symptoms', { type: 'string', describe: 'what users see' })
+          .option('expires', { type: 'string', default: '1h', describe: 'how long it is valid' })
+          .options({ ...keyOption, ...remoteOption })
+          .example(
+            '$0 approve --from 3f2c1ab --to 9d0e1f2 --reason "checkout fails" --key ~/.ssh/release',
+            '',
+          ),
+      async (options) => {
+        const { approve } = await import('../operator-commands.ts')
+        await approve(options)
+      },
+    )
+    .command(
+      'override',
+      'Break the glass: waive named rules once, for exactly one move (operator)',
+      (command) =>
+        command
+          .option('from', { type: 'string', demandOption: true, describe: 'where the release branch is' })
+          .option('to', { type: 'string', demandOption: true, describe: 'where it must go' })
+          .option('waive', {
+            type: 'string',
+            array: true,
+            demandOption: true,
+            describe: 'the rules, by name',
+          })
+          .options(reason)
+          .option('expires', { type: 'string', default: '15m', describe: 'how long it is valid' })
+          .options({ ...keyOption, ...remoteOption })
+          .example(
+            '$0 override --from 3f2c1ab --to 77aa001 --waive evidence --reason "staging is down, CVE fix" --key ~/.ssh/release',
+            '',
+          ),
+      async (options) => {
+        const { override } = await import('../operator-commands.ts')
+        await override(options)
+      },
+    )
+    .command(
+      'freeze',
+      'Refuse promotions until a time; rollbacks stay possible (operator)',
+      (command) =>
+        command
+          .option('for', { type: 'string', default: '24h', describe: 'how long' })
+          .options({ ...reason, ...keyOption, ...remoteOption })
+          .example('$0 freeze --for 2d --reason "sale weekend" --key ~/.ssh/release', ''),
+      async (options) => {
+        const { freeze } = await import('../operator-commands.ts')
+        await freeze(options, options.for)
+      },
+    )
+    .command(
+      'unfreeze',
+      'End a freeze (operator)',
+      (command) => command.options({ ...reason, ...keyOption, ...remoteOption }),
+      async (options) => {
+        const { freeze } = await import('../operator-commands.ts')
+        await freeze(options, null)
+      },
+    )
+    .command(
+      'drift',
+      'Accept a release branch that was moved behind the guard, with the reason (operator)',
+      (command) => command.options({ ...reason, ...keyOption, ...remoteOption }),
+      async (options) => {
+        const { acceptDrift } = await import('../operator-commands.ts')
+        await acceptDrift(options)
+      },
+    )
+}

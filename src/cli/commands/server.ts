@@ -1,0 +1,90 @@
+import type { Argv } from 'yargs'
+import { note, print, printJson } from '../output.ts'
+
+export function serverCommand(cli: Argv): Argv {
+  return cli.command('server', 'Guard a bare repository on this machine (server admin)', (server) =>
+    server
+      .command(
+        'install <repo>',
+        'Install the hooks in a bare repository and apply its policy',
+        (command) =>
+          command
+            .positional('repo', {
+              type: 'string',
+              demandOption: true,
+              describe: 'path of the bare repository',
+            })
+            .option('identity', {
+              type: 'string',
+              demandOption: true,
+              describe: 'where the name of a pusher comes from: env:NAME or push-cert',
+            })
+            .option('policy', {
+              type: 'string',
+              describe:
+                'folder with policy.yaml and allowed_signers [default: .headgate/ at the tip of main]',
+            })
+            .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+            .example(
+              '$0 server install app.git --identity env:REMOTE_USER --policy ./.headgate',
+              'smart HTTP',
+            )
+            .example('$0 server install app.git --identity env:USER', 'a system account for each person')
+            .example('$0 server install app.git --identity push-cert', 'known by git push --signed'),
+        async ({ repo, identity, policy, json }) => {
+          const { installAndApply } = await import('../../../server/admin.ts')
+          const done = await installAndApply(repo, identity, policy)
+          if (json) return printJson(done)
+          print(`headgate guards ${done.repository} (identity ${identity})`)
+          for (const name of done.kept)
+            print(`  the ${name} hook that was there is kept; it runs first, and both must pass`)
+          for (const setting of done.settings) print(`  set ${setting}`)
+          if (done.policy === null) {
+            note('No policy is in force yet, so nothing is guarded but refs/headgate/. Next:')
+            note(`  headgate policy apply ${repo} DIR`)
+            return
+          }
+          printPolicy(done.policy)
+        },
+      )
+      .command(
+        'uninstall <repo>',
+        'Take the hooks out again; the ledger and the seal key stay',
+        (command) =>
+          command
+            .positional('repo', { type: 'string', demandOption: true })
+            .example('$0 server uninstall app.git', ''),
+        async ({ repo }) => {
+          const { uninstallServer } = await import('../../../server/install.ts')
+          const directory = await uninstallServer(repo)
+          print(`headgate no longer guards ${directory}`)
+          print('  kept: refs/headgate/ledger, headgate/seal-key.pem, receive.denyNonFastForwards=false')
+        },
+      )
+      .demandCommand(
+        1,
+        'Say what to do: headgate server install REPO.git or headgate server uninstall REPO.git',
+      ),
+  )
+}
+
+export function printPolicy(applied: {
+  version: number
+  changed: boolean
+  baseline: string | null
+  release: string
+  staging: string
+  enforcement: string
+  from: string
+}): void {
+  const { version, changed, release, staging, enforcement } = applied
+  print(
+    changed
+      ? `policy version ${version} is in force now, from ${applied.from}: ${release} follows ${staging}, ${enforcement}`
+      : `policy version ${version} is in force already; nothing changed`,
+  )
+  if (applied.baseline !== null)
+    print(`  ${release} at ${applied.baseline.slice(0, 7)} is recorded as the baseline`)
+  if (enforcement === 'evaluate')
+    print('  enforcement: evaluate judges and records every push and refuses none')
+}

@@ -1,0 +1,1 @@
+export async function runDemo(_: { keep: boolean }): Promise<void> {}

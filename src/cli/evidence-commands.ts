@@ -1,0 +1,161 @@
+import { gatherHistory } from '../audit/gather-history.ts'
+import { parsePolicyFiles } from '../audit/policy-in-force.ts'
+import { formatDuration } from '../core/duration.ts'
+import { HeadgateError } from '../core/errors.ts'
+import { isOid, shortOid } from '../core/oid.ts'
+import type { Policy } from '../core/policy.ts'
+import { statementPayload } from '../core/statement.ts'
+import { ClientRepository } from './client-repository.ts'
+import { readJunitFiles } from './junit.ts'
+import { print, printJson, table } from './output.ts'
+import { requireKey, signAndSubmit } from './submit.ts'
+import { VERSION } from './version.ts'
+
+type AddOptions = {
+  readonly commit: string
+  readonly passed: readonly string[]
+  readonly failed: readonly string[]
+  readonly junit: readonly string[]
+  readonly environment: 'staging' | 'production'
+  readonly servedCommit: string | undefined
+  readonly ciUrl: string | undefined
+  readonly key: string | undefined
+  readonly remote: string
+}
+
+type Result = { readonly name: string; readonly outcome: 'passed' | 'failed' | 'skipped' }
+
+export async function addEvidence(options: AddOptions): Promise<void> {
+  const key = requireKey(options.key)
+  const results = collectResults(options)
+  if (options.servedCommit !== undefined && !isOid(options.servedCommit)) {
+    throw new HeadgateError('usage', '--served-commit must be a full commit id', {
+      hint: 'git rev-parse COMMIT prints it',
+    })
+  }
+  const repository = new ClientRepository()
+  const commit = await repository.resolveCommit(options.commit)
+  const policy = await policyOf(repository, options.remote)
+  const environment = policy.environments[options.environment]
+  if (environment === undefined)
+    throw new HeadgateError('configuration', `the policy has no environments.${options.environment}`)
+  const optional = new Set(environment.gates.filter((gate) => gate.optional).map((gate) => gate.name))
+  const names = (wanted: (result: Result) => boolean) => results.filter(wanted).map(({ name }) => name)
+  const failed = names(({ name, outcome }) => outcome === 'failed' && !optional.has(name))
+  const warned = names(({ name, outcome }) => outcome !== 'passed' && optional.has(name))
+  const result = failed.length > 0 ? 'FAILED' : warned.length > 0 ? 'WARNED' : 'PASSED'
+  const now = new Date().toISOString()
+  const payload = statementPayload('evidence', policy.repository, commit, {
+    result,
+    configuration: [
+      {
+        name: `.headgate/policy.yaml#environments.${environment.name}`,
+        digest: { sha256: environment.configurationDigest },
+      },
+    ],
+    passedTests: names(({ outcome }) => outcome === 'passed'),
+    warnedTests: warned,
+    failedTests: failed,
+    ...(options.ciUrl === undefined ? {} : { url: options.ciUrl }),
+    headgate: {
+      environment: environment.name,
+      startedAt: now,
+      finishedAt: now,
+      servedCommit: { before: options.servedCommit ?? null, after: options.servedCommit ?? null },
+      gates: [...results],
+      runner: `headgate ${VERSION}, evidence add`,
+    },
+  })
+  await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
+  print(`${result} evidence for ${shortOid(commit)} on ${environment.name} is recorded on ${options.remote}`)
+}
+
+function collectResults({ passed, failed, junit }: AddOptions): Result[] {
+  const results: Result[] = [
+    ...passed.map((name) => ({ name, outcome: 'passed' as const })),
+    ...failed.map((name) => ({ name, outcome: 'failed' as const })),
+    ...readJunitFiles(junit),
+  ]
+  if (results.length === 0) {
+    throw new HeadgateError('usage', 'there is no result to record', {
+      hint: 'name gates with --passed NAME..., or files with --junit FILE...',
+    })
+  }
+  const twice = results.find(({ name }, index) => results.findIndex((other) => other.name === name) !== index)
+  if (twice !== undefined) throw new HeadgateError('usage', `gate "${twice.name}" is reported twice`)
+  return results
+}
+
+export async function listEvidence(options: {
+  commit: string
+  remote: string
+  json: boolean
+}): Promise<void> {
+  const repository = new ClientRepository()
+  const commit = await repository.resolveCommit(options.commit)
+  const { snapshot, close } = await repository.fetchLedger(options.remote)
+  try {
+    const { about } = await gatherHistory(snapshot, commit)
+    const rows = about.flatMap(({ seq, at, statement, signer }) => {
+      const who = signer.trusted ? signer.principal : `not trusted: ${signer.reason}`
+      const age = formatDuration(Math.max(0, Date.now() - at))
+      if (statement.kind === 'invalidation') {
+        return [
+          { seq, result: 'invalidated', environment: '-', by: who, age, details: statement.predicate.reason },
+        ]
+      }
+      if (statement.kind !== 'evidence') return []
+      const { result, passedTests, failedTests, warnedTests, headgate } = statement.predicate
+      const bad = [...failedTests, ...warnedTests]
+      const details = `${passedTests.length} passed${bad.length === 0 ? '' : `; not: ${bad.join(', ')}`}`
+      return [{ seq, result, environment: headgate.environment, by: who, age, details }]
+    })
+    if (options.json) return printJson({ commit, evidence: rows })
+    if (rows.length === 0) return print(`there is no evidence for ${shortOid(commit)} on ${options.remote}`)
+    print(
+      table(
+        ['record', 'result', 'environment', 'age', 'by', 'gates'],
+        rows.map((row) => [String(row.seq), row.result, row.environment, row.age, row.by, row.details]),
+      ),
+    )
+  } finally {
+    close()
+  }
+}
+
+export async function invalidateEvidence(options: {
+  commit: string
+  reason: string
+  as: 'evidence' | 'approval'
+  key: string | undefined
+  remote: string
+}): Promise<void> {
+  const key = requireKey(options.key)
+  const repository = new ClientRepository()
+  const commit = await repository.resolveCommit(options.commit)
+  const policy = await policyOf(repository, options.remote)
+  const payload = statementPayload('invalidation', policy.repository, commit, {
+    reason: options.reason,
+    issuedAt: new Date().toISOString(),
+  })
+  await signAndSubmit(repository, {
+    remote: options.remote,
+    kind: 'invalidation',
+    namespace: `headgate-${options.as}`,
+    payload,
+    key,
+  })
+  print(`the evidence for ${shortOid(commit)} is invalidated on ${options.remote}`)
+}
+
+/** The policy in force on a guarded remote. */
+export async function policyOf(repository: ClientRepository, remote: string): Promise<Policy> {
+  const { snapshot, close } = await repository.fetchLedger(remote)
+  try {
+    const files = await snapshot.policyInForce()
+    if (files === null) throw new HeadgateError('configuration', `no policy is in force on ${remote}`)
+    return parsePolicyFiles(files).policy
+  } finally {
+    close()
+  }
+}

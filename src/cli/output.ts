@@ -1,0 +1,47 @@
+/** Everything that the commands print goes through here: text for people on a terminal, JSON for programs. */
+import type { HeadgateError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/** Progress and remarks go to stderr, so that stdout stays what was asked for. */
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2))
+}
+
+/** Rows in aligned columns, each cell one printable line. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [header, ...rows].map((row) => row.map((cell) => printable(cell, 100)))
+  const widths = header.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
+  return cells
+    .map((row) =>
+      row
+        .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+type Colour = 'red' | 'green' | 'yellow' | 'bold' | 'dim'
+const CODES: Record<Colour, number> = { red: 31, green: 32, yellow: 33, bold: 1, dim: 2 }
+
+/** Colour on a terminal only, and never where NO_COLOR is set (no-color.org). */
+export function colour(name: Colour, text: string): string {
+  const wanted = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
+  return wanted ? `\x1b[${CODES[name]}m${text}\x1b[0m` : text
+}
+
+/** `headgate: what and why`, then the fix. One message is one line unless it lists several problems. */
+export function printError(error: HeadgateError): void {
+  const [first = '', ...rest] = error.message.split('\n')
+  note(`headgate: ${printable(first, 500)}`)
+  for (const line of rest) note(`  ${printable(line, 500)}`)
+  if (error.hint !== undefined) note(`  hint: ${printable(error.hint, 500)}`)
+}

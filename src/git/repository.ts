@@ -1,0 +1,280 @@
+/**
+ * A git repository as the guard reads it: the repository itself and never one of its worktrees, by full ref names and
+ * full ids, with an environment of its own making (see environment.ts).
+ */
+import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { HeadgateError } from '../core/errors.ts'
+import { isOid, type Oid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine } from './environment.ts'
+import { findGit } from './find-git.ts'
+import { ObjectReader } from './object-reader.ts'
+import { firstLines, type GitCommand, type RunOptions, type RunResult, runGit, streamGit } from './process.ts'
+import { isRefName, type Ref, readRefFile } from './ref-files.ts'
+
+export type { Ref } from './ref-files.ts'
+
+export type OpenOptions = {
+  /** Absolute path of git. Hooks and the service pass what was pinned at install; commands let `PATH` decide. */
+  readonly gitPath?: string | undefined
+  /** `GIT_QUARANTINE_PATH` of a hook, unverified. */
+  readonly quarantinePath?: string | undefined
+}
+
+export type ProcessOptions = RunOptions & {
+  /** Variables on top of the built environment. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/**
+ * Opens the repository that `path` is: a bare one, a working tree or a folder in it, or a git directory, that of a linked
+ * worktree too. Starts no process unless the repository's configuration is unusual. Throws HeadgateError 'configuration'
+ * if there is none, if there is no git, or if `quarantinePath` is no quarantine of this repository.
+ */
+export async function openRepository(path: string, options: OpenOptions = {}): Promise<GitRepository> {
+  const location = locate(path)
+  if (location === null) {
+    throw new HeadgateError('configuration', `${printable(path, 1024)} is not a git repository`)
+  }
+  const gitPath = options.gitPath ?? findGit()
+  if (!isAbsolute(gitPath) || !isExecutable(gitPath)) {
+    throw new HeadgateError(
+      'configuration',
+      `${printable(gitPath, 1024)} is not the absolute path of a git program`,
+    )
+  }
+  const { commonDirectory } = location
+  const quarantine = quarantineOf(options.quarantinePath, join(commonDirectory, 'objects'))
+  // The only lines that change how ids and refs are stored; git takes both from this file alone, without includes.
+  const config = readText(join(commonDirectory, 'config')) ?? ''
+  const base = { gitPath, ...location, quarantine, refFiles: !/refstorage/i.test(config) }
+  if (!/objectformat/i.test(config)) return new GitRepository({ ...base, objectFormat: 'sha1' })
+  const probe = new GitRepository({ ...base, objectFormat: 'sha1' })
+  const { stdout } = await probe.run(['rev-parse', '--show-object-format'])
+  const objectFormat = stdout.toString('latin1').trim()
+  if (objectFormat === 'sha1' || objectFormat === 'sha256')
+    return new GitRepository({ ...base, objectFormat })
+  throw new HeadgateError(
+    'configuration',
+    `object format ${printable(objectFormat)} is not known to headgate`,
+  )
+}
+
+type Shape = {
+  readonly gitPath: string
+  readonly gitDirectory: string
+  readonly commonDirectory: string
+  readonly objectFormat: 'sha1' | 'sha256'
+  readonly quarantine: Quarantine | null
+  readonly refFiles: boolean
+}
+
+export class GitRepository {
+  readonly gitPath: string
+  /** The directory that was opened: `commonDirectory`, or a linked worktree's own. */
+  readonly gitDirectory: string
+  /** Where refs, objects and configuration are. Every process is told this one. */
+  readonly commonDirectory: string
+  readonly objectFormat: 'sha1' | 'sha256'
+  /** Hex digits of an id. */
+  readonly oidLength: 40 | 64
+  readonly #shape: Shape
+  #reader: ObjectReader | undefined
+
+  constructor(shape: Shape) {
+    this.gitPath = shape.gitPath
+    this.gitDirectory = shape.gitDirectory
+    this.commonDirectory = shape.commonDirectory
+    this.objectFormat = shape.objectFormat
+    this.oidLength = shape.objectFormat === 'sha1' ? 40 : 64
+    this.#shape = shape
+  }
+
+  /** Runs a git command that reads; it sees the quarantine, if there is one. Limits and errors: see `runGit`. */
+  run(args: readonly string[], options: ProcessOptions = {}): Promise<RunResult> {
+    return runGit(this.#command([], args, options.env, this.#shape.quarantine), options)
+  }
+
+  /**
+   * Runs a git command that writes: never into the quarantine, whose content vanishes when the push is refused, and with
+   * everything it writes fsynced before it ends. It starts no hook.
+   */
+  write(args: readonly string[], options: ProcessOptions = {}): Promise<RunResult> {
+    return runGit(this.#command(DURABLE_CONFIGURATION, args, options.env, null), options)
+  }
+
+  /**
+   * Program, arguments and options for `spawn`, for a command that is talked to while it runs. Like `write` it is outside
+   * the quarantine and starts no hook.
+   */
+  command(args: readonly string[]): [string, string[], { cwd: string; env: Record<string, string> }] {
+    const { gitPath, args: all, cwd, env } = this.#command(DURABLE_CONFIGURATION, args, undefined, null)
+    return [gitPath, [...all], { cwd, env: { ...env } }]
+  }
+
+  /** The output of a git command that reads, for outputs of any length. See `streamGit`. */
+  stream(args: readonly string[]): AsyncGenerator<Buffer, void, undefined> {
+    return streamGit(this.#command([], args, undefined, this.#shape.quarantine))
+  }
+
+  /** Reads objects, those in quarantine too. One process, shared by all who ask this repository. */
+  objects(): ObjectReader {
+    this.#reader ??= new ObjectReader(
+      this.#command([], ['cat-file', '--batch'], undefined, this.#shape.quarantine),
+      this.oidLength,
+    )
+    return this.#reader
+  }
+
+  /**
+   * Those of the named refs that exist. Names are full (`refs/...`) and taken literally; one that git could not have,
+   * such as one with `*`, `..` or a line break, is absent. Each ref is read once, not all at one moment: a caller that
+   * needs two to agree compares and swaps. Throws HeadgateError 'data' for a ref that is there but broken.
+   */
+  async refs(names: Iterable<string>): Promise<Map<string, Ref>> {
+    const found = new Map<string, Ref>()
+    const unclear: string[] = []
+    for (const name of new Set(names)) {
+      if (!isRefName(name)) continue
+      const ref = this.#shape.refFiles ? readRefFile(this.commonDirectory, name, this.oidLength) : 'ask-git'
+      if (ref === 'ask-git') unclear.push(name)
+      else if (ref !== null) found.set(name, ref)
+    }
+    if (unclear.length > 0) await this.#askForRefs(unclear, found)
+    return found
+  }
+
+  /**
+   * Whether `descendant` contains `ancestor`; a commit contains itself. Both are full ids of commits: anything else, and
+   * a history with missing parts, is HeadgateError.
+   */
+  async isAncestor(ancestor: Oid, descendant: Oid): Promise<boolean> {
+    for (const oid of [ancestor, descendant]) {
+      if (!isOid(oid) || oid.length !== this.oidLength) {
+        throw new HeadgateError('data', `${printable(oid)} is not a full object id of this repository`)
+      }
+    }
+    const { exitCode, stderr } = await this.run(['merge-base', '--is-ancestor', ancestor, descendant], {
+      allowExit: [1],
+    })
+    // Before git 2.45 a commit that cannot be read ended the walk with a complaint and the answer "no".
+    if (stderr !== '') throw new HeadgateError('unavailable', `git merge-base: ${firstLines(stderr)}`)
+    return exitCode === 0
+  }
+
+  /** Ends the process that reads objects. */
+  close(): void {
+    this.#reader?.close()
+    this.#reader = undefined
+  }
+
+  /** Names of refs hold no pattern characters, so that as patterns they match themselves and what is below them. */
+  async #askForRefs(names: readonly string[], found: Map<string, Ref>): Promise<void> {
+    const format = '--format=%(objectname) %(refname) %(symref)'
+    const { stdout, stderr } = await this.run(['for-each-ref', format, ...names])
+    if (stderr !== '') throw new HeadgateError('data', `git for-each-ref: ${firstLines(stderr)}`)
+    for (const line of stdout.toString('utf8').split('\n')) {
+      const [oid = '', name = '', target = ''] = line.split(' ')
+      if (names.includes(name)) found.set(name, target === '' ? { oid } : { oid, symref: target })
+    }
+    for (const name of names) {
+      if (found.has(name)) continue
+      // for-each-ref does not list a symbolic ref whose target is still to be born.
+      const symbolic = await this.run(['symbolic-ref', '--quiet', name], { allowExit: [1] })
+      if (symbolic.exitCode === 0) {
+        found.set(name, {
+          oid: '0'.repeat(this.oidLength),
+          symref: symbolic.stdout.toString('utf8').trimEnd(),
+        })
+      }
+    }
+  }
+
+  #command(
+    settings: readonly string[],
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    quarantine: Quarantine | null,
+  ): GitCommand {
+    return {
+      gitPath: this.gitPath,
+      // Naming the directory also settles whose it is: git asks for an owner only where it went looking.
+      args: [`--git-dir=${this.commonDirectory}`, ...PINNED_CONFIGURATION, ...settings, ...args],
+      name: args[0] ?? '',
+      env: { ...gitEnvironment({ gitPath: this.gitPath, quarantine }), ...env },
+      cwd: this.commonDirectory,
+    }
+  }
+}
+
+/** git syncs neither loose objects nor refs unless told; before 2.36 it knew the last of these only. */
+const DURABLE_CONFIGURATION: readonly string[] = [
+  'core.fsync=committed,loose-object,pack-metadata,reference',
+  'core.fsyncMethod=fsync',
+  'core.fsyncObjectFiles=true',
+  // Two writers of one ref meet often, and each holds the lock for milliseconds; git would wait 100 ms.
+  'core.filesRefLockTimeout=2000',
+].flatMap((setting) => ['-c', setting])
+
+/** As git looks: `.git` before the folder itself, then the parents. */
+function locate(path: string): { gitDirectory: string; commonDirectory: string } | null {
+  let folder: string
+  try {
+    folder = realpathSync(path)
+  } catch {
+    return null
+  }
+  for (;;) {
+    const found = gitDirAt(join(folder, '.git')) ?? gitDirAt(folder)
+    if (found !== null) return found
+    const parent = dirname(folder)
+    if (parent === folder) return null
+    folder = parent
+  }
+}
+
+function gitDirAt(path: string): { gitDirectory: string; commonDirectory: string } | null {
+  const pointer = isFile(path) ? /^gitdir: (.+?)\n*$/.exec(readText(path) ?? '')?.[1] : undefined
+  const gitDir = pointer === undefined ? path : resolve(dirname(path), pointer)
+  if (!isFile(join(gitDir, 'HEAD'))) return null
+  const common = readText(join(gitDir, 'commondir'))?.replace(/\n+$/, '')
+  const commonDirectory = common === undefined ? gitDir : resolve(gitDir, common)
+  if (!isFolder(join(commonDirectory, 'objects')) || !isFolder(join(commonDirectory, 'refs'))) return null
+  return { gitDirectory: realpathSync(gitDir), commonDirectory: realpathSync(commonDirectory) }
+}
+
+function quarantineOf(path: string | undefined, objectsDir: string): Quarantine | null {
+  if (path === undefined) return null
+  const verified = verifyQuarantine(path, objectsDir)
+  if (verified !== null) return { path: verified, objectsDir: realpathSync(objectsDir) }
+  throw new HeadgateError(
+    'configuration',
+    `GIT_QUARANTINE_PATH ${printable(path, 1024)} is not a quarantine of this repository`,
+  )
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return isFile(path)
+  } catch {
+    return false
+  }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

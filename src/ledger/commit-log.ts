@@ -1,0 +1,125 @@
+/**
+ * The records of a git ledger in order, as its commits added them. The commits are only the way here: each record is
+ * parsed strictly and must be the next one, whatever the history claims.
+ */
+import { HeadgateError } from '../core/errors.ts'
+import { isOid, type Oid, shortOid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import type { Head } from './ledger.ts'
+import type { LedgerRepository } from './ledger-repository.ts'
+import { readEntry } from './ledger-tree.ts'
+import type { LedgerRecord } from './record.ts'
+
+/** Records read ahead. Each has at most 1 MiB. */
+const READ_AHEAD = 32
+/** A record, the state, and for a policy four more. */
+const MAX_CHANGES = 16
+const MAX_TOKEN_BYTES = 64 * 1024
+
+/** Records `from` to `head.seq`, which commit `tip` ends with. Throws HeadgateError 'data' naming the first bad one. */
+export async function* readCommits(
+  repository: LedgerRepository,
+  tip: Oid,
+  head: Head,
+  from: number,
+): AsyncGenerator<LedgerRecord, void, undefined> {
+  const ahead: Promise<LedgerRecord>[] = []
+  let expected = from
+  const next = async (): Promise<LedgerRecord> => {
+    const record = await ahead.shift()!
+    if (record.seq !== expected) {
+      throw new HeadgateError('data', `ledger record ${record.seq} stands where record ${expected} belongs`)
+    }
+    expected += 1
+    return record
+  }
+  for await (const commit of logCommits(repository, tip, head.seq - from + 1)) {
+    const reading = readAdded(repository, commit)
+    // Whoever awaits it below gets the error; it must not count as unhandled until then.
+    reading.catch(() => {})
+    ahead.push(reading)
+    if (ahead.length >= READ_AHEAD) yield next()
+  }
+  while (ahead.length > 0) yield next()
+  if (expected !== head.seq + 1) {
+    throw new HeadgateError(
+      'data',
+      `ledger record ${expected} is missing: the history ends before the head, ${head.seq}`,
+    )
+  }
+}
+
+type Change = { readonly mode: string; readonly oid: Oid; readonly status: string; readonly path: string }
+type Commit = { readonly oid: Oid; readonly parents: readonly Oid[]; readonly changes: Change[] }
+
+async function readAdded(repository: LedgerRepository, commit: Commit): Promise<LedgerRecord> {
+  const entries = commit.changes.filter(({ path }) => path.startsWith('entries/'))
+  const [entry] = entries
+  const added = entries.length === 1 && entry?.status === 'A' && entry.mode === '100644'
+  if (!added || commit.parents.length > 1) {
+    throw new HeadgateError('data', `ledger commit ${shortOid(commit.oid)} does not add exactly one record`)
+  }
+  return readEntry(repository.objects(), entry.path, entry.oid)
+}
+
+/**
+ * The last `count` commits, oldest first, each with the files that it changed. There is one commit a record: the last
+ * ones are found without walking the whole history.
+ */
+async function* logCommits(repository: LedgerRepository, tip: Oid, count: number): AsyncGenerator<Commit> {
+  const output = repository.stream([
+    'log',
+    '--first-parent',
+    '--reverse',
+    `--max-count=${count}`,
+    '-z',
+    '--raw',
+    '--root',
+    '--no-abbrev',
+    '--no-renames',
+    '--format=%x01%H %P',
+    tip,
+    '--',
+  ])
+  let commit: Commit | undefined
+  let change: Omit<Change, 'path'> | undefined
+  for await (const token of tokens(output)) {
+    const header = /^\x01(\S+) ?(.*)$/.exec(token)
+    if (header !== null) {
+      if (commit !== undefined) yield commit
+      commit = { oid: header[1]!, parents: header[2]!.split(' ').filter(isOid), changes: [] }
+      change = undefined
+    } else if (change === undefined) {
+      const raw = /^\n?:\d{6} (\d{6}) \S+ ([0-9a-f]+) ([A-Z])\d*$/.exec(token)
+      if (raw === null || commit === undefined) throw unexpected(token)
+      change = { mode: raw[1]!, oid: raw[2]!, status: raw[3]! }
+    } else {
+      if (commit === undefined) throw unexpected(token)
+      commit.changes.push({ ...change, path: token })
+      change = undefined
+      if (commit.changes.length > MAX_CHANGES) {
+        throw new HeadgateError('data', `ledger commit ${shortOid(commit.oid)} changes more than a record`)
+      }
+    }
+  }
+  if (commit !== undefined) yield commit
+}
+
+async function* tokens(output: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let rest = Buffer.alloc(0)
+  for await (const chunk of output) {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+    let start = 0
+    for (let end = bytes.indexOf(0, start); end >= 0; end = bytes.indexOf(0, start)) {
+      yield bytes.toString('utf8', start, end)
+      start = end + 1
+    }
+    rest = Buffer.from(bytes.subarray(start))
+    if (rest.length > MAX_TOKEN_BYTES) throw unexpected(rest.toString('utf8', 0, 100))
+  }
+  if (rest.length > 0) yield rest.toString('utf8')
+}
+
+function unexpected(token: string): HeadgateError {
+  return new HeadgateError('data', `git log of the ledger says ${printable(token, 100)}`)
+}

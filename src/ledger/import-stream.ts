@@ -1,0 +1,67 @@
+/** New records as input for `git fast-import`: one commit each, on top of one another. */
+import { randomBytes } from 'node:crypto'
+import type { Oid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import { summarizeRecord } from '../core/record-summary.ts'
+import type { LedgerState } from '../core/state.ts'
+import { entryPath, POLICY_FILE, policyPath, SIGNERS_FILE, STATE_PATH, stateFile } from './ledger-tree.ts'
+import type { LedgerRecord } from './record.ts'
+
+/** A record and the ledger's state after it. */
+export type NextRecord = { readonly record: LedgerRecord; readonly state: LedgerState }
+
+/** A name that the commits need while they are made. `reset` drops it before fast-import would write it as a ref. */
+const SCRATCH_REF = 'refs/headgate/importing'
+
+/**
+ * The stream makes fast-import write objects, print the id of the last commit, and move no ref. `tip` is the commit to go
+ * on from, null for a new ledger.
+ */
+export function importStream(tip: Oid | null, next: readonly NextRecord[]): Buffer {
+  const parts: Buffer[] = []
+  const write = (text: string) => parts.push(Buffer.from(text))
+  const data = (bytes: string | Buffer) => {
+    const content = Buffer.from(bytes as string)
+    write(`data ${content.length}\n`)
+    parts.push(content)
+    write('\n')
+  }
+  const file = (path: string, bytes: string | Buffer) => {
+    write(`M 100644 inline ${path}\n`)
+    data(bytes)
+  }
+  for (const [index, { record, state }] of next.entries()) {
+    const { statement } = record
+    write(`commit ${SCRATCH_REF}\nmark :${index + 1}\n`)
+    write(`committer headgate <headgate@localhost> ${Math.floor(Date.parse(record.at) / 1000)} +0000\n`)
+    data(commitMessage(record))
+    if (index === 0 && tip !== null) write(`from ${tip}\n`)
+    file(entryPath(record), record.bytes)
+    if (statement.kind === 'policy') {
+      const { version, policy, allowedSigners } = statement.predicate
+      file(policyPath(version, POLICY_FILE), policy.text)
+      file(policyPath(version, SIGNERS_FILE), allowedSigners.text)
+      file(POLICY_FILE, policy.text)
+      file(SIGNERS_FILE, allowedSigners.text)
+    }
+    file(STATE_PATH, stateFile({ seq: record.seq, hash: record.hash }, state))
+  }
+  write(`get-mark :${next.length}\nreset ${SCRATCH_REF}\n\ndone\n`)
+  return Buffer.concat(parts)
+}
+
+/**
+ * For people who read `git log`; nothing parses it. `append` is random: two processes that append the very same record in
+ * the same millisecond would otherwise make the same commit, and neither could tell whose append moved the ref.
+ */
+function commitMessage({ seq, by, hash, statement }: LedgerRecord): string {
+  return [
+    summarizeRecord(by, statement),
+    '',
+    `seq: ${seq}`,
+    `by: ${printable(by, 1024)}`,
+    `record: ${hash}`,
+    `append: ${randomBytes(8).toString('hex')}`,
+    '',
+  ].join('\n')
+}

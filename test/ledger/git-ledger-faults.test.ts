@@ -1,0 +1,153 @@
+/**
+ * A table of faults: each step of an append fails, once before it took effect and once after. Either the records are
+ * stored and the append says so, or they are not and it says that; where it cannot know, it says that it does not.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { HeadgateError } from '../../src/core/errors.ts'
+import { type GitRepository, openRepository } from '../../src/git/repository.ts'
+import { GitLedger, LEDGER_REF } from '../../src/ledger/git-ledger.ts'
+import type { Head } from '../../src/ledger/ledger.ts'
+import type { LedgerRepository } from '../../src/ledger/ledger-repository.ts'
+import { evidence, invalidation, oidOf, seal } from './records.ts'
+
+let folder: string
+let bare: string
+let repository: GitRepository
+let sound: GitLedger
+let head: Head
+const a = oidOf('a')
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'headgate-ledger-'))
+  bare = join(folder, 'app.git')
+  execFileSync('git', ['init', '-q', '--bare', bare])
+  repository = await openRepository(bare)
+  sound = new GitLedger(repository, seal)
+  const { head: first } = await sound.append(await sound.head(), [evidence(a)])
+  head = (await sound.append(first, [evidence(a)])).head
+})
+afterEach(() => {
+  repository.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+type Write = LedgerRepository['write']
+type Faults = {
+  readonly import?: (write: () => ReturnType<Write>) => ReturnType<Write>
+  readonly swap?: (write: () => ReturnType<Write>) => ReturnType<Write>
+  /** Runs when the objects are written and the ref is not yet moved. */
+  readonly between?: () => Promise<unknown> | unknown
+  readonly refs?: (
+    read: () => ReturnType<LedgerRepository['refs']>,
+    count: number,
+  ) => ReturnType<LedgerRepository['refs']>
+}
+
+/** The same repository, with steps that go wrong. */
+function faulty(faults: Faults): GitLedger {
+  let reads = 0
+  const wrapped: LedgerRepository = {
+    commonDirectory: repository.commonDirectory,
+    oidLength: repository.oidLength,
+    refs: (names) => (faults.refs ?? ((read) => read()))(() => repository.refs(names), ++reads),
+    objects: () => repository.objects(),
+    isAncestor: (ancestor, descendant) => repository.isAncestor(ancestor, descendant),
+    stream: (args) => repository.stream(args),
+    write: (args, options) => {
+      const isImport = args.includes('fast-import')
+      const input = isImport
+        ? options.input
+        : Promise.resolve(options.input).then(async (bytes) => {
+            await faults.between?.()
+            return bytes
+          })
+      const write = () => repository.write(args, { ...options, input })
+      return (isImport ? faults.import : faults.swap)?.(write) ?? write()
+    },
+  }
+  return new GitLedger(wrapped, seal)
+}
+
+const broken = () => Promise.reject(new HeadgateError('unavailable', 'git broke'))
+const afterwards = async (write: () => Promise<unknown>): Promise<never> => {
+  await write()
+  throw new HeadgateError('unavailable', 'git broke')
+}
+const git = (...args: string[]) =>
+  execFileSync('git', ['--git-dir', bare, ...args], { encoding: 'utf8' }).trim()
+const append = (ledger: GitLedger) => ledger.append(head, [invalidation(a), invalidation(a, 'second')])
+const stored = async () =>
+  (await sound.about(a)).filter(({ statement }) => statement.kind === 'invalidation').length
+
+test.each<[string, Faults]>([
+  ['the import does not start', { import: broken }],
+  ['the import writes its objects, then fails', { import: afterwards }],
+  [
+    'the import names no commit',
+    { import: async (write) => ({ ...(await write()), stdout: Buffer.from('') }) },
+  ],
+  ['the swap does not start', { swap: broken }],
+  [
+    'git refuses the swap although the ref is where it was',
+    { swap: async () => ({ stdout: Buffer.alloc(0), stderr: 'fatal: no', exitCode: 128 }) },
+  ],
+])('nothing is stored, and the append fails, when %s', async (_, faults) => {
+  await expect(append(faulty(faults))).rejects.toMatchObject({ name: 'HeadgateError', code: 'unavailable' })
+  expect(await sound.head()).toEqual(head)
+  expect(await stored()).toBe(0)
+  expect((await append(sound)).kind).toBe('appended')
+})
+
+test('the records are stored, and the append says so, when the swap is made and then reports a failure', async () => {
+  const appended = await append(faulty({ swap: afterwards }))
+  expect(appended).toMatchObject({ kind: 'appended', head: await sound.head() })
+  expect(await stored()).toBe(2)
+})
+
+test('the same when others have appended since', async () => {
+  const appended = await append(
+    faulty({
+      swap: async (write) => {
+        await write()
+        await sound.append(await sound.head(), [evidence(a)])
+        throw new HeadgateError('unavailable', 'git broke')
+      },
+    }),
+  )
+  expect(appended).toMatchObject({ kind: 'appended', head: { seq: 4 } })
+  expect((await sound.head()).seq).toBe(5)
+  expect(await stored()).toBe(2)
+})
+
+test('the append says that it cannot tell when the swap failed and the ref cannot be read', async () => {
+  for (const swap of [broken, afterwards]) {
+    const blind = faulty({ swap, refs: (read, count) => (count === 1 ? read() : broken()) })
+    await expect(append(blind)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining(`could not tell whether ${LEDGER_REF} was moved`),
+    })
+  }
+})
+
+test.each<[string, () => Promise<unknown> | unknown]>([
+  ['another append', () => sound.append(head, [evidence(a)])],
+  ['a rewind of the ref', () => git('update-ref', LEDGER_REF, `${LEDGER_REF}~1`)],
+  ['a deletion of the ref', () => git('update-ref', '-d', LEDGER_REF)],
+])('the append is stale, and nothing is stored, after %s in the last moment', async (_, between) => {
+  const result = await append(faulty({ between }))
+  expect(result).toEqual({ kind: 'stale', head: await sound.head() })
+  expect(result.head).not.toEqual(head)
+  expect(await stored()).toBe(0)
+})
+
+test('two first appends: the second one is stale', async () => {
+  git('update-ref', '-d', LEDGER_REF)
+  const empty = await sound.head()
+  const late = faulty({ between: () => sound.append(empty, [evidence(a)]) })
+  expect(await late.append(empty, [invalidation(a)])).toEqual({ kind: 'stale', head: await sound.head() })
+  expect((await sound.head()).seq).toBe(1)
+})

@@ -1,0 +1,287 @@
+/**
+ * A guarded bare repository with everything around it, in a temporary folder: a clone, keys for CI and two operators,
+ * a policy. Real git, real ssh-keygen, the built program; pushers are told apart by the variable TEST_PUSHER.
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
+import { parsePolicy } from '../src/core/policy-yaml.ts'
+import { statementPayload } from '../src/core/statement.ts'
+
+export const PROGRAM = resolve(import.meta.dirname, '..', 'dist', 'headgate.js')
+export const REPOSITORY_NAME = 'git.example.com/app'
+
+export type Ran = {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+  readonly all: string
+}
+
+export const POLICY = `version: 1
+repository: ${REPOSITORY_NAME}
+staging: main
+release: release
+evidence: { maxAge: 24h, servedCommit: required }
+promotion: { operators: [alice, bob], signedPush: if-offered }
+rollback: { approvers: [alice, bob], approvals: 1, approverMayPush: true, approvalMaxAge: 1h, target: landed }
+environments:
+  staging:
+    url: http://127.0.0.1:9
+    servedCommit: { get: /health, json: commit }
+    gates:
+      - { name: health, get: /health, expect: { status: 200 } }
+      - { name: chat, post: /api/chat, json: { message: hi }, expect: { status: 200 } }
+  production:
+    url: http://127.0.0.1:9
+    servedCommit: { get: /health, json: commit }
+    gates:
+      - { name: health, get: /health, expect: { status: 200 } }
+`
+
+type Options = {
+  readonly objectFormat?: 'sha1' | 'sha256'
+  readonly policy?: string
+  readonly identity?: string
+  /** False leaves the repository unguarded. */
+  readonly install?: boolean
+}
+
+export class TestRepository {
+  readonly folder: string
+  readonly bare: string
+  readonly clone: string
+  readonly policyFolder: string
+  readonly policy: string
+  readonly env: Record<string, string>
+
+  constructor(options: Options = {}) {
+    this.folder = mkdtempSync(join(tmpdir(), 'headgate-test-'))
+    this.bare = join(this.folder, 'app.git')
+    this.clone = join(this.folder, 'clone')
+    this.policyFolder = join(this.folder, 'policy')
+    this.policy = options.policy ?? POLICY
+    const home = join(this.folder, 'home')
+    mkdirSync(home)
+    mkdirSync(this.policyFolder)
+    writeFileSync(
+      join(home, 'gitconfig'),
+      '[user]\n\tname = Dev\n\temail = dev@example.com\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[advice]\n\tdetachedHead = false\n',
+    )
+    this.env = {
+      PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`,
+      HOME: home,
+      GIT_CONFIG_GLOBAL: join(home, 'gitconfig'),
+      GIT_CONFIG_NOSYSTEM: '1',
+      TEST_PUSHER: 'alice',
+      LC_ALL: 'C',
+      TZ: 'UTC',
+    }
+    const format = options.objectFormat ?? 'sha1'
+    this.run('git', ['init', '-q', '--bare', `--object-format=${format}`, this.bare])
+    this.run('git', ['init', '-q', `--object-format=${format}`, this.clone])
+    this.git('remote', 'add', 'origin', this.bare)
+    const signers = [
+      this.makeKey('ci', 'ci@example.com', 'headgate-evidence'),
+      this.makeKey('alice', 'alice', 'headgate-approval,git'),
+      this.makeKey('bob', 'bob', 'headgate-approval,git'),
+    ]
+    this.makeKey('mallory', 'mallory', 'headgate-evidence,headgate-approval')
+    writeFileSync(join(this.policyFolder, 'policy.yaml'), this.policy)
+    writeFileSync(join(this.policyFolder, 'allowed_signers'), `${signers.join('\n')}\n`)
+    this.commit('first')
+    this.git('push', '-q', 'origin', 'main')
+    if (options.install !== false) this.install(options.identity)
+  }
+
+  install(identity = 'env:TEST_PUSHER'): void {
+    this.mustRun(
+      this.headgate('server', 'install', this.bare, '--identity', identity, '--policy', this.policyFolder),
+    )
+  }
+
+  /** A key pair in the folder; returns its allowed_signers line. */
+  makeKey(name: string, principal: string, namespaces: string): string {
+    const file = this.key(name)
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', principal, '-f', file])
+    return `${principal} namespaces="${namespaces}" ${readFileSync(`${file}.pub`, 'utf8').split(' ').slice(0, 2).join(' ')}`
+  }
+
+  key(name: string): string {
+    return join(this.folder, `${name}_key`)
+  }
+
+  run(
+    program: string,
+    args: readonly string[],
+    options: { cwd?: string; env?: Record<string, string>; input?: string | Buffer } = {},
+  ): Ran {
+    const ran = spawnSync(program, args, {
+      cwd: options.cwd ?? this.folder,
+      env: { ...this.env, ...options.env },
+      input: options.input ?? '',
+      maxBuffer: 256 * 1024 * 1024,
+    })
+    if (ran.error !== undefined) throw ran.error
+    const [stdout, stderr] = [ran.stdout.toString('utf8'), ran.stderr.toString('utf8')]
+    return { code: ran.status ?? -1, stdout, stderr, all: stdout + stderr }
+  }
+
+  mustRun(ran: Ran): Ran {
+    if (ran.code !== 0) throw new Error(`exit ${ran.code}\n${ran.all}`)
+    return ran
+  }
+
+  /** git in the clone; throws if it fails. Returns standard output without its last line break. */
+  git(...args: string[]): string {
+    return this.mustRun(this.run('git', args, { cwd: this.clone })).stdout.replace(/\n$/, '')
+  }
+
+  /** git in the bare repository; throws if it fails. */
+  server(...args: string[]): string {
+    return this.mustRun(this.run('git', args, { cwd: this.bare })).stdout.replace(/\n$/, '')
+  }
+
+  /** The built program, in the clone. */
+  headgate(...args: string[]): Ran {
+    return this.run(process.execPath, [PROGRAM, ...args], { cwd: this.clone })
+  }
+
+  /** `git push origin ...` by somebody. */
+  push(
+    refspecs: string | readonly string[],
+    options: { as?: string; args?: readonly string[]; env?: Record<string, string> } = {},
+  ): Ran {
+    const env = { TEST_PUSHER: options.as ?? 'alice', ...options.env }
+    return this.run('git', ['push', ...(options.args ?? []), 'origin', ...[refspecs].flat()], {
+      cwd: this.clone,
+      env,
+    })
+  }
+
+  /** A new commit on the clone's current branch; returns its id. */
+  commit(subject: string, files: Record<string, string> = { 'file.txt': `${subject}\n` }): string {
+    for (const [path, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(this.clone, path)), { recursive: true })
+      writeFileSync(join(this.clone, path), content)
+    }
+    this.git('add', '-A')
+    this.git('commit', '-q', '--allow-empty', '-m', subject)
+    return this.git('rev-parse', 'HEAD')
+  }
+
+  /** A ref of the bare repository; null where it does not exist. */
+  ref(name: string): string | null {
+    const ran = this.run('git', ['rev-parse', '--verify', '--quiet', name], { cwd: this.bare })
+    return ran.code === 0 ? ran.stdout.trim() : null
+  }
+
+  ledgerSubjects(): string[] {
+    return this.server('log', '--reverse', '--format=%s', 'refs/headgate/ledger').split('\n')
+  }
+
+  /** The payload of passing staging evidence; `change` edits the predicate before it is written. */
+  evidencePayload(commit: string, change: (predicate: any) => void = () => {}): string {
+    const policy = parsePolicy(this.policy)
+    const now = new Date().toISOString()
+    const names = policy.environments.staging.gates.map(({ name }) => name)
+    const predicate = {
+      result: 'PASSED' as const,
+      configuration: [
+        {
+          name: '.headgate/policy.yaml#environments.staging',
+          digest: { sha256: policy.environments.staging.configurationDigest },
+        },
+      ],
+      passedTests: names,
+      warnedTests: [],
+      failedTests: [],
+      headgate: {
+        environment: 'staging',
+        baseUrl: 'http://127.0.0.1:9',
+        startedAt: now,
+        finishedAt: now,
+        servedCommit: { before: commit, after: commit },
+        gates: names.map((name) => ({
+          name,
+          outcome: 'passed' as const,
+          status: 200,
+          durationMs: 1,
+          reason: null,
+        })),
+        runner: 'test',
+      },
+    }
+    change(predicate)
+    return statementPayload('evidence', REPOSITORY_NAME, commit, predicate)
+  }
+
+  approvalPayload(from: string, to: string, change: (predicate: any) => void = () => {}): string {
+    const predicate = {
+      ref: 'refs/heads/release',
+      from,
+      to,
+      trigger: 'alarm',
+      reason: 'it is broken',
+      symptoms: 'errors',
+      issuedAt: new Date().toISOString(),
+      expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+      nonce: sha256(String(Math.random())),
+    }
+    change(predicate)
+    return statementPayload('approval', REPOSITORY_NAME, to, predicate)
+  }
+
+  /** A DSSE envelope made by ssh-keygen alone. */
+  sign(payload: string, key: string, namespace: string): string {
+    const type = 'application/vnd.in-toto+json'
+    const body = Buffer.from(payload, 'utf8')
+    const message = Buffer.concat([Buffer.from(`DSSEv1 ${type.length} ${type} ${body.length} `), body])
+    const armor = this.run('ssh-keygen', ['-q', '-Y', 'sign', '-n', namespace, '-f', this.key(key)], {
+      input: message,
+    })
+    const sig = this.mustRun(armor)
+      .stdout.split('\n')
+      .filter((line) => line !== '' && !line.startsWith('-----'))
+      .join('')
+    return canonicalJson({
+      payloadType: type,
+      payload: body.toString('base64'),
+      signatures: [{ keyid: '', sig }],
+    })
+  }
+
+  /** Writes a blob into the clone and returns the refspec that submits it. */
+  inboxRefspec(envelope: string | Buffer, name?: string): string {
+    const blob = this.mustRun(
+      this.run('git', ['hash-object', '-w', '--stdin'], { cwd: this.clone, input: envelope }),
+    ).stdout.trim()
+    const digest = createHash('sha256').update(envelope).digest('hex')
+    return `${blob}:refs/headgate/inbox/${name ?? digest}`
+  }
+
+  submit(envelope: string | Buffer, as = 'ci'): Ran {
+    return this.push(this.inboxRefspec(envelope), { as })
+  }
+
+  /** Records passing staging evidence for a commit. */
+  prove(commit: string): void {
+    this.mustRun(this.submit(this.sign(this.evidencePayload(commit), 'ci', 'headgate-evidence')))
+  }
+
+  /** Pushes main, proves its tip, promotes it; returns the commit. */
+  release(subject: string): string {
+    const commit = this.commit(subject)
+    this.mustRun(this.push('main'))
+    this.prove(commit)
+    this.mustRun(this.push(`${commit}:refs/heads/release`))
+    return commit
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
