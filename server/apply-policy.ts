@@ -1,19 +1,11 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { type Oid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
-import {
-  type GuardedRepository,
-  guardedBranches,
-  releaseRef,
-  stagingRef,
-  untilAppended,
-} from './guarded-repository.ts'
+import { writeGuardedList } from './guarded-list.ts'
+import { type GuardedRepository, releaseRef, stagingRef, untilAppended } from './guarded-repository.ts'
 import type { PolicySource } from './policy-files.ts'
-import { SERVER_DIRECTORY } from './settings.ts'
 import { authorizationRecord, outcomeRecord, policyRecord, type StatementContext } from './statements.ts'
 
 export type AppliedPolicy = {
@@ -47,7 +39,7 @@ export async function applyPolicy(
       previous.policy === files.policy &&
       previous.allowedSigners === files.allowedSigners
     ) {
-      writeGuardedList(guarded.repository.commonDirectory, guardedBranches(policy))
+      writeGuardedList(guarded.repository.commonDirectory, [policy])
       return { done: { version: previous.version, changed: false, baseline: null, policy } }
     }
     const ref = releaseRef(policy)
@@ -71,11 +63,11 @@ export async function applyPolicy(
 
     // The shell hooks must never let a guarded ref pass by themselves: the list covers the old policy and the new one
     // until the new one is recorded. A crash in between leaves a list that is too long, which only costs time.
-    const old = previous === null ? [] : guardedBranches(parsePolicyFiles(previous).policy)
-    writeGuardedList(guarded.repository.commonDirectory, [...new Set([...old, ...guardedBranches(policy)])])
+    const old = previous === null ? [] : [parsePolicyFiles(previous).policy]
+    writeGuardedList(guarded.repository.commonDirectory, [...old, policy])
     const appended = await guarded.ledger.append(snapshot.head, records)
     if (appended.kind === 'stale') return 'stale'
-    writeGuardedList(guarded.repository.commonDirectory, guardedBranches(policy))
+    writeGuardedList(guarded.repository.commonDirectory, [policy])
     return { done: { version, changed: true, baseline, policy } }
   })
 }
@@ -115,17 +107,4 @@ function baselineRecords(context: StatementContext, ref: string, tip: Oid, seq: 
     by: context.by,
   } as const
   return [authorizationRecord(context, facts, verdict), outcomeRecord(context, move, 'landed', tip)]
-}
-
-/** Full names, one a line; also headgate's own ledger, for the reference-transaction hook. */
-export function writeGuardedList(gitDirectory: string, refs: readonly string[]): void {
-  const path = join(gitDirectory, SERVER_DIRECTORY, 'guarded')
-  const text = [...refs, 'refs/headgate/ledger', ''].join('\n')
-  try {
-    if (readFileSync(path, 'utf8') === text) return
-  } catch {
-    // Not there yet.
-  }
-  writeFileSync(`${path}.new`, text, { mode: 0o644 })
-  renameSync(`${path}.new`, path)
 }

@@ -80,12 +80,13 @@ function render(template: string, settings: ServerSettings, kept: string): strin
   const values: Record<string, string> = {
     '@NODE@': quote(process.execPath),
     '@APP@': quote(join(packageRoot(), 'dist', 'hook.js')),
+    '@GIT@': quote(settings.git),
     '@KEPT@': quote(kept),
     '@PUSHER@': source.kind === 'env' ? `\${${source.name}-}` : '',
   }
   return template
     .replace(/^#!\/bin\/sh\n/, shebang())
-    .replace(/@(?:NODE|APP|KEPT|PUSHER)@/g, (placeholder) => values[placeholder] ?? '')
+    .replace(/@(?:NODE|APP|GIT|KEPT|PUSHER)@/g, (placeholder) => values[placeholder] ?? '')
 }
 
 /**

@@ -1,11 +1,10 @@
-/** post-receive: tells the pusher what has landed, and empties the inbox. The move is done; nothing here can undo it. */
+/** post-receive: tells the pusher what has landed. The move is done; nothing here can undo it. */
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, shortOid } from '../src/core/oid.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import { type GuardedRepository, releaseRef, viewServer } from './guarded-repository.ts'
 import type { HookAnswer } from './pre-receive.ts'
 import { committed } from './reference-transaction.ts'
-import { INBOX } from './submissions.ts'
 
 export async function postReceive(
   guarded: GuardedRepository,
@@ -14,7 +13,6 @@ export async function postReceive(
 ): Promise<HookAnswer> {
   // Where a host runs no reference-transaction hook, this is the first to see that a move landed.
   await committed(guarded, clock)
-  await emptyInbox(guarded, updates)
   const { inForce, snapshot } = await viewServer(guarded)
   if (inForce === null) return { accepted: true, text: '' }
   const ref = releaseRef(inForce.policy)
@@ -28,13 +26,4 @@ export async function postReceive(
     accepted: true,
     text: `headgate: ${shortRef(ref)} is ${at}: ${landed.kind} ${count} landed, ledger record ${landed.seq}`,
   }
-}
-
-/** The submissions are records now. A ref that stays behind is harmless: the same submission again is no new record. */
-async function emptyInbox({ repository }: GuardedRepository, updates: readonly RefUpdate[]): Promise<void> {
-  const commands = updates
-    .filter(({ ref, to }) => ref.startsWith(INBOX) && !isZeroOid(to))
-    .map(({ ref, to }) => `delete ${ref} ${to}\n`)
-  if (commands.length === 0) return
-  await repository.run(['update-ref', '--stdin'], { input: commands.join(''), allowExit: [0, 1, 128] })
 }

@@ -8,7 +8,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { HeadgateError } from '../src/core/errors.ts'
 
 export const SERVER_DIRECTORY = 'headgate'

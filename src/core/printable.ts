@@ -19,3 +19,8 @@ export function shellWord(text: string): string {
   const safe = printable(text, 1024)
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(safe) ? safe : `'${safe.replaceAll("'", `'\\''`)}'`
 }
+
+/** A value of a file for people: as JSON, on one safe line. */
+export function showValue(value: unknown): string {
+  return printable(JSON.stringify(value) ?? 'nothing', 80)
+}

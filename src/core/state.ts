@@ -2,7 +2,7 @@
  * What every decision needs to know of the whole log, folded record by record, so that no decision reads the log.
  * It is derived and nothing else: `emptyState` advanced over all records in order is always the state at the head.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { isZeroOid } from './oid.ts'
 import type { Statement } from './statement.ts'
 

@@ -7,7 +7,7 @@
  *
  * Unknown fields are ignored, as in-toto asks of consumers; what headgate reads is checked here, once.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { sha256 } from './canonical-json.ts'
 import { HeadgateError } from './errors.ts'
 import { isOid, isZeroOid, type Oid } from './oid.ts'

@@ -1,4 +1,5 @@
-import { type HttpExpectation, type Match, type Scalar, showValue } from '../core/policy.ts'
+import type { HttpExpectation, Match, Scalar } from '../core/policy.ts'
+import { showValue } from '../core/printable.ts'
 import { readJson, readText, valueAtPath } from './answer-text.ts'
 import type { HttpAnswer } from './http-exchange.ts'
 

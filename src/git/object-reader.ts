@@ -12,6 +12,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
 import { firstLines, type GitCommand } from './process.ts'
 import { parseTree, type TreeEntry } from './tree.ts'
 
@@ -33,6 +34,8 @@ type Request = {
   readonly name: string
   /** Bodies up to this size are delivered, larger ones end in `oversize`. -1 asks for no body. */
   readonly maxBytes: number
+  /** How many processes died at it. */
+  deaths: number
   readonly resolve: (answer: GitObject | null) => void
   readonly reject: (error: Error) => void
 }
@@ -59,9 +62,9 @@ export class ObjectReader {
 
   /**
    * The object called `name`: a full id, or `<full id>:<path>`; null if it is missing. An id of the wrong length for this
-   * repository names nothing in it. Throws HeadgateError 'data' if the object is larger than `maxBytes`, 'unavailable' if
-   * git cannot tell. A corrupt object may look missing: whoever follows an id from another object must treat null as an
-   * error.
+   * repository names nothing in it. Throws HeadgateError 'data' if the object is larger than `maxBytes` or corrupt,
+   * 'unavailable' if git cannot tell. git does not say of every damaged object that it is there: whoever follows an id
+   * from another object must treat null as an error.
    */
   async read(name: string, maxBytes = MAX_OBJECT_BYTES): Promise<GitObject | null> {
     if (!this.#isName(name)) return null
@@ -100,7 +103,7 @@ export class ObjectReader {
   #ask(name: string, maxBytes: number): Promise<GitObject | null> {
     if (this.#closed) throw new HeadgateError('unavailable', 'the object reader is closed')
     return new Promise((resolve, reject) => {
-      this.#pending.push({ name, maxBytes, resolve, reject })
+      this.#pending.push({ name, maxBytes, deaths: 0, resolve, reject })
       if (this.#child === undefined) this.#start()
       else this.#child.stdin.write(`${name}\n`)
       this.#watch()
@@ -127,10 +130,24 @@ export class ObjectReader {
     })
     child.on('close', (code, signal) => {
       if (!current()) return
-      const how = this.#stderr === '' ? (signal ?? `exit code ${code}`) : firstLines(this.#stderr)
-      this.#stop(new HeadgateError('unavailable', `git cat-file ended: ${how}`))
+      this.#replace(this.#stderr === '' ? (signal ?? `exit code ${code}`) : firstLines(this.#stderr))
     })
     child.stdin.write(this.#pending.map((request) => `${request.name}\n`).join(''))
+  }
+
+  /**
+   * The process died. Somebody may have killed it, or what it was asked next kills it: that request gets a second chance
+   * and no third, the others wait for the next process.
+   */
+  #replace(how: string): void {
+    this.#abandon()
+    const next = this.#pending[0]
+    if (next !== undefined && ++next.deaths > 1) {
+      this.#pending.shift()
+      next.reject(new HeadgateError('unavailable', `git cat-file ended: ${how}`))
+    }
+    if (this.#pending.length > 0) this.#start()
+    this.#watch()
   }
 
   /** Forgets the process and fails what was asked of it. The next request starts another. */
@@ -198,7 +215,8 @@ export class ObjectReader {
       // "submodule": newer gits say so of a gitlink, whose commit is in another repository.
       if (line !== `${request.name} missing` && !/^[0-9a-f]+ submodule$/.test(line)) return this.#garbled()
       this.#pending.shift()
-      request.resolve(null)
+      // What git says of a damaged object was written before this line, but to the other pipe.
+      setImmediate(() => this.#missing(request))
       return rest
     }
     const header = { oid: found[1]!, type: found[2] as GitObjectType, size: Number(found[3]) }
@@ -212,6 +230,16 @@ export class ObjectReader {
     this.#abandon()
     if (this.#pending.length > 0) this.#start()
     return EMPTY
+  }
+
+  #missing(request: Request): void {
+    const said = this.#stderr
+    this.#stderr = ''
+    if (said === '') request.resolve(null)
+    else
+      request.reject(
+        new HeadgateError('data', `git cannot read ${printable(request.name)}: ${firstLines(said)}`),
+      )
   }
 
   #receiveBody(chunk: Buffer): Buffer {

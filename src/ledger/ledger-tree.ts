@@ -6,7 +6,7 @@
  *     policy.yaml, allowed_signers                                                                the one in force
  *     state.json                                                                                  head and folded state
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../core/oid.ts'
@@ -44,7 +44,8 @@ export function stateFile(head: Head, state: LedgerState): string {
 export function parseEntry(path: string, bytes: Uint8Array): LedgerRecord {
   return naming(`the ledger's file ${printable(path)}`, () => {
     const record = parseRecord(bytes)
-    if (entryPath(record) !== path) throw new HeadgateError('data', `this record belongs in ${entryPath(record)}`)
+    if (entryPath(record) !== path)
+      throw new HeadgateError('data', `this record belongs in ${entryPath(record)}`)
     return record
   })
 }
@@ -72,8 +73,8 @@ export class LedgerTree {
 
   /** Throws HeadgateError 'data' if the commit is not a ledger's or its state file is not as headgate writes it. */
   static async open(objects: () => LedgerObjects, commit: Oid): Promise<LedgerTree> {
-    const root = await objects().tree(commit)
     const what = `the ledger's tip ${shortOid(commit)}`
+    const root = await namingAsync(what, objects().tree(commit))
     if (root === null) throw new HeadgateError('data', `${what} is not a commit, or it is missing`)
     const bytes = await readFile(objects(), root, STATE_PATH, MAX_STATE_BYTES)
     if (bytes === null) throw new HeadgateError('data', `${what} has no ${STATE_PATH}`)

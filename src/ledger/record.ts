@@ -7,7 +7,7 @@
  * `previous` is the SHA-256 of the bytes of the record before it, zeros in the first. `seal` is the server's SSHSIG blob
  * in base64, over the canonical JSON of the record without `seal`. A record's hash is the SHA-256 of its bytes.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { canonicalJson, sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { PAYLOAD_TYPE, parseStatement, type Statement } from '../core/statement.ts'

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { HeadgateError } from '../core/errors.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { PAYLOAD_TYPE } from '../core/statement.ts'
-import { type Envelope, preAuthEncoding } from './dsse.ts'
+import { type Envelope, parseEnvelope, preAuthEncoding } from './dsse.ts'
 import { dearmor, type ParsedSignature, parseSshsig, verifySshsig } from './sshsig.ts'
 
 /** Time to find the hardware key and touch it. */
@@ -16,7 +16,8 @@ const MAX_OUTPUT_BYTES = 65536
  * Signs a payload with `ssh-keygen -Y sign`. `keyFile` is a private key, or a public key (or certificate) whose
  * private half is in the agent or beside it. A passphrase or PIN is asked for on the terminal by ssh-keygen itself.
  * The signature is verified before it is returned.
- * Throws HeadgateError 'configuration' (key, agent, program), or 'unavailable' where nobody touched the key in time.
+ * Throws HeadgateError 'configuration' (key, agent, program), 'unavailable' where nobody touched the key in time, or
+ * 'data' where the envelope is larger than a server takes.
  */
 export async function signEnvelope(input: {
   readonly payload: Uint8Array | string
@@ -41,11 +42,13 @@ export async function signEnvelope(input: {
   if (result.code !== 0) throw explain(keyFile, result.stderr)
 
   const { blob, fingerprint } = checkOwnSignature(result.stdout, namespace, message, keyFile)
-  return {
+  const envelope: Envelope = {
     payloadType: PAYLOAD_TYPE,
     payload: payload.toString('base64'),
     signatures: [{ keyid: fingerprint, sig: blob.toString('base64') }],
   }
+  // The size above all: what is too large for the server is better known here.
+  return parseEnvelope(Buffer.from(JSON.stringify(envelope)))
 }
 
 /** Whoever signs learns here, and not from the server, that nobody would accept the key or the signature. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { type Policy, policyJsonSchema, requiredGates } from '../../src/core/policy.ts'
+import { type Policy, requiredGates } from '../../src/core/policy.ts'
+import { policyJsonSchema } from '../../src/core/policy-schema.ts'
 import { parsePolicy } from '../../src/core/policy-yaml.ts'
 
 const FULL = `version: 1

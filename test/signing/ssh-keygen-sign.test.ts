@@ -61,6 +61,14 @@ describe('signEnvelope', () => {
     expect(payloadBytes(envelope).equals(bytes)).toBe(true)
   })
 
+  it('does not return an envelope that is too large for the server', async () => {
+    const signing = signEnvelope({ payload: 'x'.repeat(60_000), namespace, keyFile: workshop.key().file })
+    await expect(signing).rejects.toMatchObject({
+      code: 'data',
+      message: expect.stringContaining('at most 65536 are accepted'),
+    })
+  })
+
   it('signs with a certificate beside the private key', async () => {
     const authority = workshop.key()
     const certificate = workshop.certificate(authority, workshop.key(), '-n', 'alice')
