@@ -1,7 +1,9 @@
-/** Where the two files of a policy come from: a folder, or `.headgate/` at the tip of the staging branch. */
+/** Where the two files of a policy come from: a folder, or `.headgate/` at the tip of a branch. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
+import { shortRef } from '../src/core/explain.ts'
+import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 
 export type PolicySource = { readonly policy: string; readonly allowedSigners: string; readonly from: string }
@@ -21,34 +23,56 @@ export function readPolicyFolder(folder: string): PolicySource {
   }
 }
 
-/** Reads `.headgate/` from the tip of `main`, or of the branch that HEAD names; null if there is none. */
-export async function readPolicyFromTip(repository: GitRepository): Promise<PolicySource | null> {
-  for (const ref of ['refs/heads/main', 'HEAD']) {
-    const [policy, allowedSigners] = await Promise.all([
-      repository.objects().read(`${ref}:.headgate/${NAMES.policy}`, MAX_FILE_BYTES),
-      repository.objects().read(`${ref}:.headgate/${NAMES.allowedSigners}`, MAX_FILE_BYTES),
-    ])
-    if (policy === null && allowedSigners === null) continue
-    if (policy === null || allowedSigners === null) {
-      const missing = policy === null ? NAMES.policy : NAMES.allowedSigners
-      throw new HeadgateError('configuration', `.headgate/${missing} is missing at the tip of ${ref}`, {
-        hint: 'both files belong together: policy.yaml and allowed_signers',
-      })
-    }
-    return {
-      policy: decode(policy.body, NAMES.policy),
-      allowedSigners: decode(allowedSigners.body, NAMES.allowedSigners),
-      from: `${ref}:.headgate`,
-    }
+/**
+ * Reads `.headgate/` from the tip of a branch: the staging branch of the policy in force where there is one, else `main`,
+ * else what HEAD names. Null if there is no such branch or it has no policy.
+ */
+export async function readPolicyFromTip(
+  repository: GitRepository,
+  staging: string | null,
+): Promise<PolicySource | null> {
+  const tip = await findTip(repository, staging)
+  if (tip === null) return null
+  const [policy, allowedSigners] = await Promise.all([
+    readBlob(repository, tip, NAMES.policy),
+    readBlob(repository, tip, NAMES.allowedSigners),
+  ])
+  if (policy === null && allowedSigners === null) return null
+  const from = `.headgate/ at the tip of ${shortRef(tip.ref)} (${shortOid(tip.oid)})`
+  if (policy === null || allowedSigners === null) {
+    const missing = policy === null ? NAMES.policy : NAMES.allowedSigners
+    throw new HeadgateError('configuration', `${missing} is missing in ${from}`, {
+      hint: 'both files belong together: policy.yaml and allowed_signers',
+    })
+  }
+  return { policy, allowedSigners, from }
+}
+
+type Tip = { readonly ref: string; readonly oid: Oid }
+
+async function findTip(repository: GitRepository, staging: string | null): Promise<Tip | null> {
+  const head = await repository.run(['symbolic-ref', '--quiet', 'HEAD'], { allowExit: [1, 128] })
+  const names = staging === null ? ['refs/heads/main', head.stdout.toString('utf8').trimEnd()] : [staging]
+  const found = await repository.refs(names)
+  for (const ref of names) {
+    const oid = found.get(ref)?.oid
+    if (oid !== undefined && !isZeroOid(oid)) return { ref, oid }
   }
   return null
 }
 
+async function readBlob(repository: GitRepository, { ref, oid }: Tip, name: string): Promise<string | null> {
+  const path = `.headgate/${name}`
+  const info = await repository.objects().info(`${oid}:${path}`)
+  if (info?.type !== 'blob') return null
+  if (info.size > MAX_FILE_BYTES) throw tooLarge(`${path} at the tip of ${shortRef(ref)}`)
+  const object = await repository.objects().read(info.oid, MAX_FILE_BYTES)
+  return object === null ? null : decode(object.body, path)
+}
+
 function read(path: string): string {
   try {
-    if (statSync(path).size > MAX_FILE_BYTES) {
-      throw new HeadgateError('configuration', `${path} is larger than ${MAX_FILE_BYTES / 1024} KiB`)
-    }
+    if (statSync(path).size > MAX_FILE_BYTES) throw tooLarge(path)
     return decode(readFileSync(path), path)
   } catch (cause) {
     if (cause instanceof HeadgateError) throw cause
@@ -66,4 +90,8 @@ function decode(bytes: Uint8Array, name: string): string {
   } catch (cause) {
     throw new HeadgateError('configuration', `${name} is not UTF-8 text`, { cause })
   }
+}
+
+function tooLarge(name: string): HeadgateError {
+  return new HeadgateError('configuration', `${name} is larger than ${MAX_FILE_BYTES / 1024} KiB`)
 }

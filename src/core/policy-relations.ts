@@ -1,5 +1,5 @@
 /** What the schema of a policy can't say: rules that need two keys. */
-import { METHODS } from './policy-schema.ts'
+import { METHODS } from './policy-gate-schema.ts'
 import { asMap, type JsonMap, type Problem, type YamlFile } from './policy-text.ts'
 import { showValue } from './printable.ts'
 

@@ -1,5 +1,5 @@
 import { HeadgateError } from '../core/errors.ts'
-import { baseUrlProblem } from '../core/policy-schema.ts'
+import { baseUrlProblem } from '../core/policy-gate-schema.ts'
 
 export type BaseUrl = {
   /** Scheme, host and port. */
