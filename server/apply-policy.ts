@@ -4,7 +4,13 @@ import { type Oid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
 import { writeGuardedList } from './guarded-list.ts'
-import { type GuardedRepository, releaseRef, stagingRef, untilAppended } from './guarded-repository.ts'
+import {
+  type GuardedRepository,
+  LEDGER_MOVED,
+  releaseRef,
+  stagingRef,
+  untilDone,
+} from './guarded-repository.ts'
 import type { PolicySource } from './policy-files.ts'
 import { authorizationRecord, outcomeRecord, policyRecord, type StatementContext } from './statements.ts'
 
@@ -27,7 +33,7 @@ export async function applyPolicy(
   by: string,
   clock: () => number,
 ): Promise<AppliedPolicy> {
-  return untilAppended<AppliedPolicy>(async () => {
+  return untilDone<AppliedPolicy>(async () => {
     const snapshot = await guarded.ledger.snapshot()
     const previous = await snapshot.policyInForce()
     const version = (previous?.version ?? 0) + 1
@@ -66,7 +72,7 @@ export async function applyPolicy(
     const old = previous === null ? [] : [parsePolicyFiles(previous).policy]
     writeGuardedList(guarded.repository.commonDirectory, [...old, policy])
     const appended = await guarded.ledger.append(snapshot.head, records)
-    if (appended.kind === 'stale') return 'stale'
+    if (appended.kind === 'stale') return LEDGER_MOVED
     writeGuardedList(guarded.repository.commonDirectory, [policy])
     return { done: { version, changed: true, baseline, policy } }
   })

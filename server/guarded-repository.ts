@@ -72,18 +72,23 @@ export function guardedBranches(policy: Policy): string[] {
 /** How often a lost race for the ledger's head is tried again before the push is told to come back. */
 const MAX_ATTEMPTS = 60
 
+/** One look at everything: an answer, or why another look is needed. */
+export type Attempt<T> = { readonly done: T } | { readonly again: string }
+
+export const LEDGER_MOVED: Attempt<never> = { again: 'others keep writing to the ledger' }
+
 /**
- * Runs `attempt` until it no longer reports that somebody else appended first. Each attempt must look at everything
- * anew: what it decided on may have changed.
+ * Runs `attempt` until it has an answer. Each attempt must look at everything anew: what it decided on may have changed.
+ * Throws HeadgateError 'unavailable' with the last reason when that never ends.
  */
-export async function untilAppended<T>(attempt: () => Promise<{ done: T } | 'stale'>): Promise<T> {
+export async function untilDone<T>(attempt: () => Promise<Attempt<T>>): Promise<T> {
+  let reason = ''
   for (let count = 0; count < MAX_ATTEMPTS; count++) {
     const result = await attempt()
-    if (result !== 'stale') return result.done
+    if ('done' in result) return result.done
+    reason = result.again
     // Jitter, so that two that lost together do not meet again; it grows, because many may be waiting.
     await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(20 + 10 * count, 300)))
   }
-  throw new HeadgateError('unavailable', 'too many others are writing to the ledger', {
-    hint: 'push again in a moment',
-  })
+  throw new HeadgateError('unavailable', reason, { hint: 'push again in a moment' })
 }

@@ -6,22 +6,24 @@
 import { gatherHistory } from '../src/audit/gather-history.ts'
 import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { decide, decideStaging } from '../src/core/decide.ts'
-import { explainException, explainRefusal, nameMove, type RefReport, shortRef } from '../src/core/explain.ts'
+import { explainRefusal, nameMove, type RefReport, shortRef } from '../src/core/explain.ts'
 import type { ReleaseMove } from '../src/core/facts.ts'
 import type { History, HistoryRecord } from '../src/core/history.ts'
-import { isZeroOid, shortOid } from '../src/core/oid.ts'
+import { isZeroOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
 import { advanceState } from '../src/core/state.ts'
-import type { MoveVerdict, Objection } from '../src/core/verdict.ts'
+import type { Objection } from '../src/core/verdict.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../src/git/gather-facts.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
 import {
+  type Attempt,
   type GuardedRepository,
+  LEDGER_MOVED,
   releaseRef,
   type ServerView,
   stagingRef,
-  untilAppended,
+  untilDone,
   viewServer,
 } from './guarded-repository.ts'
 import {
@@ -31,6 +33,7 @@ import {
   type JudgedCertificate,
   judgeCertificate,
 } from './identity.ts'
+import { announce, isReserved, type JudgedInbox, type JudgedMove, reportOf, unblamed } from './push-report.ts'
 import { parseIdentitySource } from './settings.ts'
 import { closePending, isFresh, landedOutcomes, pendingMove } from './settle.ts'
 import { authorizationRecord, type StatementContext } from './statements.ts'
@@ -53,12 +56,10 @@ export async function preReceive(
   push: Push,
   clock: () => number,
 ): Promise<HookAnswer> {
-  return untilAppended(() => judgeOnce(guarded, push, clock()))
+  return untilDone(() => judgeOnce(guarded, push, clock()))
 }
 
-type Attempt = { done: HookAnswer } | 'stale'
-
-async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): Promise<Attempt> {
+async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): Promise<Attempt<HookAnswer>> {
   const view = await viewServer(guarded)
   const { inForce } = view
   const source = parseIdentitySource(guarded.settings.identity)
@@ -88,7 +89,7 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): P
     return {
       done: {
         accepted: false,
-        text: explainRefusal([...reports, ...tolerated], unblamed(push, [...reports, ...tolerated])),
+        text: explainRefusal([...reports, ...tolerated], unblamed(push.updates, [...reports, ...tolerated])),
       },
     }
   }
@@ -103,7 +104,7 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): P
   if (records.length > 0) {
     // The commit point: when this returns, the evidence and the permission are on disk, and only then may git move.
     const appended = await guarded.ledger.append(view.snapshot.head, records)
-    if (appended.kind === 'stale') return 'stale'
+    if (appended.kind === 'stale') return LEDGER_MOVED
   }
   return {
     done: {
@@ -120,14 +121,6 @@ type Court = {
   readonly now: number
   readonly judged: JudgedCertificate
   readonly source: ReturnType<typeof parseIdentitySource>
-}
-
-type JudgedMove = { readonly facts: ReleaseMove; readonly verdict: MoveVerdict; readonly report: RefReport }
-
-type JudgedInbox = {
-  readonly reports: readonly RefReport[]
-  readonly submissions: readonly Submission[]
-  readonly known: readonly number[]
 }
 
 function statementContext(court: Court, inForce: PolicyInForce): StatementContext {
@@ -178,10 +171,6 @@ function judgeReserved({ updates }: Push): RefReport[] {
         },
       ]),
     )
-}
-
-export function isReserved(ref: string): boolean {
-  return ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
 }
 
 /** git takes an update to the same value, and the deletion of a ref that does not exist, and changes nothing. */
@@ -278,71 +267,21 @@ async function waitOrClose(
   court: Court,
   inForce: PolicyInForce,
   pending: NonNullable<ReturnType<typeof pendingMove>>,
-): Promise<Attempt> {
+): Promise<Attempt<HookAnswer>> {
   const { guarded, view, now } = court
+  const branch = shortRef(pending.ref)
+  const who = printable(pending.by, 80)
   if (isFresh(pending, now)) {
     await new Promise((resolve) => setTimeout(resolve, PENDING_POLL_MS))
-    return 'stale'
+    return { again: `another push of ${branch}, by ${who}, is under way; fetch first, then look again` }
   }
   const context = statementContext(court, inForce)
-  await closePending(guarded, view, pending, context, async (outcome) => {
+  const closed = await closePending(guarded, view, pending, context, async (outcome) => {
     const appended = await guarded.ledger.append(view.snapshot.head, [outcome])
     return appended.kind === 'appended'
   })
-  return 'stale'
-}
-
-function reportOf(update: RefUpdate, what: string, objections: readonly Objection[]): RefReport {
-  return { ref: update.ref, from: update.from, to: update.to, what, objections }
-}
-
-function unblamed({ updates }: Push, reports: readonly RefReport[]): string[] {
-  const blamed = new Set(reports.filter(({ objections }) => objections.length > 0).map(({ ref }) => ref))
-  return updates
-    .filter(({ ref, to }) => !blamed.has(ref) && !isZeroOid(to) && !isReserved(ref))
-    .map(({ ref }) => ref)
-}
-
-function announce(
-  { policy }: PolicyInForce,
-  inbox: JudgedInbox,
-  move: JudgedMove | null,
-  tolerated: readonly RefReport[],
-  lastSeq: number,
-): string {
-  const lines: string[] = []
-  for (const { statement } of inbox.submissions) {
-    lines.push(`headgate: ${statement.kind} for ${shortOid(statement.commit)} accepted`)
+  if (closed) return { again: `the ledger was settled after an earlier push of ${branch} that did not land` }
+  return {
+    again: `${branch} is locked: another push of it is under way, or git died and left ${pending.ref}.lock behind`,
   }
-  for (const seq of inbox.known) lines.push(`headgate: that statement is record ${seq} already`)
-  for (const report of tolerated) {
-    if (report.objections.length === 0) continue
-    lines.push(
-      explainException(
-        'headgate only evaluates here; with enforcement: enforce this push would be refused:',
-        report,
-        [],
-      ),
-    )
-  }
-  if (move !== null && move.verdict.waived.length > 0) {
-    const who = move.verdict.approvedBy.map((name) => printable(name, 80)).join(', ')
-    lines.push(
-      explainException(
-        `OVERRIDE signed by ${who}: the reasons below are waived for this one move`,
-        {
-          ...move.report,
-          objections: move.verdict.waived.map((objection) => ({ ...objection, fix: [] })),
-        },
-        [`It is recorded, and every audit will show it.`],
-      ),
-    )
-  }
-  if (move !== null) {
-    const from = isZeroOid(move.facts.from) ? '' : ` from ${shortOid(move.facts.from)}`
-    lines.push(
-      `headgate: ${move.verdict.kind} of ${policy.release}${from} to ${shortOid(move.facts.to)} authorized, ledger record ${lastSeq}`,
-    )
-  }
-  return lines.join('\n')
 }

@@ -7,7 +7,13 @@ import { join } from 'node:path'
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
-import { type GuardedRepository, releaseRef, untilAppended, viewServer } from './guarded-repository.ts'
+import {
+  type GuardedRepository,
+  LEDGER_MOVED,
+  releaseRef,
+  untilDone,
+  viewServer,
+} from './guarded-repository.ts'
 import type { HookAnswer } from './pre-receive.ts'
 import { landedOutcomes } from './settle.ts'
 import type { StatementContext } from './statements.ts'
@@ -47,7 +53,7 @@ export async function prepared(
 
 /** Records what has landed. The move is done: whatever fails here, the next push finds it out from the ref itself. */
 export async function committed(guarded: GuardedRepository, clock: () => number): Promise<HookAnswer> {
-  return untilAppended<HookAnswer>(async () => {
+  return untilDone<HookAnswer>(async () => {
     const view = await viewServer(guarded)
     const { inForce, snapshot } = view
     if (inForce === null) return { done: { accepted: true, text: '' } }
@@ -60,7 +66,7 @@ export async function committed(guarded: GuardedRepository, clock: () => number)
     const records = landedOutcomes(view, context)
     if (records.length === 0) return { done: { accepted: true, text: '' } }
     const appended = await guarded.ledger.append(snapshot.head, records)
-    return appended.kind === 'stale' ? 'stale' : { done: { accepted: true, text: '' } }
+    return appended.kind === 'stale' ? LEDGER_MOVED : { done: { accepted: true, text: '' } }
   })
 }
 

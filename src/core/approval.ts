@@ -27,7 +27,7 @@ export function collectApprovals(
   for (const record of history.about) {
     if (record.statement.kind !== 'approval') continue
     if (!record.signer.trusted) {
-      invalid.push(`record ${record.seq}: ${record.signer.reason}`)
+      invalid.push(`the approval in record ${record.seq}, since ${record.signer.reason}`)
       continue
     }
     const approval = record as TrustedApproval

@@ -55,8 +55,10 @@ const RELEASE_RULES: readonly ReleaseRule[] = [
 ]
 
 /** Judges one move of the release branch. All rules run, and every objection is in the verdict. */
-export function decide(facts: ReleaseMove, policy: Policy, history: History, now: number): MoveVerdict {
-  const kind = isZeroOid(facts.from) || facts.fastForward ? 'promotion' : 'rollback'
+export function decide(facts: ReleaseMove, policy: Policy, ledger: History, now: number): MoveVerdict {
+  // The order of the ledger, whatever order the records were read in.
+  const history = { ...ledger, about: ledger.about.toSorted((a, b) => a.seq - b.seq) }
+  const kind = kindOf(facts)
   const evidence = assessEvidence(policy.environments.staging, facts.to, policy, history, now)
   const approvals = collectApprovals(facts, policy, history, now)
   const input: ReleaseCase = { facts, policy, history, now, kind, evidence, approvals }
@@ -87,9 +89,17 @@ export function decide(facts: ReleaseMove, policy: Policy, history: History, now
     kind: refused ? kind : 'override',
     objections: left,
     waived: objections.filter(isWaived),
-    inputs: refused ? [] : [...supports, ...overrides].map((record) => record.envelopeDigest),
+    inputs: refused
+      ? []
+      : [...supports, ...overrides].sort((a, b) => a.seq - b.seq).map((record) => record.envelopeDigest),
     approvedBy: refused ? [] : overrides.map((override) => override.signer.principal),
   }
+}
+
+/** What does not contain the old tip takes it back; a tag or a tree in place of a commit is a promotion gone wrong. */
+function kindOf({ from, to, fastForward, objectType }: ReleaseMove): 'promotion' | 'rollback' {
+  if (isZeroOid(from) || fastForward) return 'promotion'
+  return objectType === 'commit' || isZeroOid(to) ? 'rollback' : 'promotion'
 }
 
 /** Judges one move of the staging branch: its history and the release log that it carries. */

@@ -1,6 +1,6 @@
 import { type History, type HistoryRecord, trusted } from './history.ts'
 import type { Oid } from './oid.ts'
-import { type Environment, type Policy, requiredGates } from './policy.ts'
+import { type Environment, type Policy, requiredGates, type ServedCommitMode } from './policy.ts'
 
 /** How far a signer's clock may run ahead of the server's. */
 export const CLOCK_SKEW_MS = 5 * 60_000
@@ -27,16 +27,14 @@ export type Shortcoming =
 
 export type EvidenceAssessment = {
   /** All trusted runs that nothing voids, newest first. */
-  readonly standing: readonly TrustedEvidence[]
+  readonly standing: readonly JudgedEvidence[]
   /** The run that a decision rests on: the newest that proves the commit, else the newest that there is. */
   readonly chosen: JudgedEvidence | null
-  /** A failed run that is newer than the chosen one. */
-  readonly newerFailure: TrustedEvidence | null
-  /** Runs that prove the commit, newest first. */
+  /** Runs that prove the commit, and of the build that they say, newest first. No failed run is newer. */
   readonly proving: readonly TrustedEvidence[]
-  /** Runs that passed every required gate, of whatever age and configuration, newest first. */
+  /** Like `proving`, but of whatever age and configuration. */
   readonly passing: readonly TrustedEvidence[]
-  /** An invalidation, if one voids evidence that would stand here otherwise. */
+  /** The invalidation that voids the newest run, if one does. */
   readonly invalidation: HistoryRecord<'invalidation'> | null
   /** Why records that claim to be such evidence do not count. */
   readonly untrusted: readonly string[]
@@ -62,30 +60,31 @@ export function assessEvidence(
   ).filter((record) => record.statement.predicate.headgate.environment === environment.name)
   const untrusted = claims.flatMap((record) => {
     const objection = distrust(record, commit, policy, now)
-    return objection === null ? [] : [`record ${record.seq}: ${objection}`]
+    return objection === null ? [] : [`record ${record.seq}, since ${objection}`]
   })
   const believed = claims
     .filter((record): record is TrustedEvidence => distrust(record, commit, policy, now) === null)
     .sort(newestFirst)
   const invalidations = trusted(history.about, 'invalidation')
-  const standing = believed.filter((evidence) => voidedBy(evidence, invalidations) === null)
-  const voided = believed.find((evidence) => voidedBy(evidence, invalidations) !== null)
+  const voider = (record: TrustedEvidence) => voidedBy(record, environment, invalidations)
 
-  const judged = standing.map((record) => judge(record, environment, commit, policy, now))
-  const proving = judged.filter((run) => run.shortcomings.length === 0)
-  const chosen = proving.find((run) => run.servedObjection === null) ?? proving[0] ?? judged[0] ?? null
-  const failure = judged.find((run) => run.shortcomings.some(({ code }) => code === 'failed'))?.record ?? null
+  const standing = believed
+    .filter((record) => voider(record) === null)
+    .map((record) => judge(record, environment, commit, policy, now))
+  const failure = standing.findIndex(({ record }) => hasFailed(record, environment))
+  const sinceFailure = failure === -1 ? standing : standing.slice(0, failure)
+  const proving = sinceFailure.filter((run) => run.shortcomings.length === 0)
+  const proved = proving.filter((run) => run.servedObjection === null)
+  const passing = sinceFailure.filter(
+    (run) => run.servedObjection === null && run.shortcomings.every(({ code }) => code !== 'gates-missing'),
+  )
+  const [newest] = believed
   return {
     standing,
-    chosen,
-    newerFailure:
-      failure !== null && chosen !== null && newestFirst(failure, chosen.record) < 0 ? failure : null,
-    proving: proving.map((run) => run.record),
-    passing: standing.filter(
-      (record) =>
-        record.statement.predicate.result !== 'FAILED' && gateGaps(record, environment).missing.length === 0,
-    ),
-    invalidation: voided === undefined ? null : voidedBy(voided, invalidations),
+    chosen: proved[0] ?? proving[0] ?? standing[0] ?? null,
+    proving: proved.map((run) => run.record),
+    passing: passing.map((run) => run.record),
+    invalidation: newest === undefined ? null : voider(newest),
     untrusted,
   }
 }
@@ -111,20 +110,23 @@ function distrust(
   now: number,
 ): string | null {
   if (!record.signer.trusted) return record.signer.reason
-  if (record.statement.repository !== policy.repository) return 'is for another repository'
-  if (record.statement.commit !== commit) return 'is about another commit'
-  if (finishedAt(record) > now + CLOCK_SKEW_MS) return 'says that it finished in the future'
+  if (record.statement.repository !== policy.repository) return 'it is for another repository'
+  if (record.statement.commit !== commit) return 'it is about another commit'
+  if (finishedAt(record) > now + CLOCK_SKEW_MS) return 'it says that it finished in the future'
   return null
 }
 
 function voidedBy(
   evidence: TrustedEvidence,
+  environment: Environment,
   invalidations: readonly HistoryRecord<'invalidation'>[],
 ): HistoryRecord<'invalidation'> | null {
-  // Also a run that ended before the invalidation but arrives after it is void: it is what was taken back.
+  // A run that ended before the invalidation is void even if it arrives later: it is what was taken back. One that was
+  // recorded before is void whenever it ended, unless it failed: an invalidation that is delivered late must not take
+  // back a failure that whoever signed it cannot have known.
   const voids = (invalidation: HistoryRecord<'invalidation'>) =>
-    evidence.seq < invalidation.seq ||
-    finishedAt(evidence) <= Date.parse(invalidation.statement.predicate.issuedAt)
+    finishedAt(evidence) <= Date.parse(invalidation.statement.predicate.issuedAt) ||
+    (evidence.seq < invalidation.seq && !hasFailed(evidence, environment))
   return invalidations.find(voids) ?? null
 }
 
@@ -135,48 +137,68 @@ function judge(
   policy: Policy,
   now: number,
 ): JudgedEvidence {
-  const { result, configuration, failedTests } = record.statement.predicate
-  const required = requiredGates(environment)
+  const { result, configuration } = record.statement.predicate
   const shortcomings: Shortcoming[] = []
-  const failedRequired = failedTests.filter((name) => required.includes(name))
-  if (result === 'FAILED' || failedRequired.length > 0) {
-    shortcomings.push({ code: 'failed', gates: failedTests })
-  }
+  const failed = failedGates(record)
+  if (hasFailed(record, environment)) shortcomings.push({ code: 'failed', gates: failed })
   const configurationName = `.headgate/policy.yaml#environments.${environment.name}`
   const sameConfiguration = configuration.some(
     (entry) => entry.name === configurationName && entry.digest.sha256 === environment.configurationDigest,
   )
   if (!sameConfiguration) shortcomings.push({ code: 'other-configuration' })
-  const { missing, skipped } = gateGaps(record, environment)
-  if (missing.length > 0 && result !== 'FAILED')
-    shortcomings.push({ code: 'gates-missing', missing, skipped })
+  // Of a run that failed as a whole the gates that did not even run are no news.
+  const missing = result === 'FAILED' ? [] : missingGates(record, environment)
+  const untold = missing.filter((name) => !failed.includes(name))
+  if (untold.length > 0) {
+    const outcomes = outcomesOf(record)
+    const skipped = untold.filter((name) => outcomes.get(name) === 'skipped')
+    shortcomings.push({ code: 'gates-missing', missing: untold, skipped })
+  }
   const ageMs = now - finishedAt(record)
   if (ageMs > policy.evidence.maxAgeMs) shortcomings.push({ code: 'too-old', ageMs })
-  return { record, shortcomings, servedObjection: servedObjection(record, commit, policy) }
+  return { record, shortcomings, servedObjection: servedObjection(record, commit, policy.evidence.servedCommit) }
+}
+
+/** Whether the run speaks against the commit: it says so itself, or a gate failed that must pass. */
+function hasFailed(record: HistoryRecord<'evidence'>, environment: Environment): boolean {
+  if (record.statement.predicate.result === 'FAILED') return true
+  const required = requiredGates(environment)
+  return failedGates(record).some((name) => required.includes(name))
+}
+
+/** The gates that a run reports as failed, in whichever of its two lists. */
+function failedGates({ statement }: HistoryRecord<'evidence'>): readonly string[] {
+  const { failedTests, headgate } = statement.predicate
+  const outcomes = headgate.gates.filter((gate) => gate.outcome === 'failed').map((gate) => gate.name)
+  return [...new Set([...failedTests, ...outcomes])]
 }
 
 /** The required gates that this run does not report as passed. A gate that a run does not name has not passed. */
-function gateGaps(
-  record: TrustedEvidence,
-  environment: Environment,
-): { missing: string[]; skipped: string[] } {
-  const { passedTests, headgate } = record.statement.predicate
-  const outcomes = new Map(headgate.gates.map((gate) => [gate.name, gate.outcome]))
-  const missing = requiredGates(environment).filter(
+function missingGates(record: HistoryRecord<'evidence'>, environment: Environment): readonly string[] {
+  const { passedTests } = record.statement.predicate
+  const outcomes = outcomesOf(record)
+  return requiredGates(environment).filter(
     (name) => !(passedTests.includes(name) && outcomes.get(name) === 'passed'),
   )
-  return { missing, skipped: missing.filter((name) => outcomes.get(name) === 'skipped') }
 }
 
-function servedObjection(record: TrustedEvidence, commit: Oid, policy: Policy): string | null {
-  if (policy.evidence.servedCommit === 'ignore') return null
+function outcomesOf({ statement }: HistoryRecord<'evidence'>): ReadonlyMap<string, string> {
+  return new Map(statement.predicate.headgate.gates.map((gate) => [gate.name, gate.outcome]))
+}
+
+/** Why the environment may have run another build than this commit; null if it did not, as far as `mode` asks. */
+export function servedObjection(
+  record: HistoryRecord<'evidence'>,
+  commit: Oid,
+  mode: ServedCommitMode,
+): string | null {
+  if (mode === 'ignore') return null
   const served = record.statement.predicate.headgate.servedCommit
   for (const moment of ['before', 'after'] as const) {
     const reported = served?.[moment] ?? null
     if (reported === commit) continue
     if (reported !== null) return `reported serving ${reported} ${moment} the gates`
-    if (policy.evidence.servedCommit === 'required')
-      return `did not report what it served ${moment} the gates`
+    if (mode === 'required') return `did not report what it served ${moment} the gates`
   }
   return null
 }

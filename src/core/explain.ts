@@ -4,7 +4,7 @@
  * columns; commands (lines that start with two spaces) stay whole so that they can be pasted.
  */
 import { isZeroOid, type Oid, shortOid } from './oid.ts'
-import { printable, shellWord } from './printable.ts'
+import { escapeUnsafe, printable, shellWord } from './printable.ts'
 import type { MoveKind, Objection } from './verdict.ts'
 
 const WIDTH = 71
@@ -66,7 +66,7 @@ function explainRest(blamed: readonly RefReport[], others: readonly string[]): s
   const moved = 'git takes or refuses a push as a whole, so nothing was moved.'
   if (others.length === 0) return wrap(moved, '')
   const cause = blamed.map((report) => shortRef(report.ref)).join(', ')
-  const listed = others.slice(0, 5).map((ref) => shellWord(ref.replace(/^refs\/heads\//, '')))
+  const listed = others.slice(0, 5).map((ref) => shellWord(ref.replace(/^refs\/heads\/(?=\w)/, '')))
   const more = others.length > listed.length ? ' ...' : ''
   return [
     ...wrap(`${moved} Only ${cause} was the cause; push the rest by itself:`, ''),
@@ -74,8 +74,12 @@ function explainRest(blamed: readonly RefReport[], others: readonly string[]): s
   ]
 }
 
-/** Breaks prose at spaces. Lines that start with a space are commands or lists and are only indented. */
-function wrap(text: string, first: string, rest = first): string[] {
+/**
+ * Breaks prose at spaces. Lines that start with a space are commands or lists and are only indented. Whatever comes in,
+ * no line that goes out can steer a terminal.
+ */
+function wrap(raw: string, first: string, rest = first): string[] {
+  const text = escapeUnsafe(raw)
   if (text.startsWith(' ')) return [rest + text]
   const lines: string[] = []
   let line = first

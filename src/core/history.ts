@@ -37,7 +37,10 @@ export function trusted<K extends StatementKind>(
   })[]
 }
 
-/** Authorizations of moves of `ref` to `commit`, each with its outcome; null while it has none. */
+/**
+ * Authorizations of moves of `ref` to `commit`, each with its outcome; null while it has none. `about` is in the order of
+ * the ledger: as in the folded state, the first outcome after an authorization is the one that counts.
+ */
 export function movesTo(
   about: readonly HistoryRecord[],
   ref: string,
@@ -47,10 +50,10 @@ export function movesTo(
   readonly outcome: 'landed' | 'not-landed' | null
 }[] {
   const outcomes = new Map<number, 'landed' | 'not-landed'>()
-  for (const { statement } of about) {
-    if (statement.kind !== 'outcome') continue
+  for (const { seq, statement, signer } of about) {
+    if (statement.kind !== 'outcome' || !signer.trusted) continue
     const { authorization, result } = statement.predicate
-    if (!outcomes.has(authorization)) outcomes.set(authorization, result)
+    if (authorization < seq && !outcomes.has(authorization)) outcomes.set(authorization, result)
   }
   return about.flatMap((record) => {
     if (record.statement.kind !== 'authorization') return []

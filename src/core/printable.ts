@@ -4,15 +4,24 @@
  * bounded. The result is one line.
  */
 export function printable(text: string, maxLength = 200): string {
-  const visible = text.replace(UNSAFE, (character) => {
+  // A text of megabytes costs no more than what is shown of it.
+  const visible = escapeUnsafe(text.slice(0, maxLength + 1))
+  if (visible.length <= maxLength) return visible
+  // Never half of a character that takes two units.
+  return `${visible.slice(0, maxLength - 3).replace(/[\ud800-\udbff]$/, '')}...`
+}
+
+/** Makes every character of the text visible that could hide, move or change others. The result is one line. */
+export function escapeUnsafe(text: string): string {
+  return text.replace(UNSAFE, (character) => {
     const code = character.codePointAt(0) ?? 0
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
   })
-  return visible.length <= maxLength ? visible : `${visible.slice(0, maxLength - 3)}...`
 }
 
-// C0, DEL and C1 controls; every format (Cf), line and paragraph separator, private use; lone surrogates.
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu
+// Controls, formats, unassigned and private characters, lone surrogates (C); what shows nothing by default (DI: fillers,
+// joiners, variation selectors); every blank but the space (Z); the blank pattern of Braille.
+const UNSAFE = /[\p{C}\p{DI}\u2800]|(?! )\p{Z}/gu
 
 /** The text as one word of a POSIX shell command that people can paste. */
 export function shellWord(text: string): string {

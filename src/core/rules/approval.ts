@@ -18,9 +18,8 @@ export const approvalRule: ReleaseRule = ({ facts, policy, kind, approvals }) =>
         ...approvals.invalid.slice(0, 5).map((line) => `not counted: ${printable(line)}`),
       ],
       fix: [
-        `an approver (${approvers}) signs one, then push again:`,
+        `an approver${policy.rollback.approverMayPush ? '' : ' other than the pusher'} (${approvers}) signs one, then push again:`,
         `  headgate approve --from ${from} --to ${to} --reason TEXT --key FILE`,
-        ...(policy.rollback.approverMayPush ? [] : ["(the pusher's own approval does not count)"]),
       ],
     },
   ]

@@ -13,7 +13,7 @@ export const commitObjectRule: ReleaseRule = ({ facts, policy }) => {
       fix:
         facts.objectType === 'tag'
           ? ['push the commit that the tag names:', `  git push origin 'TAG^{commit}:${policy.release}'`]
-          : [`  git push origin COMMIT:${policy.release}`],
+          : [`push a commit of ${policy.staging}:`, `  git push origin COMMIT:${policy.release}`],
     },
   ]
 }

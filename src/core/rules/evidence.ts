@@ -1,8 +1,11 @@
 import type { ReleaseCase, ReleaseRule } from '../decide.ts'
 import { formatDuration } from '../duration.ts'
-import { finishedAt, type Shortcoming, type TrustedEvidence } from '../evidence.ts'
+import { finishedAt, type JudgedEvidence, type Shortcoming } from '../evidence.ts'
 import { shortOid } from '../oid.ts'
 import { printable } from '../printable.ts'
+
+/** Enough to see what kind of records they are. */
+const LISTED = 5
 
 /** A promotion needs a fresh, complete, passing run of the gates in force against staging, for this exact commit. */
 export const evidenceRule: ReleaseRule = (input) => {
@@ -13,7 +16,7 @@ export const evidenceRule: ReleaseRule = (input) => {
   return [
     {
       rule: 'evidence',
-      found: [...found, ...evidence.untrusted.map((line) => `not counted: ${printable(line)}`)],
+      found: [...found, ...evidence.untrusted.slice(0, LISTED).map((line) => `not counted: ${printable(line)}`)],
       fix: [
         `deploy ${shortOid(facts.to)} to staging, then run the gates there and record the result:`,
         `  headgate gate --mode staging --commit ${shortOid(facts.to)} --record --key FILE`,
@@ -25,23 +28,29 @@ export const evidenceRule: ReleaseRule = (input) => {
 function whatIsWrong(input: ReleaseCase): string[] {
   const { facts, evidence } = input
   const commit = shortOid(facts.to)
-  const { chosen, newerFailure, invalidation } = evidence
-  if (chosen === null) {
-    if (invalidation === null) return [`there is no staging evidence for ${commit}`]
-    const why = printable(invalidation.statement.predicate.reason)
-    return [`the staging evidence for ${commit} was invalidated ${ago(input, invalidation.at)}: ${why}`]
+  const { chosen, invalidation } = evidence
+  if (chosen !== null && chosen.shortcomings.length === 0) return []
+  const invalidated =
+    invalidation === null
+      ? []
+      : [
+          `the staging evidence for ${commit} was invalidated ${ago(input, invalidation.at)} (record ${invalidation.seq}): ${printable(invalidation.statement.predicate.reason)}`,
+        ]
+  if (chosen !== null) {
+    const told = chosen.shortcomings.map((shortcoming) => explainShortcoming(input, chosen, shortcoming))
+    return [...invalidated, ...told]
   }
-  if (newerFailure !== null) return [failure(input, newerFailure)]
-  return chosen.shortcomings.map((shortcoming) => explainShortcoming(input, chosen.record, shortcoming))
+  return invalidation === null ? [`there is no staging evidence for ${commit}`] : invalidated
 }
 
-function explainShortcoming(input: ReleaseCase, run: TrustedEvidence, shortcoming: Shortcoming): string {
+function explainShortcoming(input: ReleaseCase, judged: JudgedEvidence, shortcoming: Shortcoming): string {
   const { policy, facts } = input
+  const { record: run } = judged
   switch (shortcoming.code) {
     case 'failed':
-      return failure(input, run)
+      return failure(input, judged, shortcoming.gates)
     case 'other-configuration':
-      return `the newest evidence for ${shortOid(facts.to)} (record ${run.seq}) was made under another gate configuration than the policy in force`
+      return `the evidence for ${shortOid(facts.to)} (record ${run.seq}) was made under another gate configuration than the policy in force`
     case 'gates-missing': {
       const names = shortcoming.missing.map((name) =>
         shortcoming.skipped.includes(name) ? `${printable(name, 60)} (skipped)` : printable(name, 60),
@@ -53,10 +62,19 @@ function explainShortcoming(input: ReleaseCase, run: TrustedEvidence, shortcomin
   }
 }
 
-function failure(input: ReleaseCase, run: TrustedEvidence): string {
-  const gates = run.statement.predicate.failedTests.map((name) => printable(name, 60))
-  const which = gates.length === 0 ? '' : ` (${gates.join(', ')})`
-  return `the newest staging run for ${shortOid(input.facts.to)} failed${which}, ${ago(input, finishedAt(run))}, record ${run.seq}`
+function failure(
+  input: ReleaseCase,
+  { record, servedObjection }: JudgedEvidence,
+  gates: readonly string[],
+): string {
+  // A run that fails with no gate to blame found another build, most often, and asked no gate at all.
+  const why =
+    gates.length > 0
+      ? `: ${gates.map((name) => printable(name, 60)).join(', ')}`
+      : servedObjection === null
+        ? ''
+        : `: staging ${printable(servedObjection)}`
+  return `the newest staging run for ${shortOid(input.facts.to)} (record ${record.seq}, ${ago(input, finishedAt(record))}) failed${why}`
 }
 
 function ago(input: ReleaseCase, at: number): string {

@@ -15,22 +15,23 @@ export const fastForwardRule: ReleaseRule = (input) => {
       {
         rule: 'fast-forward',
         found: [`${policy.release} moved meanwhile: it ${stands}, and this push believes ${said}`],
-        fix: ['fetch first, look at what was released, then push again:', '  git fetch origin'],
+        fix: ['look at what was released meanwhile, then push again:', '  git fetch origin'],
       },
     ]
   }
   if (kind !== 'rollback') return []
   const approved = approvals.valid.length >= policy.rollback.approvals
   if (approved && wasKnownGood(input)) return []
+  const [from, to] = [shortOid(facts.from), shortOid(facts.to)]
   return [
     {
       rule: 'fast-forward',
       found: [
-        `${shortOid(facts.from)} -> ${shortOid(facts.to)} is not a fast-forward: ${shortOid(facts.to)} does not contain what ${policy.release} has now`,
+        `${from} -> ${to} is not a fast-forward: ${to} does not contain what ${policy.release} has now`,
       ],
       fix: [
-        `promote a commit of ${policy.staging} that contains ${shortOid(facts.from)}; or, to go back to a known-good release,`,
-        'get the rollback approved first (see below), then push it with --force-with-lease',
+        `promote a commit of ${policy.staging} that contains ${from}; or, to go back to a release that worked, get the rollback approved, then:`,
+        `  git push --force-with-lease=${policy.release}:${from} origin ${to}:${policy.release}`,
       ],
     },
   ]

@@ -1,5 +1,5 @@
 import type { ReleaseCase, ReleaseRule } from '../decide.ts'
-import { assessEvidence } from '../evidence.ts'
+import { assessEvidence, servedObjection } from '../evidence.ts'
 import { movesTo } from '../history.ts'
 import { shortOid } from '../oid.ts'
 
@@ -13,14 +13,14 @@ export const knownGoodRule: ReleaseRule = (input) => {
       rule: 'known-good',
       found: [
         wasLanded(input)
-          ? `${commit} was a release, but no passing production smoke is recorded for it`
-          : `${commit} was never a landed release`,
+          ? `${commit} was a release, but no production smoke that it passed is recorded, and the policy says rollback.target: ${policy.rollback.target}`
+          : `${commit} was never a landed release of ${policy.release}`,
       ],
       fix: [
-        `choose an earlier release; they are the commits that landed in:  git log refs/headgate/ledger`,
-      ].concat(
-        policy.rollback.target === 'smoke-passed' ? ['(policy: rollback.target is smoke-passed)'] : [],
-      ),
+        'go back to another release; the ledger lists every commit that landed:',
+        '  git fetch origin refs/headgate/ledger',
+        '  git log --oneline --grep=landed FETCH_HEAD',
+      ],
     },
   ]
 }
@@ -32,7 +32,13 @@ export function wasKnownGood(input: ReleaseCase): boolean {
   const { production } = policy.environments
   if (production === undefined) return false
   const { standing } = assessEvidence(production, facts.to, policy, history, now)
-  return standing.some((run) => run.statement.predicate.result !== 'FAILED')
+  // A smoke that another build passed says nothing. One that cannot tell what it tested counts, also where staging must
+  // tell: it cannot be made up for once the commit has left production.
+  const mode = policy.evidence.servedCommit === 'ignore' ? 'ignore' : 'if-reported'
+  return standing.some(
+    ({ record }) =>
+      record.statement.predicate.result !== 'FAILED' && servedObjection(record, facts.to, mode) === null,
+  )
 }
 
 function wasLanded({ facts, history }: ReleaseCase): boolean {

@@ -6,10 +6,17 @@ export const operatorRule: ReleaseRule = ({ facts, policy }) => {
   const { pusher, certificate } = facts
   const { operators, signedPush } = policy.promotion
   const list = operators.map((name) => printable(name, 80)).join(', ')
-  const fix = [`one of the operators can push it: ${list}`]
+  const fix = [`one of the operators pushes it: ${list}`]
   if (!pusher.identified) {
     return [
-      { rule: 'operator', found: [`the server cannot tell who pushes: ${printable(pusher.reason)}`], fix },
+      {
+        rule: 'operator',
+        found: [`the server cannot tell who pushes: ${printable(pusher.reason)}`],
+        fix: [
+          'push in the way that tells it; or the server admin sets where names come from:',
+          '  headgate server install REPO.git --identity SOURCE',
+        ],
+      },
     ]
   }
   const who = printable(pusher.principal, 80)
@@ -17,7 +24,7 @@ export const operatorRule: ReleaseRule = ({ facts, policy }) => {
     return [{ rule: 'operator', found: [`${who} is not an operator of ${policy.release}`], fix }]
   }
   if (signedPush === 'ignore') return []
-  const signed = [`  git push --signed origin COMMIT:${policy.release}`]
+  const signed = ['sign the push with your own key:', `  git push --signed origin COMMIT:${policy.release}`]
   if (!certificate.offered) {
     if (signedPush === 'if-offered') return []
     return [

@@ -7,10 +7,10 @@ export const releaseDeleteRule: ReleaseRule = ({ facts, policy }) => {
   return [
     {
       rule: 'release-delete',
-      found: [`this push deletes ${policy.release}, which stands at ${shortOid(facts.from)}`],
+      found: [`this push deletes ${policy.release}, which production is deployed from`],
       fix: [
-        'production is deployed from it, so it can only move; to go back to an earlier release:',
-        `  headgate approve --from ${shortOid(facts.from)} --to COMMIT --reason TEXT --key FILE`,
+        'it can only move; to go back to an earlier release, have that approved:',
+        `  headgate approve --from ${isZeroOid(facts.from) ? 'COMMIT' : shortOid(facts.from)} --to COMMIT --reason TEXT --key FILE`,
       ],
     },
   ]

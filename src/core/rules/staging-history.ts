@@ -21,7 +21,7 @@ export function stagingHistoryRule(facts: StagingMove): readonly Objection[] {
       {
         rule: 'staging-history',
         found: [`${shortOid(facts.to)} is ${what}, and ${branch} holds commits only`],
-        fix: [],
+        fix: ['push a commit:', `  git push origin COMMIT:${branch}`],
       },
     ]
   }
@@ -33,8 +33,8 @@ export function stagingHistoryRule(facts: StagingMove): readonly Objection[] {
         `${shortOid(facts.from)} -> ${shortOid(facts.to)} would rewrite ${branch}: commits that it has now would be gone`,
       ],
       fix: [
-        'undo with a commit instead of a force-push, or bring your work up to date and push it again:',
-        `  git revert COMMIT        or        git pull --rebase origin ${branch}`,
+        'undo with a new commit instead (git revert), or bring your work up to date, then push without force:',
+        `  git pull --rebase origin ${branch}`,
       ],
     },
   ]

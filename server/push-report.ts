@@ -1,0 +1,82 @@
+/** What a push is told: a judged push as reports and text. */
+
+import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
+import { explainException, type RefReport } from '../src/core/explain.ts'
+import type { ReleaseMove } from '../src/core/facts.ts'
+import { isZeroOid, shortOid } from '../src/core/oid.ts'
+import { printable } from '../src/core/printable.ts'
+import type { MoveVerdict, Objection } from '../src/core/verdict.ts'
+import type { RefUpdate } from '../src/git/hook-input.ts'
+import type { Submission } from './submissions.ts'
+
+export type JudgedMove = {
+  readonly facts: ReleaseMove
+  readonly verdict: MoveVerdict
+  readonly report: RefReport
+}
+
+export type JudgedInbox = {
+  readonly reports: readonly RefReport[]
+  readonly submissions: readonly Submission[]
+  readonly known: readonly number[]
+}
+
+/** Everything under refs/headgate/ is headgate's own. */
+export function isReserved(ref: string): boolean {
+  return ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
+}
+
+export function reportOf(update: RefUpdate, what: string, objections: readonly Objection[]): RefReport {
+  return { ref: update.ref, from: update.from, to: update.to, what, objections }
+}
+
+export function unblamed(updates: readonly RefUpdate[], reports: readonly RefReport[]): string[] {
+  const blamed = new Set(reports.filter(({ objections }) => objections.length > 0).map(({ ref }) => ref))
+  return updates
+    .filter(({ ref, to }) => !blamed.has(ref) && !isZeroOid(to) && !isReserved(ref))
+    .map(({ ref }) => ref)
+}
+
+export function announce(
+  { policy }: PolicyInForce,
+  inbox: JudgedInbox,
+  move: JudgedMove | null,
+  tolerated: readonly RefReport[],
+  lastSeq: number,
+): string {
+  const lines: string[] = []
+  for (const { statement } of inbox.submissions) {
+    lines.push(`headgate: ${statement.kind} for ${shortOid(statement.commit)} accepted`)
+  }
+  for (const seq of inbox.known) lines.push(`headgate: that statement is record ${seq} already`)
+  for (const report of tolerated) {
+    if (report.objections.length === 0) continue
+    lines.push(
+      explainException(
+        'headgate only evaluates here; with enforcement: enforce this push would be refused:',
+        report,
+        [],
+      ),
+    )
+  }
+  if (move !== null && move.verdict.waived.length > 0) {
+    const who = move.verdict.approvedBy.map((name) => printable(name, 80)).join(', ')
+    lines.push(
+      explainException(
+        `OVERRIDE signed by ${who}: the reasons below are waived for this one move`,
+        {
+          ...move.report,
+          objections: move.verdict.waived.map((objection) => ({ ...objection, fix: [] })),
+        },
+        [`It is recorded, and every audit will show it.`],
+      ),
+    )
+  }
+  if (move !== null) {
+    const from = isZeroOid(move.facts.from) ? '' : ` from ${shortOid(move.facts.from)}`
+    lines.push(
+      `headgate: ${move.verdict.kind} of ${policy.release}${from} to ${shortOid(move.facts.to)} authorized, ledger record ${lastSeq}`,
+    )
+  }
+  return lines.join('\n')
+}
