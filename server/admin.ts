@@ -3,11 +3,12 @@ import { userInfo } from 'node:os'
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { findGit } from '../src/git/find-git.ts'
-import { openRepository } from '../src/git/repository.ts'
+import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { type AppliedPolicy, applyPolicy } from './apply-policy.ts'
-import { type GuardedRepository, openGuarded } from './guarded-repository.ts'
+import { type GuardedRepository, openGuarded, stagingRef } from './guarded-repository.ts'
 import { installServer } from './install.ts'
-import { type PolicySource, readPolicyFolder, readPolicyFromTip } from './policy-files.ts'
+import { type PolicySource, readPolicyFolder, readPolicyFromTip, readPolicyInForce } from './policy-files.ts'
+import { readSettings } from './settings.ts'
 
 export type PolicyReport = {
   readonly version: number
@@ -19,7 +20,10 @@ export type PolicyReport = {
   readonly from: string
 }
 
-/** Installs, then applies the policy: from `folder`, else from the tip of main where it is there. */
+/**
+ * Installs, then applies the policy: from `folder`, else from the tip of the staging branch where it is there. Without
+ * either, the policy that is in force already stays so.
+ */
 export async function installAndApply(
   path: string,
   identity: string,
@@ -35,12 +39,11 @@ export async function installAndApply(
   if (source !== null)
     parsePolicyFiles({ version: 1, policy: source.policy, allowedSigners: source.allowedSigners })
   const { gitDirectory, kept, settings } = await installServer(path, identity)
-  return {
-    repository: gitDirectory,
-    kept,
-    settings,
-    policy: source === null ? null : await withGuarded(gitDirectory, (guarded) => apply(guarded, source)),
-  }
+  const policy = await withGuarded(gitDirectory, async (guarded) => {
+    const inForce = source ?? (await sourceInForce(guarded.repository))
+    return inForce === null ? null : apply(guarded, inForce)
+  })
+  return { repository: gitDirectory, kept, settings, policy }
 }
 
 export async function applyPolicyTo(path: string, folder: string | undefined): Promise<PolicyReport> {
@@ -48,9 +51,9 @@ export async function applyPolicyTo(path: string, folder: string | undefined): P
   if (source === null) {
     throw new HeadgateError(
       'configuration',
-      `there is no .headgate/policy.yaml at the tip of main in ${path}`,
+      `there is no .headgate/policy.yaml at the tip of the staging branch of ${path}`,
       {
-        hint: 'name a folder that has one: headgate policy apply REPO.git DIR',
+        hint: 'push it there, or name a folder that has one: headgate policy apply REPO.git DIR',
       },
     )
   }
@@ -61,17 +64,32 @@ export async function applyPolicyTo(path: string, folder: string | undefined): P
 export async function policyInForce(
   path: string,
 ): Promise<{ version: number; policy: string; allowedSigners: string } | null> {
-  return withGuarded(path, async ({ ledger }) => (await ledger.snapshot()).policyInForce())
+  const repository = await openRepository(path, { gitPath: findGit() })
+  try {
+    readSettings(repository.commonDirectory)
+    return await readPolicyInForce(repository)
+  } finally {
+    repository.close()
+  }
 }
 
 async function findPolicy(path: string, folder: string | undefined): Promise<PolicySource | null> {
   if (folder !== undefined) return readPolicyFolder(folder)
   const repository = await openRepository(path, { gitPath: findGit() })
   try {
-    return await readPolicyFromTip(repository)
+    const files = await readPolicyInForce(repository)
+    return await readPolicyFromTip(
+      repository,
+      files === null ? null : stagingRef(parsePolicyFiles(files).policy),
+    )
   } finally {
     repository.close()
   }
+}
+
+async function sourceInForce(repository: GitRepository): Promise<PolicySource | null> {
+  const files = await readPolicyInForce(repository)
+  return files === null ? null : { ...files, from: 'the ledger' }
 }
 
 async function apply(guarded: GuardedRepository, source: PolicySource): Promise<PolicyReport> {

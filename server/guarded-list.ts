@@ -21,6 +21,12 @@ export function writeGuardedList(gitDirectory: string, policies: readonly Policy
   renameSync(`${path}.new`, path)
 }
 
+/** The names in the list; none where there is no list. */
+export function readGuardedNames(gitDirectory: string): ReadonlySet<string> {
+  const text = readIfThere(join(gitDirectory, SERVER_DIRECTORY, 'guarded')) ?? ''
+  return new Set(text.split('\n').map((line) => line.slice(line.indexOf(' ') + 1)))
+}
+
 function readIfThere(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')

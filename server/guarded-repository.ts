@@ -2,6 +2,7 @@ import { type PolicyInForce, parsePolicyFiles } from '../src/audit/policy-in-for
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
+import { printable } from '../src/core/printable.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, Snapshot } from '../src/ledger/ledger.ts'
@@ -54,6 +55,13 @@ export async function viewServer({ ledger, repository }: GuardedRepository): Pro
   const names = inForce === null ? [] : guardedBranches(inForce.policy)
   for (const move of snapshot.state.open) if (!names.includes(move.ref)) names.push(move.ref)
   const found = await repository.refs(names)
+  for (const [name, { symref }] of found) {
+    if (symref === undefined) continue
+    // It moves whenever its target does, under a name that nobody guards: no move of it can be judged.
+    throw new HeadgateError('configuration', `${name} was made a symbolic ref to ${printable(symref)}`, {
+      hint: `the server admin makes it a branch again: git symbolic-ref --delete ${name}, then git update-ref`,
+    })
+  }
   return { snapshot, inForce, refs: new Map([...found].map(([name, ref]) => [name, ref.oid])) }
 }
 
@@ -69,8 +77,8 @@ export function guardedBranches(policy: Policy): string[] {
   return [stagingRef(policy), releaseRef(policy)]
 }
 
-/** How often a lost race for the ledger's head is tried again before the push is told to come back. */
-const MAX_ATTEMPTS = 60
+/** How long a push waits for others before it is told to come back: people still look, and hosts' limits are longer. */
+const PATIENCE_MS = 10_000
 
 /** One look at everything: an answer, or why another look is needed. */
 export type Attempt<T> = { readonly done: T } | { readonly again: string }
@@ -82,13 +90,14 @@ export const LEDGER_MOVED: Attempt<never> = { again: 'others keep writing to the
  * Throws HeadgateError 'unavailable' with the last reason when that never ends.
  */
 export async function untilDone<T>(attempt: () => Promise<Attempt<T>>): Promise<T> {
-  let reason = ''
-  for (let count = 0; count < MAX_ATTEMPTS; count++) {
+  const start = performance.now()
+  for (let count = 0; ; count++) {
     const result = await attempt()
     if ('done' in result) return result.done
-    reason = result.again
+    if (performance.now() - start > PATIENCE_MS) {
+      throw new HeadgateError('unavailable', result.again, { hint: 'push again in a moment' })
+    }
     // Jitter, so that two that lost together do not meet again; it grows, because many may be waiting.
     await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(20 + 10 * count, 300)))
   }
-  throw new HeadgateError('unavailable', reason, { hint: 'push again in a moment' })
 }

@@ -4,7 +4,16 @@
  * An existing hook is renamed to `NAME.kept-by-headgate` and runs first; both must pass.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeadgateError } from '../src/core/errors.ts'
@@ -53,7 +62,11 @@ export function installHooks(gitDirectory: string, settings: ServerSettings): { 
       }
       renameSync(target, keptFile)
     }
-    if (exists(keptFile)) kept.push(name)
+    if (exists(keptFile)) {
+      // A hook that runs the scripts of `NAME.d` finds them by its own name, which is another one now.
+      if (exists(`${target}.d`) && !exists(`${keptFile}.d`)) symlinkSync(`${name}.d`, `${keptFile}.d`)
+      kept.push(name)
+    }
     const template = readFileSync(join(root, 'hooks', 'server', name), 'utf8')
     const text = render(template, settings, exists(keptFile) ? `${name}${KEPT_SUFFIX}` : '')
     // Renamed into place: a push never meets half a hook.
@@ -65,14 +78,19 @@ export function installHooks(gitDirectory: string, settings: ServerSettings): { 
   return { kept }
 }
 
-/** Removes our hooks and puts kept ones back. */
-export function uninstallHooks(gitDirectory: string): void {
+/** Removes our hooks and puts kept ones back; returns the names of these. */
+export function uninstallHooks(gitDirectory: string): string[] {
+  const restored: string[] = []
   for (const name of SERVER_HOOKS) {
     const target = join(gitDirectory, 'hooks', name)
     if (exists(target) && isOurs(target)) rmSync(target)
     const keptFile = `${target}${KEPT_SUFFIX}`
-    if (exists(keptFile) && !exists(target)) renameSync(keptFile, target)
+    if (lstatSync(`${keptFile}.d`, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(`${keptFile}.d`)
+    if (!exists(keptFile) || exists(target)) continue
+    renameSync(keptFile, target)
+    restored.push(name)
   }
+  return restored
 }
 
 function render(template: string, settings: ServerSettings, kept: string): string {

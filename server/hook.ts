@@ -11,9 +11,11 @@ import { EXIT_CODES, HeadgateError } from '../src/core/errors.ts'
 import { verifyQuarantine } from '../src/git/environment.ts'
 import { parsePushOptions, parseUpdates, type RefUpdate } from '../src/git/hook-input.ts'
 import type { GitRepository } from '../src/git/repository.ts'
+import { readGuardedNames } from './guarded-list.ts'
 import { type GuardedRepository, openGuarded } from './guarded-repository.ts'
 import { postReceive } from './post-receive.ts'
 import { type HookAnswer, preReceive } from './pre-receive.ts'
+import { isReserved } from './push-report.ts'
 import { committed, prepared } from './reference-transaction.ts'
 
 /** A hook that answers later than this helps nobody: the client has hung up, or somebody kills it. */
@@ -91,9 +93,14 @@ async function withTargets(
     .filter((part) => part !== '')
     .map((part) => `refs/namespaces/${part}/`)
     .join('')
+  const guarded = readGuardedNames(repository.commonDirectory)
   const result: (RefUpdate & { target: string })[] = []
-  for (const update of updates)
-    result.push({ ...update, target: await resolveAlias(repository, prefix + update.ref) })
+  for (const update of updates) {
+    const name = prefix + update.ref
+    // A guarded name stays what it is, also where somebody made it a symbolic ref: see viewServer.
+    const settled = guarded.has(name) || isReserved(name)
+    result.push({ ...update, target: settled ? name : await resolveAlias(repository, name) })
+  }
   return result
 }
 

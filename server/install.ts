@@ -1,135 +1,160 @@
 import { spawnSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
+import { printable, shellWord } from '../src/core/printable.ts'
 import { findGit } from '../src/git/find-git.ts'
-import { openRepository } from '../src/git/repository.ts'
+import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { writeGuardedList } from './guarded-list.ts'
 import { installHooks, uninstallHooks } from './hook-files.ts'
+import { configValue, HOOKS_PATH, pinSettings, unpinSettings } from './pinned-settings.ts'
+import { readPolicyInForce } from './policy-files.ts'
 import { ensureSealKey } from './seal-key.ts'
-import { parseIdentitySource, SERVER_DIRECTORY, type ServerSettings, settingsPath } from './settings.ts'
+import {
+  parseIdentitySource,
+  SERVER_DIRECTORY,
+  type ServerSettings,
+  settingsPath,
+  writeSettings,
+} from './settings.ts'
 
 export type Installation = {
   readonly gitDirectory: string
   /** Hooks that were there before and run first from now on. */
   readonly kept: readonly string[]
-  readonly settings: string[]
+  /** Repository settings that were changed, as `name=value`. */
+  readonly settings: readonly string[]
 }
 
 /**
- * Installs hooks, seal key and repository settings. Everything is put in place before the hooks are, so that an
- * interrupted installation guards nothing rather than half; run again it completes itself.
+ * Installs hooks, seal key and repository settings. Everything that the hooks need is put in place before they are, so
+ * that an interrupted installation guards nothing rather than half; run again it completes itself.
  */
 export async function installServer(path: string, identity: string): Promise<Installation> {
   parseIdentitySource(identity)
   const git = findGit()
   const repository = await openRepository(path, { gitPath: git })
-  const gitDirectory = repository.commonDirectory
-  requireOwner(gitDirectory)
-  requireCaseSensitive(gitDirectory)
+  try {
+    await requireGuardable(path, repository)
+    const gitDirectory = repository.commonDirectory
+    mkdirSync(join(gitDirectory, SERVER_DIRECTORY), { recursive: true })
+    const shared = (await configValue(repository, 'core.sharedRepository')) ?? ''
+    const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
+    ensureSealKey(gitDirectory, groupShared ? 0o640 : 0o600)
+    const settings: ServerSettings = { version: 1, identity, git }
+    writeSettings(gitDirectory, settings)
+    // The ledger outlives an installation: what its policy guards is guarded from the first moment of the next one.
+    const inForce = await readPolicyInForce(repository)
+    writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy])
 
-  const folder = join(gitDirectory, SERVER_DIRECTORY)
-  mkdirSync(folder, { recursive: true })
-  const shared = (await configValue(repository, 'core.sharedRepository')) ?? ''
-  const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
-  ensureSealKey(gitDirectory, groupShared ? 0o640 : 0o600)
-  const settings: ServerSettings = { version: 1, identity, git }
-  writeFileSync(settingsPath(gitDirectory), `${JSON.stringify(settings, null, 2)}\n`)
-  if (!existsSync(join(folder, 'guarded'))) writeGuardedList(gitDirectory, [])
+    mkdirSync(join(gitDirectory, 'hooks'), { recursive: true })
+    const { kept } = installHooks(gitDirectory, settings)
+    return { gitDirectory, kept, settings: await pinSettings(repository) }
+  } finally {
+    repository.close()
+  }
+}
 
-  mkdirSync(join(gitDirectory, 'hooks'), { recursive: true })
-  const { kept } = installHooks(gitDirectory, settings)
-  const changed = await pinSettings(repository, gitDirectory)
-  repository.close()
-  return { gitDirectory, kept, settings: changed }
+export type Removal = {
+  readonly gitDirectory: string
+  /** Hooks that were there before headgate and are back. */
+  readonly restored: readonly string[]
+  /** Settings that have their former values again. */
+  readonly settings: readonly string[]
 }
 
 /** Takes the hooks and their settings out. The ledger, the seal key and the policies stay: they are the record. */
-export async function uninstallServer(path: string): Promise<string> {
+export async function uninstallServer(path: string): Promise<Removal> {
   const repository = await openRepository(path, { gitPath: findGit() })
-  const gitDirectory = repository.commonDirectory
-  if (!existsSync(settingsPath(gitDirectory))) {
-    throw new HeadgateError('configuration', `headgate is not installed in ${gitDirectory}`)
+  try {
+    const gitDirectory = repository.commonDirectory
+    if (!existsSync(settingsPath(gitDirectory))) {
+      throw new HeadgateError('configuration', `headgate is not installed in ${gitDirectory}`, {
+        hint: 'headgate server install REPO.git --identity SOURCE installs it',
+      })
+    }
+    requireOwner(gitDirectory)
+    requireWritable(gitDirectory)
+    const settings = await unpinSettings(repository)
+    const restored = uninstallHooks(gitDirectory)
+    rmSync(join(gitDirectory, SERVER_DIRECTORY, 'guarded'), { force: true })
+    // Last: as long as it is there, an interrupted removal can be run again.
+    rmSync(settingsPath(gitDirectory))
+    return { gitDirectory, restored, settings }
+  } finally {
+    repository.close()
   }
-  requireOwner(gitDirectory)
-  uninstallHooks(gitDirectory)
-  for (const args of [
-    ['--unset-all', 'core.hooksPath', `^(?:${escapeRegex(join(gitDirectory, 'hooks'))}|hooks)$`],
-    ['--unset-all', 'receive.hideRefs', '^refs/headgate/ledger$'],
-    ['--remove-section', includeSection(gitDirectory)],
-    ['--remove-section', WORKTREE_SECTION],
-  ]) {
-    await repository.run(['config', '--local', ...args], { allowExit: [0, 1, 2, 5, 128] })
-  }
-  rmSync(settingsPath(gitDirectory))
-  rmSync(join(gitDirectory, SERVER_DIRECTORY, 'guarded'), { force: true })
-  repository.close()
-  return gitDirectory
 }
 
-type Repository = Awaited<ReturnType<typeof openRepository>>
-
-const WORKTREE_SECTION = 'includeIf.gitdir:**/worktrees/*'
-
-function includeSection(gitDirectory: string): string {
-  return `includeIf.gitdir:${gitDirectory}/**`
+/** Refuses, before anything is written, a place where the guard would not hold or would put something else out of use. */
+async function requireGuardable(path: string, repository: GitRepository): Promise<void> {
+  const { commonDirectory } = repository
+  const named = realpathSync(path)
+  const bare =
+    (await repository.run(['rev-parse', '--is-bare-repository'])).stdout.toString().trim() === 'true'
+  if (named !== commonDirectory && !bare && dirname(commonDirectory) !== named) {
+    throw new HeadgateError('configuration', `${path} is not a git repository, only a folder inside of one`, {
+      hint: 'name the bare repository itself, the folder that people push to',
+    })
+  }
+  if (!bare) {
+    throw new HeadgateError(
+      'configuration',
+      `${path} has a working tree, and headgate guards bare repositories`,
+      {
+        hint: 'name the bare repository that people push to; git clone --bare makes one',
+      },
+    )
+  }
+  if (named !== commonDirectory) {
+    throw new HeadgateError('configuration', `${path} is not the repository itself`, {
+      hint: `headgate server install ${shellWord(commonDirectory)} --identity SOURCE`,
+    })
+  }
+  requireOwner(commonDirectory)
+  requireWritable(commonDirectory)
+  requireCaseSensitive(commonDirectory)
+  requireOwnHooksFolder(commonDirectory)
+  await requireNoOtherHooksPath(repository)
 }
 
-/**
- * What the guard relies on stands in the repository's own configuration, where no pusher's environment reaches it.
- *
- * core.hooksPath must hold for pushes to the repository and to its linked worktrees, from any directory, and also after
- * the repository was moved or renamed, when an absolute path would silently name no hooks at all. So the last word is
- * the absolute path as long as the repository is where it was installed, and a relative one (seen from the repository,
- * or from a linked worktree's folder in it) anywhere else.
- */
-async function pinSettings(repository: Repository, gitDirectory: string): Promise<string[]> {
-  const folder = join(gitDirectory, SERVER_DIRECTORY)
-  const include = (name: string, hooks: string): string => {
-    const file = join(folder, name)
-    writeFileSync(file, `[core]\n\thooksPath = ${JSON.stringify(hooks)}\n`)
-    return `${SERVER_DIRECTORY}/${name}`
-  }
-  const worktrees = include('worktrees.config', '../../hooks')
-  const here = include('location.config', join(gitDirectory, 'hooks'))
-  const values: [string, string][] = [
-    ['core.hooksPath', 'hooks'],
-    [`${WORKTREE_SECTION}.path`, worktrees],
-    [`${includeSection(gitDirectory)}.path`, here],
-    // A rollback is not a fast-forward; the rules judge it, and better than a switch could.
-    ['receive.denyNonFastForwards', 'false'],
-    ['receive.advertisePushOptions', 'true'],
-    ['core.fsync', 'committed,loose-object,reference'],
-    ['core.logAllRefUpdates', 'always'],
-  ]
-  const changed: string[] = []
-  for (const [name, value] of values) {
-    if ((await configValue(repository, name)) === value) continue
-    await repository.run(['config', '--local', '--replace-all', name, value])
-    changed.push(`${name}=${value}`)
-  }
-  const hidden = await repository.run(['config', '--local', '--get-all', 'receive.hideRefs'], {
+/** A hooks folder that is a link may serve other repositories, too, and `hooks/..` is then somewhere else. */
+function requireOwnHooksFolder(gitDirectory: string): void {
+  const hooks = join(gitDirectory, 'hooks')
+  if (!lstatSync(hooks, { throwIfNoEntry: false })?.isSymbolicLink()) return
+  throw new HeadgateError('configuration', `${hooks} is a symbolic link`, {
+    hint: 'headgate needs a hooks folder of this repository alone: copy what the link points at into its place',
+  })
+}
+
+/** Hooks in another folder would silently stop running once core.hooksPath names the repository's own. */
+async function requireNoOtherHooksPath(repository: GitRepository): Promise<void> {
+  const { stdout } = await repository.run(['config', '--local', '--no-includes', '--get-all', HOOKS_PATH], {
     allowExit: [0, 1],
   })
-  if (!hidden.stdout.toString().split('\n').includes('refs/headgate/ledger')) {
-    await repository.run(['config', '--local', '--add', 'receive.hideRefs', 'refs/headgate/ledger'])
-    changed.push('receive.hideRefs=refs/headgate/ledger')
-  }
-  if ((await configValue(repository, 'receive.certNonceSeed')) === null) {
-    const seed = randomBytes(32).toString('hex')
-    await repository.run(['config', '--local', 'receive.certNonceSeed', seed])
-    await repository.run(['config', '--local', 'receive.certNonceSlop', '300'])
-    changed.push('receive.certNonceSeed=(random)')
-  }
-  return changed
-}
-
-async function configValue(repository: Repository, name: string): Promise<string | null> {
-  const { stdout, exitCode } = await repository.run(['config', '--local', '--no-includes', '--get', name], {
-    allowExit: [0, 1],
-  })
-  return exitCode === 0 ? stdout.toString('utf8').replace(/\n$/, '') : null
+  const hooks = join(repository.commonDirectory, 'hooks')
+  const other = stdout
+    .toString('utf8')
+    .split('\n')
+    .find((value) => value !== '' && resolve(repository.commonDirectory, value) !== hooks)
+  if (other === undefined) return
+  throw new HeadgateError(
+    'configuration',
+    `${HOOKS_PATH} is ${printable(other, 300)} there, and the hooks in that folder would no longer run`,
+    {
+      hint: `move them to ${hooks}, then: git -C ${shellWord(repository.commonDirectory)} config --unset-all ${HOOKS_PATH}`,
+    },
+  )
 }
 
 /** Files that another account made would stop the account that serves pushes from writing. */
@@ -144,6 +169,25 @@ function requireOwner(gitDirectory: string): void {
   })
 }
 
+function requireWritable(gitDirectory: string): void {
+  for (const name of ['.', 'config', 'hooks', SERVER_DIRECTORY, 'refs', 'objects']) {
+    const path = join(gitDirectory, name)
+    if (!existsSync(path)) continue
+    try {
+      accessSync(path, constants.W_OK)
+    } catch (cause) {
+      throw new HeadgateError(
+        'configuration',
+        `${path} cannot be written (${(cause as NodeJS.ErrnoException).code})`,
+        {
+          hint: 'make the repository writable for the account that owns it and serves pushes',
+          cause,
+        },
+      )
+    }
+  }
+}
+
 /** Where RELEASE and release are one file, a ref could be moved under a name that nobody guards. */
 function requireCaseSensitive(gitDirectory: string): void {
   if (existsSync(resolve(gitDirectory, 'head')) && existsSync(resolve(gitDirectory, 'HEAD'))) {
@@ -155,8 +199,4 @@ function requireCaseSensitive(gitDirectory: string): void {
       },
     )
   }
-}
-
-function escapeRegex(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }

@@ -1,10 +1,12 @@
-/** Where the two files of a policy come from: a folder, or `.headgate/` at the tip of a branch. */
+/** Where the two files of a policy come from: a folder, `.headgate/` at the tip of a branch, the ledger. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import type { GitRepository } from '../src/git/repository.ts'
+import { GitLedger } from '../src/ledger/git-ledger.ts'
+import type { PolicyFiles } from '../src/ledger/ledger.ts'
 
 export type PolicySource = { readonly policy: string; readonly allowedSigners: string; readonly from: string }
 
@@ -14,8 +16,13 @@ const NAMES = { policy: 'policy.yaml', allowedSigners: 'allowed_signers' } as co
 /** Reads a folder that holds `policy.yaml` and `allowed_signers`, or a `.headgate` folder that does. */
 export function readPolicyFolder(folder: string): PolicySource {
   const inner = join(folder, '.headgate')
-  const place =
-    !existsSync(join(folder, NAMES.policy)) && existsSync(join(inner, NAMES.policy)) ? inner : folder
+  const outer = existsSync(join(folder, NAMES.policy))
+  if (!outer && !existsSync(join(inner, NAMES.policy))) {
+    throw new HeadgateError('configuration', `${folder} has neither policy.yaml nor .headgate/policy.yaml`, {
+      hint: 'a policy is a folder with policy.yaml and allowed_signers; see docs/policy-reference.md',
+    })
+  }
+  const place = outer ? folder : inner
   return {
     policy: read(join(place, NAMES.policy)),
     allowedSigners: read(join(place, NAMES.allowedSigners)),
@@ -46,6 +53,14 @@ export async function readPolicyFromTip(
     })
   }
   return { policy, allowedSigners, from }
+}
+
+/** The policy that the ledger has in force, read without the seal key; null if there is none. */
+export async function readPolicyInForce(repository: GitRepository): Promise<PolicyFiles | null> {
+  const ledger = new GitLedger(repository, () => {
+    throw new HeadgateError('configuration', 'this ledger was opened for reading')
+  })
+  return (await ledger.snapshot()).policyInForce()
 }
 
 type Tip = { readonly ref: string; readonly oid: Oid }

@@ -1,11 +1,11 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import { PAYLOAD_TYPE } from '../src/core/statement.ts'
 import { type Envelope, preAuthEncoding } from '../src/signing/dsse.ts'
 import { createSshsig, ed25519PublicKeyLine, parseSshsig } from '../src/signing/sshsig.ts'
-import { SERVER_DIRECTORY } from './settings.ts'
+import { SERVER_DIRECTORY, writeWhole } from './settings.ts'
 
 /** The SSH signature namespace of everything that the server signs. */
 export const SEAL_NAMESPACE = 'headgate-ledger'
@@ -23,11 +23,21 @@ export type SealKey = {
 /** Makes the key if the repository has none; a key that exists is never replaced. */
 export function ensureSealKey(gitDirectory: string, fileMode: number): void {
   const path = keyPath(gitDirectory)
-  if (existsSync(path)) return
-  const { privateKey } = generateKeyPairSync('ed25519')
-  // `wx`: of two installations at once one fails, and the key that exists stays.
-  writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: fileMode, flag: 'wx' })
-  writeFileSync(`${path.slice(0, -'.pem'.length)}.pub`, `${publicLine(privateKey)}\n`)
+  if (!existsSync(path)) {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const fresh = `${path}.${process.pid}`
+    writeFileSync(fresh, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flush: true })
+    chmodSync(fresh, fileMode)
+    try {
+      // Whole or not at all, and of two installations at once one key stays.
+      linkSync(fresh, path)
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
+    } finally {
+      rmSync(fresh)
+    }
+  }
+  writeWhole(`${path.slice(0, -'.pem'.length)}.pub`, `${readSealKey(gitDirectory).publicKeyLine}\n`)
 }
 
 export function readSealKey(gitDirectory: string): SealKey {

@@ -6,7 +6,7 @@
  *     seal-key.pub       its public half as an OpenSSH line
  *     guarded            full names of the refs that the shell hooks must not let pass by themselves, one a line
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { HeadgateError } from '../src/core/errors.ts'
@@ -38,6 +38,22 @@ export function parseIdentitySource(text: string): IdentitySource {
 
 export function settingsPath(gitDirectory: string): string {
   return join(gitDirectory, SERVER_DIRECTORY, 'server.json')
+}
+
+export function writeSettings(gitDirectory: string, settings: ServerSettings): void {
+  writeWhole(settingsPath(gitDirectory), `${JSON.stringify(settings, null, 2)}\n`)
+}
+
+/** Replaces a file at once: a reader sees the old text or the new. False if it has this text already. */
+export function writeWhole(path: string, text: string): boolean {
+  try {
+    if (readFileSync(path, 'utf8') === text) return false
+  } catch {
+    // Not there yet.
+  }
+  writeFileSync(`${path}.new`, text, { mode: 0o644 })
+  renameSync(`${path}.new`, path)
+  return true
 }
 
 /** Reads and checks the settings of a guarded repository. */

@@ -69,7 +69,7 @@ function explainRest(blamed: readonly RefReport[], others: readonly string[]): s
   const listed = others.slice(0, 5).map((ref) => shellWord(ref.replace(/^refs\/heads\/(?=\w)/, '')))
   const more = others.length > listed.length ? ' ...' : ''
   return [
-    ...wrap(`${moved} Only ${cause} was the cause; push the rest by itself:`, ''),
+    ...wrap(`${moved} Only ${cause} ${blamed.length === 1 ? 'was' : 'were'} the cause; push the rest by itself:`, ''),
     `  git push origin ${listed.join(' ')}${more}`,
   ]
 }

@@ -11,6 +11,8 @@ import * as z from 'zod'
 import { sha256 } from './canonical-json.ts'
 import { HeadgateError } from './errors.ts'
 import { isOid, isZeroOid, type Oid } from './oid.ts'
+import { printable, showValue } from './printable.ts'
+import { parseUniqueJson } from './unique-json.ts'
 
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1'
 export const PAYLOAD_TYPE = 'application/vnd.in-toto+json'
@@ -65,7 +67,11 @@ const branchRef = z
   .regex(/^refs\/heads\/\S+$/, 'must be a full branch name, refs/heads/...')
   .max(1024)
 const gateName = z.string().min(1).max(200)
-const gateNames = z.array(gateName).max(1000)
+const gateNames = z
+  .array(gateName)
+  .max(1000)
+  .nullish()
+  .transform((names) => names ?? [])
 const digest = z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits') })
 
 const evidencePredicate = z
@@ -75,9 +81,9 @@ const evidencePredicate = z
       .array(z.object({ name: z.string().max(1024), digest }))
       .min(1)
       .max(16),
-    passedTests: gateNames.default([]),
-    warnedTests: gateNames.default([]),
-    failedTests: gateNames.default([]),
+    passedTests: gateNames,
+    warnedTests: gateNames,
+    failedTests: gateNames,
     url: z.string().max(2048).nullish(),
     headgate: z.object({
       environment: z.string().min(1).max(100),
@@ -207,14 +213,11 @@ const header = z.object({
  * Throws HeadgateError 'data' that names the first thing that is wrong.
  */
 export function parseStatement(payload: Uint8Array): Statement {
-  const value = parseJson(payload)
-  const head = check(header, value, 'statement')
+  const head = check(header, parseUniqueJson(payload, 'statement'), 'statement')
   const kind = KIND_OF.get(head.predicateType)
   if (kind === undefined) {
-    throw new HeadgateError(
-      'data',
-      `predicateType ${JSON.stringify(head.predicateType)} is not one of headgate's`,
-    )
+    const type = showValue(head.predicateType)
+    throw new HeadgateError('data', `statement: predicateType ${type} is not one of headgate's`)
   }
   const [subject] = head.subject
   return {
@@ -246,23 +249,14 @@ const KIND_OF = new Map(
   Object.entries(PREDICATE_TYPES).map(([kind, type]) => [type as string, kind as StatementKind]),
 )
 
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
-  } catch (cause) {
-    throw new HeadgateError('data', 'statement is not JSON in UTF-8', { cause })
-  }
-}
-
 function check<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]
   const path = issue?.path.map(String).join('.') ?? ''
-  throw new HeadgateError(
-    'data',
-    `${what}: ${path === '' ? '' : `${path}: `}${issue?.message ?? 'is malformed'}`,
-  )
+  // Keys and gate names are whatever the sender wrote.
+  const where = path === '' ? '' : `${printable(path)}: `
+  throw new HeadgateError('data', `${what}: ${where}${printable(issue?.message ?? 'is malformed', 400)}`)
 }
 
 function duplicate(names: readonly string[]): string | undefined {

@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs'
+import { shellWord } from '../../core/printable.ts'
 import { note, print, printJson } from '../output.ts'
 
 export function serverCommand(cli: Argv): Argv {
@@ -35,13 +36,13 @@ export function serverCommand(cli: Argv): Argv {
           const { installAndApply } = await import('../../../server/admin.ts')
           const done = await installAndApply(repo, identity, policy)
           if (json) return printJson(done)
-          print(`headgate guards ${done.repository} (identity ${identity})`)
+          print(`headgate is installed in ${done.repository}; pushers are known by ${identity}`)
           for (const name of done.kept)
             print(`  the ${name} hook that was there is kept; it runs first, and both must pass`)
           for (const setting of done.settings) print(`  set ${setting}`)
           if (done.policy === null) {
             note('No policy is in force yet, so nothing is guarded but refs/headgate/. Next:')
-            note(`  headgate policy apply ${repo} DIR`)
+            note(`  headgate policy apply ${shellWord(repo)} DIR`)
             return
           }
           printPolicy(done.policy)
@@ -56,9 +57,11 @@ export function serverCommand(cli: Argv): Argv {
             .example('$0 server uninstall app.git', ''),
         async ({ repo }) => {
           const { uninstallServer } = await import('../../../server/install.ts')
-          const directory = await uninstallServer(repo)
-          print(`headgate no longer guards ${directory}`)
-          print('  kept: refs/headgate/ledger, headgate/seal-key.pem, receive.denyNonFastForwards=false')
+          const { gitDirectory, restored, settings } = await uninstallServer(repo)
+          print(`headgate no longer guards ${gitDirectory}`)
+          for (const name of restored) print(`  the ${name} hook that was there before is back`)
+          for (const setting of settings) print(`  put back ${setting}`)
+          print('  kept: refs/headgate/ledger and the seal key, headgate/seal-key.pem')
         },
       )
       .demandCommand(

@@ -1,17 +1,17 @@
 /** The last steps: what remains of it all, and who can check it. */
 import type { Stage } from './stage.ts'
 
-/** Checks the seal of the newest record with what every machine has: git, sed, ssh-keygen. See DESIGN: ledger. */
-const CHECK_SEAL = `repo=../app.git
+/** Checks the seal of the newest record with what every machine has: git, sed, ssh-keygen. The format: ledger/record.ts. */
+const CHECK_SEAL = `export GIT_DIR=../app.git
 log=refs/headgate/ledger
-file=$(git -C $repo ls-tree -r --name-only $log entries/ | sort -t/ -k4 | tail -n 1)
-git -C $repo show $log:$file > record.json
+file=$(git ls-tree -r --name-only $log entries/ | sort -t/ -k4 | tail -n 1)
+git show $log:$file > record.json
 # The seal is over the record without the seal.
 sed 's/"seal":"[^"]*",//' record.json | tr -d '\\n' > unsealed.json
 { echo '-----BEGIN SSH SIGNATURE-----'
   sed 's/.*"seal":"\\([^"]*\\)".*/\\1/' record.json | tr -d '\\n' | fold -w 70
   echo; echo '-----END SSH SIGNATURE-----'; } > seal.sig
-echo "headgate-seal $(cut -d ' ' -f 1,2 $repo/headgate/seal-key.pub)" > signers
+echo "headgate-seal $(cat $GIT_DIR/headgate/seal-key.pub)" > signers
 ssh-keygen -Y verify -f signers -I headgate-seal -n headgate-ledger \\
   -s seal.sig < unsealed.json
 `
@@ -35,8 +35,7 @@ const STORY = [
 export async function auditLog(stage: Stage): Promise<void> {
   stage.narrator.step(
     'All of it is in the ledger, a ref of the repository',
-    'An append-only, hash-chained, signed log: read it with git log, copy it with git fetch. Attempts ' +
-      'that were refused are not in it; what justified a move is.',
+    'Hash-chained and signed; git log reads it, git fetch copies it.',
   )
   const format = ['log', '--reverse', '--format=%h %s', 'refs/headgate/ledger']
   const { output } = await stage.must('auditor', ['git', '-C', '../app.git', ...format])
@@ -54,7 +53,7 @@ export async function auditLog(stage: Stage): Promise<void> {
 export async function sealByHand(stage: Stage): Promise<void> {
   stage.narrator.step(
     'Nobody has to believe headgate',
-    'The server seals every record; git, sed and ssh-keygen confirm the newest seal, without headgate.',
+    'git, sed and ssh-keygen check the newest seal; headgate takes no part.',
   )
   stage.write('audit/check-seal.sh', CHECK_SEAL)
   await stage.must('auditor', ['cat', 'check-seal.sh'])

@@ -23,6 +23,7 @@ export async function refused(
   stage.expect(says === undefined || says.test(unwrapped(output)), `the refusal was to say ${says}`)
   const after = await stage.commitAt('refs/heads/release')
   stage.expect(after === before, `release was to stay at ${before} and is at ${after ?? 'no commit'}`)
+  stage.tally.refused++
   stage.narrator.asTold(`refused by ${rules.join(', ')}; release stays at ${after}`)
 }
 
@@ -41,6 +42,7 @@ export async function lands(
     new RegExp(`^remote: headgate: release is now ${commit}: ${kind} \\d+ landed`, 'm').test(output),
     `the server was to say that the ${kind} landed`,
   )
+  stage.tally.landed++
   stage.narrator.asTold(`landed; release is at ${after}`)
 }
 

@@ -1,6 +1,4 @@
 /** Steps 1 to 6: from an unguarded repository to the first promotion. */
-import { appendFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { gated, lands, pushesMain, refused } from './expectations.ts'
 import { appFile, policyText } from './policy-files.ts'
 import type { Stage } from './stage.ts'
@@ -9,8 +7,8 @@ import type { Stage } from './stage.ts'
 export async function setUp(stage: Stage): Promise<string> {
   stage.narrator.step(
     'A server, its policy, three keys',
-    'Nothing to run and no account: hooks in the bare repository, a policy that was reviewed on main. ' +
-      'Who pushes is told by $USER here, as with one system account for each person.',
+    'Hooks in a bare repository and a policy on main. $USER tells who pushes, as\n' +
+      'on servers where each person has an account.',
   )
   await makeRepository(stage)
   await makeKeys(stage)
@@ -48,28 +46,25 @@ async function makeRepository(stage: Stage): Promise<void> {
 }
 
 async function makeKeys(stage: Stage): Promise<void> {
-  const keys = [
-    ['ci', 'evidence', 'ci@example.com'],
-    ['alice', 'approval', 'alice'],
-    ['bob', 'approval', 'bob'],
-  ] as const
-  for (const [name, role, principal] of keys) {
-    const words = ['headgate', 'key', 'generate', `keys/${name}`, '--for', role, '--principal', principal]
-    stage.narrator.command('admin', words)
-    const line = (await stage.quietly('admin', words))
-      .split('\n')
-      .find((text) => text.includes(' ssh-ed25519 '))
-    stage.expect(line !== undefined, 'headgate key generate was to print a line for allowed_signers')
-    appendFileSync(join(stage.folder, 'dev', '.headgate', 'allowed_signers'), `${line}\n`)
-  }
-  stage.narrator.aside('it prints a line each; the three make .headgate/allowed_signers, next to policy.yaml')
+  const roles = { ci: 'evidence', alice: 'approval', bob: 'approval' }
+  const commands = Object.entries(roles).map(([name, role]) => {
+    return ['headgate', 'key', 'generate', `keys/${name}`, '--for', role, '--principal', name]
+  })
+  for (const words of commands) stage.narrator.command('admin', words)
+  const outputs = await Promise.all(commands.map((words) => stage.quietly('admin', words)))
+  const lines = outputs.flatMap((output) =>
+    output.split('\n').filter((line) => line.includes(' ssh-ed25519 ')),
+  )
+  stage.expect(lines.length === commands.length, 'each key was to come with a line for allowed_signers')
+  stage.write('dev/.headgate/allowed_signers', `${lines.join('\n')}\n`)
+  stage.narrator.aside('each prints a line for .headgate/allowed_signers')
 }
 
 /** Step 2. Returns the commit. */
 export async function pushToMain(stage: Stage): Promise<string> {
   stage.narrator.step(
     'dave, a developer, pushes to main',
-    'Nothing to look at, and that is the point: work on main goes on as before.',
+    'Look at how little there is to see: work on main goes on as before.',
   )
   stage.write('dev/app.json', appFile('hello, how can I help?', 'small'))
   return pushesMain(stage, 'Offer help')
@@ -79,7 +74,7 @@ export async function pushToMain(stage: Stage): Promise<string> {
 export async function withoutEvidence(stage: Stage, commit: string): Promise<void> {
   stage.narrator.step(
     'alice, an operator, promotes it too early',
-    'A refusal names its rule in brackets, what was found, and the command that fixes it.',
+    'Look at the refusal: the rule in brackets, what was found, how to fix it.',
   )
   await stage.quietly('alice', ['git', 'fetch', '-q'])
   await refused(stage, 'alice', ['git', 'push', 'origin', `${commit}:release`], {
@@ -93,7 +88,7 @@ export async function withoutEvidence(stage: Stage, commit: string): Promise<voi
 export async function wrongBuild(stage: Stage, commit: string): Promise<void> {
   stage.narrator.step(
     'CI runs the gates, but staging still serves the old commit',
-    'Staging itself says which commit it serves: a healthy answer of another build proves nothing.',
+    'Staging reports the commit that it serves; another build proves nothing.',
   )
   await gated(stage, 'staging', commit, { passes: false, says: /staging serves .*, not / })
 }
@@ -102,7 +97,7 @@ export async function wrongBuild(stage: Stage, commit: string): Promise<void> {
 export async function evidenceRecorded(stage: Stage, commit: string): Promise<void> {
   stage.narrator.step(
     'Staging is deployed; the gates pass',
-    'CI signs the result with its SSH key and pushes it to the inbox of the repository: no other way in.',
+    'CI signs the result with its SSH key and pushes it to the repository.',
   )
   await stage.deploy(stage.staging, 'main')
   await gated(stage, 'staging', commit, { passes: true })
@@ -112,7 +107,7 @@ export async function evidenceRecorded(stage: Stage, commit: string): Promise<vo
 export async function promotionLands(stage: Stage, commit: string): Promise<void> {
   stage.narrator.step(
     'The same push as before now lands',
-    'Plain git push. The permission is on disk before git moves the branch; that it landed is recorded, too.',
+    'Plain git push. That it was permitted and that it landed are both recorded.',
   )
   await lands(stage, 'alice', ['git', 'push', 'origin', `${commit}:release`], { kind: 'promotion', commit })
   await stage.deploy(stage.production, 'release')

@@ -22,13 +22,17 @@ export class Narrator {
     this.#step++
     print('')
     print(colour('bold', `${String(this.#step).padStart(2)}  ${title}`))
-    for (const line of fold(`    ${look}`)) print(line)
+    this.#text(look)
   }
 
   /** A second look within a step. */
   look(text: string): void {
     print('')
-    for (const line of fold(`    ${text}`)) print(line)
+    this.#text(text)
+  }
+
+  #text(text: string): void {
+    for (const line of text.split('\n')) print(`    ${line}`)
   }
 
   /** Something that happens without a command. */
@@ -66,14 +70,20 @@ export class Narrator {
 
 /** The command for people: one line if it fits, else broken before options, as a shell reads it. */
 function commandLines(words: readonly string[], width: number): string[] {
+  const parts: string[] = []
+  for (const word of words.map(quoted)) {
+    const isValue = /^--[a-z-]+$/.test(parts.at(-1) ?? '') && !word.startsWith('--')
+    if (isValue) parts.push(`${parts.pop()} ${word}`)
+    else parts.push(word)
+  }
   const lines: string[] = []
   let line = ''
-  for (const word of words.map(quoted)) {
-    if (line !== '' && line.length + word.length + 3 > width) {
+  for (const part of parts) {
+    if (line !== '' && line.length + part.length + 3 > width) {
       lines.push(`${line} \\`)
-      line = word
+      line = part
     } else {
-      line += line === '' ? word : ` ${word}`
+      line += line === '' ? part : ` ${part}`
     }
   }
   return [...lines, line]

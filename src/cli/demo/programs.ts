@@ -1,6 +1,6 @@
 /** Running other programs so that an interruption leaves none behind, and nothing of the user's own set-up matters. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 
@@ -21,13 +21,14 @@ export type Call = {
 /** How long a program may take to clean up after itself once it is told to end. */
 const PATIENCE_MS = 2_000
 
-/** Runs one program after another. When `signal` aborts, the one that runs is ended, and no other is started. */
+/** Runs programs. When `signal` aborts, those that run are ended, and no other is started. */
 export class Programs {
-  readonly #outputFile: string
+  readonly #folder: string
+  #count = 0
   readonly #signal: AbortSignal
 
   constructor(folder: string, signal: AbortSignal) {
-    this.#outputFile = join(folder, 'last-output')
+    this.#folder = folder
     this.#signal = signal
   }
 
@@ -35,7 +36,8 @@ export class Programs {
     this.#signal.throwIfAborted()
     const start = performance.now()
     // A file and not two pipes: only so the order of the two streams is the one that a terminal would show.
-    const file = openSync(this.#outputFile, 'w+', 0o600)
+    const path = join(this.#folder, `output-${++this.#count}`)
+    const file = openSync(path, 'w+', 0o600)
     let code: number
     try {
       // In a group of its own: Ctrl-C reaches the demo alone, which ends the group, hooks and all.
@@ -46,7 +48,9 @@ export class Programs {
     }
     this.#signal.throwIfAborted()
     const seconds = (performance.now() - start) / 1000
-    return { code, output: readFileSync(this.#outputFile, 'utf8'), seconds }
+    const output = readFileSync(path, 'utf8')
+    rmSync(path)
+    return { code, output, seconds }
   }
 
   /** Waits until `time`, in ms since the epoch. */

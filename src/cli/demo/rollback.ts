@@ -6,7 +6,7 @@ import type { Stage } from './stage.ts'
 export async function failsInProduction(stage: Stage, bad: string): Promise<void> {
   stage.narrator.step(
     'The second promotion lands, and fails in production',
-    'Staging has the large model and production has not: no gate on staging could see that.',
+    'Staging has the large model, production has not: no staging gate can tell.',
   )
   await lands(stage, 'alice', ['git', 'push', 'origin', `${bad}:release`], { kind: 'promotion', commit: bad })
   await stage.deploy(stage.production, 'release')
@@ -17,7 +17,7 @@ export async function failsInProduction(stage: Stage, bad: string): Promise<void
 export async function rollsBack(stage: Stage, bad: string, good: string): Promise<readonly string[]> {
   stage.narrator.step(
     'An approved rollback',
-    `bob signs for exactly ${bad} -> ${good}, once; alice pushes it (the policy asks for four eyes).`,
+    `bob signs for exactly ${bad} -> ${good}, once; alice pushes: four eyes.`,
   )
   const approve = ['headgate', 'approve', '--from', bad, '--to', good, '--key', '../keys/bob']
   const { output } = await stage.must('bob', [...approve, '--reason', 'chat fails with 500'])
@@ -32,7 +32,7 @@ export async function rollsBack(stage: Stage, bad: string, good: string): Promis
 export async function badCommitIsBarred(stage: Stage, bad: string): Promise<void> {
   stage.narrator.step(
     'The commit that failed does not come back by itself',
-    'Its evidence is young and good, but older than the rollback: it did not see the trouble.',
+    'Its evidence is older than the rollback: it did not see the trouble.',
   )
   await refused(stage, 'alice', ['git', 'push', 'origin', `${bad}:release`], { rule: 'barred', only: true })
 }
@@ -40,16 +40,15 @@ export async function badCommitIsBarred(stage: Stage, bad: string): Promise<void
 /** Step 11. */
 export async function notTwice(stage: Stage, bad: string, rollback: readonly string[]): Promise<void> {
   stage.narrator.step(
-    'The commit was not the cause: production gets the large model',
-    'Proved on staging once more, after the rollback, the commit may return.',
+    'It was not the cause: production gets the large model, the commit may return',
+    'It must be proved on staging once more, after the rollback.',
   )
   stage.production.models.add('large')
   stage.narrator.aside('production has the large model now')
   await gated(stage, 'staging', bad, { passes: true })
   await lands(stage, 'alice', ['git', 'push', 'origin', `${bad}:release`], { kind: 'promotion', commit: bad })
   await stage.deploy(stage.production, 'release')
-  await gated(stage, 'prod', bad, { passes: true })
 
-  stage.narrator.look('The very rollback that landed before, with the same approval by bob: it was for once.')
+  stage.narrator.look('The very rollback that landed before: the approval by bob was for once.')
   await refused(stage, 'alice', rollback, { rule: 'approval', says: /has been used/ })
 }

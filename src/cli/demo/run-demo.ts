@@ -39,11 +39,12 @@ export async function runDemo({ keep }: { keep: boolean }): Promise<void> {
     applications.push(production)
     if (keep) writeEnvironmentFile(folder)
     print(`A tour of headgate, in ${folder}${keep ? '' : ' (removed at the end)'}`)
-    await tour(new Stage(folder, staging, production, interruption.signal))
-    printSummary((performance.now() - start) / 1000)
+    const stage = new Stage(folder, staging, production, interruption.signal)
+    await tour(stage)
+    printSummary(stage.tally, (performance.now() - start) / 1000)
     if (keep) printKeepHints(folder)
   } catch (error) {
-    if (!interruption.signal.aborted) throw error
+    if (!interruption.signalled) throw error
   } finally {
     await Promise.all(applications.map((application) => application.close()))
     if (!keep) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
@@ -67,14 +68,14 @@ async function tour(stage: Stage): Promise<void> {
   await sealByHand(stage)
 }
 
-function printSummary(seconds: number): void {
+function printSummary({ landed, refused }: Stage['tally'], seconds: number): void {
   print(`
-${colour('bold', `All went as told, in ${seconds.toFixed(1)} s.`)} release moved four times: two promotions, one rollback,
-one return. Each move was proved or approved, signed, recorded; nine other pushes
-were refused, by plain git, with the reason and the way out.
+${colour('bold', `All went as told, in ${seconds.toFixed(1)} s.`)} release moved ${landed} times, each time proved
+or approved, signed and recorded. ${refused} other pushes were refused by plain git, each
+with the reason and the way out.
 
 Where to go next:
-  headgate demo --keep       the same, and the folder stays for you to try things
+  headgate demo --keep       the same, and the folder stays for you to go on
   headgate server install REPO.git --identity SOURCE
                              guard a repository; headgate --help lists the rest
   docs/policy-reference.md   every key of the policy`)
@@ -107,11 +108,14 @@ class Interruption {
     return this.#abort.signal
   }
 
-  /** Lets go of the signals. One that came now does what it would have done without us. */
+  get signalled(): boolean {
+    return this.#received !== null
+  }
+
+  /** Lets go of the signals. One that came does now what it would have done without us. */
   end(): void {
     for (const signal of SIGNALS) process.removeListener(signal, this.#receive)
     if (this.#received !== null) process.kill(process.pid, this.#received)
-    else if (this.signal.aborted) process.exitCode = 141
   }
 
   readonly #receive = (signal: NodeJS.Signals): void => {
@@ -120,6 +124,8 @@ class Interruption {
   }
 
   readonly #lose = (): void => {
-    this.#abort.abort()
+    this.#abort.abort(
+      new HeadgateError('unavailable', 'the demo ended early: nobody reads its output any more'),
+    )
   }
 }

@@ -33,6 +33,8 @@ export class Stage {
   readonly narrator = new Narrator()
   readonly staging: Application
   readonly production: Application
+  /** Pushes of release, as the summary counts them. */
+  readonly tally = { landed: 0, refused: 0 }
   readonly #programs: Programs
 
   constructor(folder: string, staging: Application, production: Application, signal: AbortSignal) {

@@ -15,7 +15,7 @@ export const fastForwardRule: ReleaseRule = (input) => {
       {
         rule: 'fast-forward',
         found: [`${policy.release} moved meanwhile: it ${stands}, and this push believes ${said}`],
-        fix: ['look at what was released meanwhile, then push again:', '  git fetch origin'],
+        fix: ['fetch first, look at what was released meanwhile, then push again:', '  git fetch origin'],
       },
     ]
   }
