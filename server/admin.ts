@@ -1,14 +1,22 @@
 /** What the server admin's commands do, on the machine that holds the repository. */
+import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
+import { policyRemarks } from '../src/audit/policy-remarks.ts'
 import { HeadgateError } from '../src/core/errors.ts'
-import { findGit } from '../src/git/find-git.ts'
-import { type GitRepository, openRepository } from '../src/git/repository.ts'
+import type { GitRepository } from '../src/git/repository.ts'
 import { type AppliedPolicy, applyPolicy } from './apply-policy.ts'
 import { type GuardedRepository, openGuarded, stagingRef } from './guarded-repository.ts'
 import { installServer } from './install.ts'
-import { type PolicySource, readPolicyFolder, readPolicyFromTip, readPolicyInForce } from './policy-files.ts'
-import { readSettings } from './settings.ts'
+import { openNamed } from './open-named.ts'
+import {
+  type PolicySource,
+  parsePolicySource,
+  readPolicyFolder,
+  readPolicyFromTip,
+  readPolicyInForce,
+} from './policy-files.ts'
+import { settingsPath } from './settings.ts'
 
 export type PolicyReport = {
   readonly version: number
@@ -18,6 +26,8 @@ export type PolicyReport = {
   readonly staging: string
   readonly enforcement: string
   readonly from: string
+  /** What is valid and probably not meant. */
+  readonly remarks: readonly string[]
 }
 
 /**
@@ -36,8 +46,7 @@ export async function installAndApply(
 }> {
   // A wrong policy is found before anything is written.
   const source = await findPolicy(path, folder)
-  if (source !== null)
-    parsePolicyFiles({ version: 1, policy: source.policy, allowedSigners: source.allowedSigners })
+  if (source !== null) parsePolicySource(source)
   const { gitDirectory, kept, settings } = await installServer(path, identity)
   const policy = await withGuarded(gitDirectory, async (guarded) => {
     const inForce = source ?? (await sourceInForce(guarded.repository))
@@ -57,6 +66,7 @@ export async function applyPolicyTo(path: string, folder: string | undefined): P
       },
     )
   }
+  parsePolicySource(source)
   return withGuarded(path, (guarded) => apply(guarded, source))
 }
 
@@ -64,9 +74,13 @@ export async function applyPolicyTo(path: string, folder: string | undefined): P
 export async function policyInForce(
   path: string,
 ): Promise<{ version: number; policy: string; allowedSigners: string } | null> {
-  const repository = await openRepository(path, { gitPath: findGit() })
+  const repository = await openNamed(path)
   try {
-    readSettings(repository.commonDirectory)
+    if (!existsSync(settingsPath(repository.commonDirectory))) {
+      throw new HeadgateError('configuration', `headgate is not installed in ${repository.commonDirectory}`, {
+        hint: 'name a guarded bare repository; in a clone, headgate policy show asks its remote',
+      })
+    }
     return await readPolicyInForce(repository)
   } finally {
     repository.close()
@@ -75,7 +89,7 @@ export async function policyInForce(
 
 async function findPolicy(path: string, folder: string | undefined): Promise<PolicySource | null> {
   if (folder !== undefined) return readPolicyFolder(folder)
-  const repository = await openRepository(path, { gitPath: findGit() })
+  const repository = await openNamed(path)
   try {
     const files = await readPolicyInForce(repository)
     return await readPolicyFromTip(
@@ -103,11 +117,12 @@ async function apply(guarded: GuardedRepository, source: PolicySource): Promise<
     staging,
     enforcement,
     from: source.from,
+    remarks: policyRemarks(parsePolicySource(source)),
   }
 }
 
 async function withGuarded<T>(path: string, action: (guarded: GuardedRepository) => Promise<T>): Promise<T> {
-  const repository = await openRepository(path, { gitPath: findGit() })
+  const repository = await openNamed(path)
   const directory = repository.commonDirectory
   repository.close()
   const guarded = await openGuarded(directory)

@@ -13,10 +13,10 @@ import { dirname, join, resolve } from 'node:path'
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { printable, shellWord } from '../src/core/printable.ts'
-import { findGit } from '../src/git/find-git.ts'
-import { type GitRepository, openRepository } from '../src/git/repository.ts'
+import type { GitRepository } from '../src/git/repository.ts'
 import { writeGuardedList } from './guarded-list.ts'
 import { installHooks, uninstallHooks } from './hook-files.ts'
+import { openNamed } from './open-named.ts'
 import { configValue, HOOKS_PATH, pinSettings, unpinSettings } from './pinned-settings.ts'
 import { readPolicyInForce } from './policy-files.ts'
 import { ensureSealKey } from './seal-key.ts'
@@ -42,8 +42,7 @@ export type Installation = {
  */
 export async function installServer(path: string, identity: string): Promise<Installation> {
   parseIdentitySource(identity)
-  const git = findGit()
-  const repository = await openRepository(path, { gitPath: git })
+  const repository = await openNamed(path)
   try {
     await requireGuardable(path, repository)
     const gitDirectory = repository.commonDirectory
@@ -51,7 +50,7 @@ export async function installServer(path: string, identity: string): Promise<Ins
     const shared = (await configValue(repository, 'core.sharedRepository')) ?? ''
     const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
     ensureSealKey(gitDirectory, groupShared ? 0o640 : 0o600)
-    const settings: ServerSettings = { version: 1, identity, git }
+    const settings: ServerSettings = { version: 1, identity, git: repository.gitPath }
     writeSettings(gitDirectory, settings)
     // The ledger outlives an installation: what its policy guards is guarded from the first moment of the next one.
     const inForce = await readPolicyInForce(repository)
@@ -75,7 +74,7 @@ export type Removal = {
 
 /** Takes the hooks and their settings out. The ledger, the seal key and the policies stay: they are the record. */
 export async function uninstallServer(path: string): Promise<Removal> {
-  const repository = await openRepository(path, { gitPath: findGit() })
+  const repository = await openNamed(path)
   try {
     const gitDirectory = repository.commonDirectory
     if (!existsSync(settingsPath(gitDirectory))) {

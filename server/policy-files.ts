@@ -1,12 +1,14 @@
 /** Where the two files of a policy come from: a folder, `.headgate/` at the tip of a branch, the ledger. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { type PolicyInForce, parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { PolicyFiles } from '../src/ledger/ledger.ts'
+import { parseAllowedSigners } from '../src/signing/allowed-signers.ts'
 
 export type PolicySource = { readonly policy: string; readonly allowedSigners: string; readonly from: string }
 
@@ -53,6 +55,24 @@ export async function readPolicyFromTip(
     })
   }
   return { policy, allowedSigners, from }
+}
+
+/** Parses both files. Throws HeadgateError 'configuration' that lists everything that is wrong with either. */
+export function parsePolicySource({ policy, allowedSigners }: PolicySource): PolicyInForce {
+  const files = { version: 1, policy, allowedSigners }
+  try {
+    return parsePolicyFiles(files)
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+    const lines = parseAllowedSigners(allowedSigners).problems.map(
+      ({ line, message }) => `allowed_signers:${line}: ${message}`,
+    )
+    if (lines.length === 0 || error.message.startsWith('allowed_signers:')) throw error
+    throw new HeadgateError(error.code, [error.message, ...lines].join('\n'), {
+      hint: `${error.hint}; the format of allowed_signers is in ssh-keygen(1)`,
+      cause: error,
+    })
+  }
 }
 
 /** The policy that the ledger has in force, read without the seal key; null if there is none. */
@@ -103,10 +123,15 @@ function decode(bytes: Uint8Array, name: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (cause) {
-    throw new HeadgateError('configuration', `${name} is not UTF-8 text`, { cause })
+    throw new HeadgateError('configuration', `${name} is not UTF-8 text`, {
+      hint: 'save it in the encoding UTF-8',
+      cause,
+    })
   }
 }
 
 function tooLarge(name: string): HeadgateError {
-  return new HeadgateError('configuration', `${name} is larger than ${MAX_FILE_BYTES / 1024} KiB`)
+  return new HeadgateError('configuration', `${name} is larger than ${MAX_FILE_BYTES / 1024} KiB`, {
+    hint: 'is it the right file?',
+  })
 }

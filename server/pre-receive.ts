@@ -138,12 +138,21 @@ function ownCertificate(judged: JudgedCertificate, update: RefUpdate | undefined
   return { offered: true, good: true, principal: judged.principal, text: judged.text } as const
 }
 
+/** Each becomes a record, and the ledger takes a thousand in one append. */
+const MAX_SUBMISSIONS = 500
+
 async function judgeInbox({ guarded, push, view, now }: Court): Promise<JudgedInbox> {
   const reports: RefReport[] = []
   const submissions: Submission[] = []
   const known: number[] = []
-  for (const update of push.updates) {
-    if (!update.target.startsWith(INBOX)) continue
+  const updates = push.updates.filter(({ target }) => target.startsWith(INBOX))
+  const [first] = updates
+  if (first !== undefined && updates.length > MAX_SUBMISSIONS) {
+    const found = [`this push brings ${updates.length} submissions, and ${MAX_SUBMISSIONS} is the limit`]
+    const objection: Objection = { rule: 'inbox', found, fix: ['push them in several parts'] }
+    return { reports: [reportOf(first, 'a submission', [objection])], submissions, known }
+  }
+  for (const update of updates) {
     const verdict = await judgeSubmission(guarded.repository, view, update, now)
     if (verdict.kind === 'known') known.push(verdict.seq)
     if (verdict.kind === 'accepted') {

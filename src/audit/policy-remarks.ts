@@ -1,4 +1,5 @@
-import { matchesPatternList } from '../signing/pattern-list.ts'
+import type { AllowedSigner } from '../signing/allowed-signers.ts'
+import { literalPrincipal, matchesPatternList } from '../signing/pattern-list.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 
 /** What is valid and yet probably not meant: people and roles without a key that could act for them. */
@@ -7,14 +8,14 @@ export function policyRemarks({ policy, signers }: PolicyInForce): string[] {
     signers.filter(
       (signer) => signer.namespaces === undefined || matchesPatternList(namespace, signer.namespaces),
     )
-  const hasKey = (name: string) => may('headgate-approval').some((signer) => signer.principals.includes(name))
+  const hasKey = (name: string, namespace: string) => may(namespace).some((signer) => actsAs(signer, name))
   const remarks: string[] = []
   if (may('headgate-evidence').length === 0) {
     remarks.push(
       'no key in allowed_signers may sign evidence (namespace headgate-evidence), so nothing can be promoted',
     )
   }
-  const keyless = [...new Set(policy.rollback.approvers)].filter((name) => !hasKey(name))
+  const keyless = [...new Set(policy.rollback.approvers)].filter((name) => !hasKey(name, 'headgate-approval'))
   for (const name of keyless) {
     remarks.push(
       `${name} may approve rollbacks but has no key for namespace headgate-approval in allowed_signers`,
@@ -22,7 +23,13 @@ export function policyRemarks({ policy, signers }: PolicyInForce): string[] {
   }
   if (policy.rollback.approvers.length - keyless.length < policy.rollback.approvals) {
     remarks.push(
-      `a rollback needs ${policy.rollback.approvals} approvals, and fewer approvers have a key: no rollback is possible`,
+      `rollback.approvals is ${policy.rollback.approvals}, and fewer approvers than that have a key, so no rollback is possible`,
+    )
+  }
+  for (const name of policy.promotion.operators) {
+    if (policy.promotion.signedPush !== 'required' || hasKey(name, 'git')) continue
+    remarks.push(
+      `${name} may promote but has no key for namespace git in allowed_signers, and signedPush is required`,
     )
   }
   const unrestricted = signers.filter((signer) => signer.namespaces === undefined)
@@ -32,4 +39,11 @@ export function policyRemarks({ policy, signers }: PolicyInForce): string[] {
     )
   }
   return remarks
+}
+
+/** A key belongs to its line's first literal name; an authority's certificates to any name that its line allows. */
+function actsAs(signer: AllowedSigner, name: string): boolean {
+  return signer.certAuthority
+    ? matchesPatternList(name, signer.principals)
+    : literalPrincipal(signer.principals) === name
 }

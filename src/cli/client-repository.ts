@@ -1,22 +1,21 @@
 /** The user's own clone and its remotes: porcelain, with the user's environment, configuration and credentials. */
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { GitError, type SimpleGit, simpleGit } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
 import { findGit } from '../git/find-git.ts'
 import { openRepository } from '../git/repository.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
+import { serverWords } from './server-words.ts'
 
 const LEDGER_REF = 'refs/headgate/ledger'
 
-/** The copies live outside refs/headgate/, which a `git push --mirror` of this clone must not offer to a server. */
-function copyRef(remote: string): string {
-  return `refs/headgate-copies/${remote}/ledger`
-}
+/** Two commands of one clone at a time lock the same ref for milliseconds. */
+const FETCH_ATTEMPTS = 5
 
 export type RemoteLedger = { readonly snapshot: Snapshot; readonly close: () => void }
 
@@ -24,103 +23,76 @@ export class ClientRepository {
   readonly #git: SimpleGit
 
   constructor(folder = process.cwd()) {
-    // simple-git hides GIT_* from git unless told; here it is the user's own environment, GIT_SSH_COMMAND among it.
-    this.#git = simpleGit({ baseDir: folder, binary: 'git', allowEnvironment: Object.keys(process.env) })
+    // What git says is read below, so it must say it in one language. Only processes that are started notice.
+    process.env.LC_ALL = 'C'
+    this.#git = simpleGit({
+      baseDir: folder,
+      binary: 'git',
+      // simple-git hides GIT_* from git unless told; here it is the user's own environment, GIT_SSH_COMMAND among it.
+      allowEnvironment: Object.keys(process.env),
+      config: ['color.ui=false'],
+    })
   }
 
   /** Runs git and returns its standard output. A failure is 'unavailable' with git's own last words. */
   async git(...args: string[]): Promise<string> {
-    try {
-      return await this.#git.raw(args)
-    } catch (cause) {
-      if (!(cause instanceof GitError)) throw cause
-      throw new HeadgateError('unavailable', `git ${args[0]}: ${lastWords(cause.message)}`, { cause })
-    }
+    const result = await this.#try(args)
+    if (typeof result === 'string') return result
+    throw new HeadgateError('unavailable', `git ${args[0]}: ${lastWords(result.message)}`, { cause: result })
   }
 
   /** The full id of a commit that the user names. */
   async resolveCommit(name: string): Promise<Oid> {
-    const oid = await this.#try('rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`)
-    if (oid !== null && isOid(oid)) return oid
-    if (!(await this.isRepository())) {
-      throw new HeadgateError('usage', 'this folder is not in a git repository', {
-        hint: 'run it in a clone of the guarded repository',
-      })
-    }
-    throw new HeadgateError('usage', `there is no commit "${name}" in this clone`, {
+    const oid = await this.#try(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`])
+    if (typeof oid === 'string' && isOid(oid.trim())) return oid.trim()
+    await this.#requireRepository()
+    throw new HeadgateError('usage', `there is no commit "${printable(name, 100)}" in this clone`, {
       hint: 'fetch first, or name a commit, branch or tag that exists: git log --oneline',
     })
   }
 
-  async isRepository(): Promise<boolean> {
-    return (await this.#try('rev-parse', '--git-dir')) !== null
+  /** The commit's id, as short as it can be pasted. */
+  async abbreviate(oid: Oid): Promise<string> {
+    const short = await this.#try(['rev-parse', '--short=7', '--verify', '--quiet', oid])
+    return typeof short === 'string' ? short.trim() : oid
   }
 
   async topLevel(): Promise<string | null> {
-    return this.#try('rev-parse', '--show-toplevel')
+    const top = await this.#try(['rev-parse', '--show-toplevel'])
+    return typeof top === 'string' ? top.replace(/\n$/, '') : null
   }
 
-  async #try(...args: string[]): Promise<string | null> {
-    try {
-      return (await this.#git.raw(args)).trim()
-    } catch (error) {
-      if (error instanceof GitError) return null
-      throw error
-    }
+  /** Where a branch of the remote is now; null if it does not exist. */
+  async remoteBranch(remote: string, ref: string): Promise<Oid | null> {
+    const lines = (await this.#listRemote(remote, ref)).split('\n').map((line) => line.split('\t'))
+    // The remote lists every ref that ends in the name.
+    return lines.find(([, name]) => name === ref)?.[0] ?? null
   }
 
   /** Fetches the ledger of a guarded remote and opens it for reading. */
   async fetchLedger(remote: string): Promise<RemoteLedger> {
-    if (!(await this.isRepository())) {
-      throw new HeadgateError('usage', 'this folder is not in a git repository', {
-        hint: 'run it in a clone of the guarded repository',
-      })
-    }
-    const listed = await this.#listLedger(remote)
-    if (listed.trim() === '') {
+    await this.#requireRepository()
+    if ((await this.remoteBranch(remote, LEDGER_REF)) === null) {
       throw new HeadgateError(
         'configuration',
-        `the remote "${remote}" is not guarded by headgate: it has no ${LEDGER_REF}`,
+        `the remote "${printable(remote, 200)}" is not guarded by headgate: it has no ${LEDGER_REF}`,
         {
           hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
         },
       )
     }
-    const target = copyRef(remoteName(remote))
-    await this.git(
-      'fetch',
-      '--quiet',
-      '--no-tags',
-      '--no-write-fetch-head',
-      remote,
-      `+${LEDGER_REF}:${target}`,
-    )
-    const folder = (await this.git('rev-parse', '--absolute-git-dir')).trim()
+    const copy = copyRef(remote)
+    await this.#fetch(remote, `+${LEDGER_REF}:${copy}`)
+    const folder = (await this.git('rev-parse', '--absolute-git-dir')).replace(/\n$/, '')
     const repository = await openRepository(folder, { gitPath: findGit() })
     const ledger = new GitLedger(
       repository,
       () => {
         throw new HeadgateError('usage', 'a copy of the ledger is not written to')
       },
-      { ref: target },
+      { ref: copy },
     )
     return { snapshot: await ledger.snapshot(), close: () => repository.close() }
-  }
-
-  async #listLedger(remote: string): Promise<string> {
-    try {
-      return await this.#git.raw(['ls-remote', '--', remote, LEDGER_REF])
-    } catch (cause) {
-      if (!(cause instanceof GitError)) throw cause
-      throw new HeadgateError(
-        'unavailable',
-        `the remote "${remote}" cannot be reached: ${lastWords(cause.message)}`,
-        {
-          hint: 'git remote -v lists the remotes; --remote names another',
-          cause,
-        },
-      )
-    }
   }
 
   /**
@@ -129,54 +101,126 @@ export class ClientRepository {
    */
   async submit(remote: string, envelopeText: string): Promise<string> {
     const digest = createHash('sha256').update(envelopeText).digest('hex')
-    const folder = mkdtempSync(join(tmpdir(), 'headgate-'))
-    try {
-      const file = join(folder, 'envelope.json')
-      writeFileSync(file, envelopeText)
-      const blob = (await this.git('hash-object', '-w', '--no-filters', '--', file)).trim()
-      await this.#push(remote, `${blob}:refs/headgate/inbox/${digest}`)
-      return digest
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
+    const made = spawnSync('git', ['hash-object', '-w', '--stdin'], { input: envelopeText, encoding: 'utf8' })
+    if (made.status !== 0) {
+      throw new HeadgateError('unavailable', `git hash-object: ${lastWords(made.stderr ?? '')}`, {
+        hint: 'the statement passes through this clone: it must be writable',
+      })
     }
+    await this.#push(remote, `${made.stdout.trim()}:refs/headgate/inbox/${digest}`)
+    return digest
   }
 
   async #push(remote: string, refspec: string): Promise<void> {
-    try {
-      // The clone's own pre-push hook has nothing to say about the inbox.
-      await this.#git.raw(['push', '--porcelain', '--no-verify', '--no-follow-tags', remote, refspec])
-    } catch (cause) {
-      if (!(cause instanceof GitError)) throw cause
-      const said = remoteLines(cause.message)
-      if (said.length > 0 || /\[remote rejected\]/.test(cause.message)) {
-        throw new HeadgateError(
-          'refused',
-          ['the server refused the statement; nothing was recorded', ...said].join('\n'),
-          { cause },
-        )
+    // The clone's own pre-push hook has nothing to say about the inbox; neither have tags and submodules.
+    const options = ['--porcelain', '--no-verify', '--no-follow-tags', '--recurse-submodules=no']
+    const push = ['push', ...options, '--', remote, refspec]
+    let result = await this.#try(push)
+    if (typeof result !== 'string' && /--mirror can't be combined/.test(result.message))
+      result = await this.#try(['-c', `remote.${remote}.mirror=false`, ...push])
+    if (typeof result === 'string') return
+    if (!/\[remote rejected\]/.test(result.message)) {
+      throw new HeadgateError('unavailable', `git push: ${lastWords(result.message)}`, {
+        hint: 'nothing was recorded; try again when the remote can be reached and written to',
+        cause: result,
+      })
+    }
+    const { undecided, lines, hint } = serverWords(result.message)
+    const what = undecided ? 'the server could not decide' : 'the server refused the statement'
+    throw new HeadgateError(
+      undecided ? 'unavailable' : 'refused',
+      [`${what}; nothing was recorded`, ...lines].join('\n'),
+      {
+        hint: hint ?? 'headgate policy show prints the policy that the server judges by',
+        cause: result,
+      },
+    )
+  }
+
+  async #fetch(remote: string, refspec: string): Promise<void> {
+    // Nothing but the ledger, and all of it, also where this is a partial clone.
+    const options = [
+      '--quiet',
+      '--no-tags',
+      '--no-write-fetch-head',
+      '--no-recurse-submodules',
+      '--no-filter',
+    ]
+    for (let attempt = 1; ; attempt++) {
+      const result = await this.#try(['fetch', ...options, '--', remote, refspec])
+      if (typeof result === 'string') return
+      const locked = /cannot lock ref|unable to lock|\.lock': File exists/.test(result.message)
+      if (!locked || attempt === FETCH_ATTEMPTS) {
+        throw new HeadgateError('unavailable', `git fetch: ${lastWords(result.message)}`, {
+          hint: `try it by hand: git fetch ${printable(remote, 200)} ${LEDGER_REF}`,
+          cause: result,
+        })
       }
-      throw new HeadgateError('unavailable', `git push: ${lastWords(cause.message)}`, { cause })
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 200 * attempt))
+    }
+  }
+
+  async #listRemote(remote: string, ref: string): Promise<string> {
+    const result = await this.#try(['ls-remote', '--', remote, ref])
+    if (typeof result === 'string') return result
+    const shown = printable(remote, 200)
+    const remotes = (await this.git('remote')).split('\n').filter((name) => name !== '')
+    if (!remotes.includes(remote) && !/[/:\\]/.test(remote) && !existsSync(remote)) {
+      throw new HeadgateError('usage', `there is no remote "${shown}" in this clone`, {
+        hint:
+          remotes.length === 0
+            ? 'git remote add origin URL, or give --remote a URL'
+            : `--remote takes ${remotes.map((name) => printable(name, 60)).join(', ')}, or a URL`,
+        cause: result,
+      })
+    }
+    throw new HeadgateError(
+      'unavailable',
+      `the remote "${shown}" cannot be reached: ${lastWords(result.message)}`,
+      {
+        hint: `try it by hand: git ls-remote ${shown}`,
+        cause: result,
+      },
+    )
+  }
+
+  async #requireRepository(): Promise<void> {
+    const result = await this.#try(['rev-parse', '--git-dir'])
+    if (typeof result === 'string') return
+    if (/spawn git ENOENT/.test(result.message)) findGit()
+    if (/not a git repository/.test(result.message)) {
+      throw new HeadgateError('usage', 'this folder is not in a git repository', {
+        hint: 'run it in a clone of the guarded repository',
+      })
+    }
+    throw new HeadgateError('configuration', `git cannot use this repository: ${lastWords(result.message)}`, {
+      hint: 'git status says more',
+      cause: result,
+    })
+  }
+
+  async #try(args: string[]): Promise<string | GitError> {
+    try {
+      return await this.#git.raw(args)
+    } catch (error) {
+      if (error instanceof GitError) return error
+      throw error
     }
   }
 }
 
-/** A remote given as URL or path gets a name that can stand in a ref. */
-function remoteName(remote: string): string {
-  if (/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(remote) && !remote.endsWith('.lock') && !remote.includes('..'))
-    return remote
-  return createHash('sha256').update(remote).digest('hex').slice(0, 16)
-}
-
-function remoteLines(message: string): string[] {
-  return message
-    .split(/\r\n|[\r\n]/)
-    .filter((line) => line.startsWith('remote: '))
-    .map((line) => line.slice('remote: '.length).trimEnd())
-    .filter((line) => line !== '')
+/**
+ * The copies live outside refs/headgate/, which a `git push --mirror` of this clone must not offer to a server. A
+ * remote that is given as URL or path gets a name that can stand in a ref.
+ */
+function copyRef(remote: string): string {
+  const plain = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(remote) && !/\.lock$|\.$|\.\./.test(remote)
+  const name = plain ? remote : createHash('sha256').update(remote).digest('hex').slice(0, 16)
+  return `refs/headgate-copies/${name}/ledger`
 }
 
 function lastWords(message: string): string {
   const lines = message.split(/\r\n|[\r\n]/).filter((line) => line.trim() !== '')
   const fatal = lines.find((line) => /^(?:fatal|error): /.test(line))
-  return (fatal ?? lines.at(-1) ?? 'failed').replace(/^(?:fatal|error): /, '')
+  return printable((fatal ?? lines.at(-1) ?? 'failed').replace(/^(?:fatal|error): /, ''), 400)
 }

@@ -1,13 +1,14 @@
 import { gatherHistory } from '../audit/gather-history.ts'
-import { parsePolicyFiles } from '../audit/policy-in-force.ts'
 import { formatDuration } from '../core/duration.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, shortOid } from '../core/oid.ts'
-import type { Policy } from '../core/policy.ts'
+import { requiredGates } from '../core/policy.ts'
+import { printable } from '../core/printable.ts'
 import { statementPayload } from '../core/statement.ts'
 import { ClientRepository } from './client-repository.ts'
 import { readJunitFiles } from './junit.ts'
-import { print, printJson, table } from './output.ts'
+import { note, print, printJson, table } from './output.ts'
+import { remotePolicy } from './remote-policy.ts'
 import { requireKey, signAndSubmit } from './submit.ts'
 import { VERSION } from './version.ts'
 
@@ -35,15 +36,21 @@ export async function addEvidence(options: AddOptions): Promise<void> {
   }
   const repository = new ClientRepository()
   const commit = await repository.resolveCommit(options.commit)
-  const policy = await policyOf(repository, options.remote)
+  const { policy } = await remotePolicy(repository, options.remote)
   const environment = policy.environments[options.environment]
-  if (environment === undefined)
-    throw new HeadgateError('configuration', `the policy has no environments.${options.environment}`)
+  if (environment === undefined) {
+    throw new HeadgateError('configuration', `the policy has no environments.${options.environment}`, {
+      hint: 'headgate policy show prints the policy in force',
+    })
+  }
   const optional = new Set(environment.gates.filter((gate) => gate.optional).map((gate) => gate.name))
+  const unproved = requiredGates(environment).filter(
+    (name) => !results.some((result) => result.name === name && result.outcome !== 'skipped'),
+  )
   const names = (wanted: (result: Result) => boolean) => results.filter(wanted).map(({ name }) => name)
   const failed = names(({ name, outcome }) => outcome === 'failed' && !optional.has(name))
   const warned = names(({ name, outcome }) => outcome !== 'passed' && optional.has(name))
-  const result = failed.length > 0 ? 'FAILED' : warned.length > 0 ? 'WARNED' : 'PASSED'
+  const result = failed.length > 0 ? 'FAILED' : warned.length + unproved.length > 0 ? 'WARNED' : 'PASSED'
   const now = new Date().toISOString()
   const payload = statementPayload('evidence', policy.repository, commit, {
     result,
@@ -68,6 +75,23 @@ export async function addEvidence(options: AddOptions): Promise<void> {
   })
   await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
   print(`${result} evidence for ${shortOid(commit)} on ${environment.name} is recorded on ${options.remote}`)
+  const unknown = results.filter(({ name }) => !environment.gates.some((gate) => gate.name === name))
+  if (unknown.length > 0)
+    note(`remark: the policy has no such gates: ${listed(unknown.map(({ name }) => name))}`)
+  if (unproved.length > 0)
+    note(`remark: it permits no promotion, for required gates are missing or skipped: ${listed(unproved)}`)
+  if (options.servedCommit === undefined && policy.evidence.servedCommit === 'required')
+    note('remark: it permits no promotion without --served-commit, which the policy requires')
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length > 10 ? ` and ${names.length - 10} more` : ''
+  return (
+    names
+      .slice(0, 10)
+      .map((name) => printable(name, 60))
+      .join(', ') + more
+  )
 }
 
 function collectResults({ passed, failed, junit }: AddOptions): Result[] {
@@ -82,7 +106,11 @@ function collectResults({ passed, failed, junit }: AddOptions): Result[] {
     })
   }
   const twice = results.find(({ name }, index) => results.findIndex((other) => other.name === name) !== index)
-  if (twice !== undefined) throw new HeadgateError('usage', `gate "${twice.name}" is reported twice`)
+  if (twice !== undefined) {
+    throw new HeadgateError('usage', `gate "${printable(twice.name, 60)}" is reported twice`, {
+      hint: 'a gate has one result: name it in one of --passed, --failed and --junit',
+    })
+  }
   return results
 }
 
@@ -133,7 +161,7 @@ export async function invalidateEvidence(options: {
   const key = requireKey(options.key)
   const repository = new ClientRepository()
   const commit = await repository.resolveCommit(options.commit)
-  const policy = await policyOf(repository, options.remote)
+  const { policy } = await remotePolicy(repository, options.remote)
   const payload = statementPayload('invalidation', policy.repository, commit, {
     reason: options.reason,
     issuedAt: new Date().toISOString(),
@@ -146,16 +174,4 @@ export async function invalidateEvidence(options: {
     key,
   })
   print(`the evidence for ${shortOid(commit)} is invalidated on ${options.remote}`)
-}
-
-/** The policy in force on a guarded remote. */
-export async function policyOf(repository: ClientRepository, remote: string): Promise<Policy> {
-  const { snapshot, close } = await repository.fetchLedger(remote)
-  try {
-    const files = await snapshot.policyInForce()
-    if (files === null) throw new HeadgateError('configuration', `no policy is in force on ${remote}`)
-    return parsePolicyFiles(files).policy
-  } finally {
-    close()
-  }
 }

@@ -29,16 +29,28 @@ const RANK = { passed: 0, skipped: 1, failed: 2 } as const
 function parseXml(file: string): unknown {
   let text: string
   try {
-    if (statSync(file).size > MAX_FILE_BYTES) throw new HeadgateError('data', `${file} is larger than 16 MiB`)
+    if (statSync(file).size > MAX_FILE_BYTES)
+      throw new HeadgateError('data', `${file} is larger than 16 MiB`, {
+        hint: 'record fewer reports at once',
+      })
     text = readFileSync(file, 'utf8')
   } catch (cause) {
     if (cause instanceof HeadgateError) throw cause
-    throw new HeadgateError('usage', `${file} cannot be read`, { cause })
+    throw new HeadgateError('usage', `${file} cannot be read`, {
+      hint: '--junit takes files of a test report in the format JUnit XML',
+      cause,
+    })
   }
   const valid = XMLValidator.validate(text)
   if (valid !== true)
-    throw new HeadgateError('data', `${file}:${valid.err.line}: not well-formed XML: ${valid.err.msg}`)
-  // Entities of a document type are not expanded: a report needs none, and a bomb is made of them.
+    throw new HeadgateError('data', `${file}:${valid.err.line}: not well-formed XML: ${valid.err.msg}`, {
+      hint: 'was the test run interrupted while it wrote the report?',
+    })
+  if (/<!DOCTYPE/i.test(text)) {
+    throw new HeadgateError('data', `${file} has a document type`, {
+      hint: 'a JUnit XML report needs none, and entities that one defines are not read',
+    })
+  }
   const parser = new XMLParser({
     ignoreAttributes: false,
     attributeNamePrefix: '@',
@@ -59,7 +71,20 @@ function testCases(node: unknown): CaseResult[] {
 
 function caseResult(node: Record<string, unknown>): CaseResult {
   const name = node['@name']
-  if (typeof name !== 'string' || name === '') throw new HeadgateError('data', 'a <testcase> has no name')
-  if ('failure' in node || 'error' in node) return { name, outcome: 'failed' }
-  return { name, outcome: 'skipped' in node ? 'skipped' : 'passed' }
+  if (typeof name !== 'string' || name === '')
+    throw new HeadgateError('data', 'a <testcase> has no name', {
+      hint: 'every case is a gate, and gates have names',
+    })
+  const plain = name.replace(
+    /&(lt|gt|quot|apos|amp);/g,
+    (_, entity: keyof typeof ENTITIES) => ENTITIES[entity],
+  )
+  return { name: plain, outcome: outcomeOf(node) }
+}
+
+const ENTITIES = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' } as const
+
+function outcomeOf(node: Record<string, unknown>): CaseResult['outcome'] {
+  if ('failure' in node || 'error' in node) return 'failed'
+  return 'skipped' in node ? 'skipped' : 'passed'
 }

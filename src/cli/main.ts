@@ -3,6 +3,7 @@
 import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import { demoCommand } from './commands/demo.ts'
 import { evidenceCommand } from './commands/evidence.ts'
 import { gateCommand } from './commands/gate.ts'
@@ -10,7 +11,8 @@ import { keyCommand } from './commands/key.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
 import { serverCommand } from './commands/server.ts'
-import { printError } from './output.ts'
+import { note, printError } from './output.ts'
+import { type Grammar, usageError } from './usage-error.ts'
 import { VERSION } from './version.ts'
 
 /** Every command module adds itself; what a handler needs it imports when it runs, so that startup stays short. */
@@ -26,8 +28,11 @@ const COMMANDS: readonly CommandModule[] = [
   operatorCommands,
 ]
 
-async function main(args: string[]): Promise<void> {
-  const cli = yargs(args)
+/** What yargs has against a command line; `usageError` says it better. */
+class UsageComplaint extends Error {}
+
+function commandLine(): Argv {
+  const cli = yargs()
     .scriptName('headgate')
     .usage(
       '$0 COMMAND\n\nA promotion guard for git: release moves only to a commit of main that staging has proved.',
@@ -35,34 +40,83 @@ async function main(args: string[]): Promise<void> {
     .version(VERSION)
     .alias('help', 'h')
     .strict()
-    .demandCommand(1, 'Name a command.')
-    .recommendCommands()
-    .completion('completion', 'Print a shell completion script')
-    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .demandCommand(1, 'name a command')
+    .completion('completion', 'Print a completion script for bash or zsh')
+    .parserConfiguration({ 'dot-notation': false })
+    .wrap(Math.min(100, process.stdout.columns ?? 80))
     .epilogue(
       'Exit codes: 0 yes, 77 refused or findings, 65 bad data, 64 usage, 78 configuration, 69 try again, 70 a bug',
     )
+    .check((values, options) => requireSingleValues(values, options as unknown as { array: string[] }))
     // yargs would exit by itself, and print the whole help where one line says what is wrong.
     .exitProcess(false)
     .fail((message, error) => {
-      throw (
-        error ??
-        new HeadgateError('usage', message, {
-          hint: 'headgate --help lists commands; headgate COMMAND --help their options',
-        })
-      )
+      throw error ?? new UsageComplaint(message)
     })
   for (const add of COMMANDS) add(cli)
-  await cli.parseAsync()
+  return cli
+}
+
+/** yargs takes `--key` without a value for an empty text, and `--key a --key b` for a list. */
+function requireSingleValues(values: Record<string, unknown>, options: { array: string[] }): true {
+  for (const [name, value] of Object.entries(values)) {
+    if (name === '_' || name === '--' || options.array.includes(name)) continue
+    if (value === '')
+      throw new HeadgateError('usage', `--${name} needs a value`, { hint: 'give it one, or leave it out' })
+    if (Array.isArray(value))
+      throw new HeadgateError('usage', `--${name} is given twice`, { hint: 'give it once' })
+  }
+  return true
+}
+
+async function main(args: string[]): Promise<void> {
+  if (args.length === 0) {
+    note(await commandLine().getHelp())
+    process.exitCode = EXIT_CODES.usage
+    return
+  }
+  try {
+    await commandLine().parseAsync(args)
+  } catch (error) {
+    throw error instanceof UsageComplaint ? await usageError(error.message, args, GRAMMAR) : error
+  }
+}
+
+const GRAMMAR: Grammar = {
+  // Completions are made for shells; each shell's format begins with the name.
+  complete: async (words) =>
+    (await outputOf(['--get-yargs-completions', 'headgate', ...words]))
+      .split('\n')
+      .map((line) => line.replace(/[:\t].*$/, ''))
+      .filter((name) => name !== ''),
+  help: (command) => outputOf([...command, '--help']),
+}
+
+async function outputOf(args: readonly string[]): Promise<string> {
+  let text = ''
+  await commandLine().parse(args, {}, (_, __, output) => {
+    if (output !== '') text += `${output}\n`
+  })
+  return text
 }
 
 /** The one place where an outcome becomes an exit code. */
-main(hideBin(process.argv)).catch((error: unknown) => {
+function fail(error: unknown): void {
   if (error instanceof HeadgateError) {
     printError(error)
     process.exitCode = EXIT_CODES[error.code]
-    return
+  } else if (typeof (error as NodeJS.ErrnoException)?.syscall === 'string') {
+    // A full disk, a folder that vanished, a limit of the system: nobody's verdict and no bug.
+    note(`headgate: ${printable((error as Error).message, 500)}`)
+    process.exitCode = EXIT_CODES.unavailable
+  } else {
+    note(`headgate: a bug, please report it:\n${String((error as Error)?.stack ?? error)}`)
+    process.exitCode = EXIT_CODES.bug
   }
-  process.stderr.write(`headgate: a bug, please report it:\n${String((error as Error)?.stack ?? error)}\n`)
-  process.exitCode = EXIT_CODES.bug
+}
+
+// Whoever reads may stop reading (`| head`): that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') fail(error)
 })
+main(hideBin(process.argv)).catch(fail)

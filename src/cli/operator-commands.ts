@@ -1,91 +1,138 @@
 import { randomUUID } from 'node:crypto'
-import { parsePolicyFiles } from '../audit/policy-in-force.ts'
-import { parseDuration } from '../core/duration.ts'
+import { formatDuration } from '../core/duration.ts'
 import { HeadgateError } from '../core/errors.ts'
-import { isOid, shortOid, zeroOidLike } from '../core/oid.ts'
+import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import type { Policy } from '../core/policy.ts'
+import { printable, shellWord } from '../core/printable.ts'
 import type { LedgerState } from '../core/state.ts'
 import { statementPayload } from '../core/statement.ts'
+import { RULE_NAMES, type RuleName, WAIVABLE } from '../core/verdict.ts'
 import { ClientRepository } from './client-repository.ts'
-import { print } from './output.ts'
-import { requireKey, signAndSubmit } from './submit.ts'
+import { note, print } from './output.ts'
+import { remotePolicy } from './remote-policy.ts'
+import { requireDuration, requireKey, signAndSubmit } from './submit.ts'
 
 type Common = { readonly reason: string; readonly key: string | undefined; readonly remote: string }
 
+type Permission = Common & { readonly from: string; readonly to: string; readonly expires: string }
+
 export async function approve(
-  options: Common & {
-    from: string
-    to: string
-    trigger: string | undefined
-    symptoms: string | undefined
-    expires: string
-  },
+  options: Permission & { trigger: string | undefined; symptoms: string | undefined },
 ): Promise<void> {
-  const key = requireKey(options.key)
-  const repository = new ClientRepository()
-  const [from, to] = [
-    await repository.resolveCommit(options.from),
-    await repository.resolveCommit(options.to),
-  ]
-  const { policy } = await remoteView(repository, options.remote)
-  const payload = statementPayload('approval', policy.repository, to, {
-    ref: `refs/heads/${policy.release}`,
-    from,
-    to,
-    trigger: options.trigger ?? null,
-    reason: options.reason,
-    symptoms: options.symptoms ?? null,
-    nonce: randomUUID(),
-    ...validity(options.expires),
-  })
-  await signAndSubmit(repository, { remote: options.remote, kind: 'approval', payload, key })
-  print(
-    `approved: ${policy.release} from ${shortOid(from)} back to ${shortOid(to)}, once, for ${options.expires}. An operator runs:`,
+  const { release, to, from, push } = await permit('approval', options, (repository, move) =>
+    statementPayload('approval', repository, move.to, {
+      ...move,
+      trigger: options.trigger ?? null,
+      symptoms: options.symptoms ?? null,
+    }),
   )
-  print(
-    `  git push --force-with-lease=${policy.release}:${shortOid(from)} ${options.remote} ${shortOid(to)}:${policy.release}`,
-  )
+  print(`approved: ${release} from ${from} back to ${to}, once, for ${options.expires}. An operator runs:`)
+  print(`  ${push}`)
 }
 
-export async function override(
-  options: Common & { from: string; to: string; waive: readonly string[]; expires: string },
-): Promise<void> {
+export async function override(options: Permission & { waive: readonly string[] }): Promise<void> {
+  const waives = requireWaivable(options.waive)
+  const { release, to, from, push } = await permit('override', options, (repository, move) =>
+    statementPayload('override', repository, move.to, { ...move, waives }),
+  )
+  print(
+    `OVERRIDE recorded: ${waives.join(', ')} waived once for ${release} ${from} -> ${to}. An operator runs:`,
+  )
+  print(`  ${push}`)
+}
+
+function requireWaivable(waive: readonly string[]): RuleName[] {
+  const names = [...new Set(waive.flatMap((list) => list.split(',')).filter((name) => name !== ''))]
+  const waivable = `these can be waived: ${[...WAIVABLE].join(', ')}`
+  for (const name of names) {
+    if (WAIVABLE.has(name as RuleName)) continue
+    const known = (RULE_NAMES as readonly string[]).includes(name)
+    const shown = printable(name, 60)
+    throw new HeadgateError(
+      'usage',
+      known ? `the rule ${shown} cannot be waived` : `there is no rule named "${shown}"`,
+      { hint: waivable },
+    )
+  }
+  if (names.length === 0) throw new HeadgateError('usage', '--waive names no rule', { hint: waivable })
+  return names as RuleName[]
+}
+
+/** What approvals and overrides have in common. */
+type Move = {
+  readonly ref: string
+  readonly from: Oid
+  readonly to: Oid
+  readonly reason: string
+  readonly nonce: string
+  readonly issuedAt: string
+  readonly expiresAt: string
+}
+
+/** Signs and sends what allows exactly one move; returns its parts for the message and the push that makes it. */
+async function permit(
+  kind: 'approval' | 'override',
+  options: Permission,
+  write: (repository: string, move: Move) => string,
+): Promise<{ release: string; from: string; to: string; push: string }> {
   const key = requireKey(options.key)
+  const expiresMs = requireDuration('expires', options.expires)
   const repository = new ClientRepository()
-  const [from, to] = [
-    await repository.resolveCommit(options.from),
-    await repository.resolveCommit(options.to),
-  ]
-  const { policy } = await remoteView(repository, options.remote)
-  const waives = options.waive.flatMap((names) => names.split(',')).filter((name) => name !== '')
-  const payload = statementPayload('override', policy.repository, to, {
+  const from = await repository.resolveCommit(options.from)
+  const to = await repository.resolveCommit(options.to)
+  if (from === to) {
+    throw new HeadgateError('usage', `--from and --to are the same commit, ${shortOid(to)}`, {
+      hint: 'from is the release as it is now, to the one that it must become',
+    })
+  }
+  const { policy, release } = await remoteView(repository, options.remote)
+  const now = Date.now()
+  const payload = write(policy.repository, {
     ref: `refs/heads/${policy.release}`,
     from,
     to,
     reason: options.reason,
     nonce: randomUUID(),
-    waives,
-    ...validity(options.expires),
+    issuedAt: new Date(now).toISOString(),
+    expiresAt: new Date(now + expiresMs).toISOString(),
   })
-  await signAndSubmit(repository, { remote: options.remote, kind: 'override', payload, key })
-  print(
-    `OVERRIDE recorded: ${waives.join(', ')} waived once for ${policy.release} ${shortOid(from)} -> ${shortOid(to)}. An operator runs:`,
-  )
-  print(
-    `  git push --force-with-lease=${policy.release}:${shortOid(from)} ${options.remote} ${shortOid(to)}:${policy.release}`,
-  )
+  await signAndSubmit(repository, { remote: options.remote, kind, payload, key })
+  if (release !== from) {
+    const is = release === null ? 'does not exist' : `is at ${shortOid(release)}`
+    note(`remark: ${policy.release} ${is}, and this counts only while it is at ${shortOid(from)}`)
+  }
+  if (expiresMs > policy.rollback.approvalMaxAgeMs) {
+    note(`remark: the policy lets it count for ${formatDuration(policy.rollback.approvalMaxAgeMs)} only`)
+  }
+  const [shortFrom, shortTo] = [await repository.abbreviate(from), await repository.abbreviate(to)]
+  const lease = shellWord(`--force-with-lease=${policy.release}:${shortFrom}`)
+  return {
+    release: policy.release,
+    from: shortFrom,
+    to: shortTo,
+    push: `git push ${lease} ${shellWord(options.remote)} ${shellWord(`${shortTo}:${policy.release}`)}`,
+  }
 }
 
 /** Freezes for a duration; null ends the freeze in force. */
 export async function freeze(options: Common, duration: string | null): Promise<void> {
   const key = requireKey(options.key)
-  const lasting = duration === null ? 0 : parseDuration(duration)
+  const lastingMs = duration === null ? 0 : requireDuration('for', duration)
   const repository = new ClientRepository()
-  const { policy, release } = await remoteView(repository, options.remote)
-  if (release === null)
-    throw new HeadgateError('configuration', `there is no ${policy.release} on ${options.remote} yet`)
+  const { policy, state, release } = await remoteView(repository, options.remote)
+  if (release === null) {
+    throw new HeadgateError(
+      'configuration',
+      `there is no ${policy.release} on ${printable(options.remote)} yet, and a freeze speaks of its tip`,
+      { hint: 'freeze it after the first promotion' },
+    )
+  }
   const now = Date.now()
-  const until = new Date(now + lasting).toISOString()
+  if (duration === null && (state.freeze === null || Date.parse(state.freeze.until) <= now)) {
+    print(`${policy.release} is not frozen`)
+    return
+  }
+  const until = new Date(now + lastingMs).toISOString()
   const payload = statementPayload('freeze', policy.repository, release, {
     until,
     reason: options.reason,
@@ -105,12 +152,11 @@ export async function acceptDrift(options: Common): Promise<void> {
   const { policy, state, release } = await remoteView(repository, options.remote)
   const ref = `refs/heads/${policy.release}`
   const expected = state.landed[ref]?.to ?? null
-  if (expected === release) {
+  const known = release ?? expected
+  if (known === null || (expected ?? zeroOidLike(known)) === (release ?? zeroOidLike(known))) {
     print(`${policy.release} has not drifted: it is where its last landed move put it`)
     return
   }
-  const known = release ?? expected
-  if (known === null) return
   const payload = statementPayload('drift', policy.repository, known, {
     ref,
     expected: expected ?? zeroOidLike(known),
@@ -124,28 +170,11 @@ export async function acceptDrift(options: Common): Promise<void> {
   )
 }
 
-function validity(expires: string): { issuedAt: string; expiresAt: string } {
-  const now = Date.now()
-  return {
-    issuedAt: new Date(now).toISOString(),
-    expiresAt: new Date(now + parseDuration(expires)).toISOString(),
-  }
-}
-
 /** What the remote's ledger says, and where its release branch is now. */
 async function remoteView(
   repository: ClientRepository,
   remote: string,
-): Promise<{ policy: Policy; state: LedgerState; release: string | null }> {
-  const { snapshot, close } = await repository.fetchLedger(remote)
-  try {
-    const files = await snapshot.policyInForce()
-    if (files === null) throw new HeadgateError('configuration', `no policy is in force on ${remote}`)
-    const { policy } = parsePolicyFiles(files)
-    const ref = `refs/heads/${policy.release}`
-    const [oid = ''] = (await repository.git('ls-remote', '--', remote, ref)).split('\t')
-    return { policy, state: snapshot.state, release: isOid(oid) ? oid : null }
-  } finally {
-    close()
-  }
+): Promise<{ policy: Policy; state: LedgerState; release: Oid | null }> {
+  const { policy, state } = await remotePolicy(repository, remote)
+  return { policy, state, release: await repository.remoteBranch(remote, `refs/heads/${policy.release}`) }
 }

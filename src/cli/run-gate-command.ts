@@ -1,16 +1,17 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { readPolicyFolder } from '../../server/policy-files.ts'
-import { parsePolicyFiles } from '../audit/policy-in-force.ts'
+import { parsePolicySource, readPolicyFolder } from '../../server/policy-files.ts'
 import { formatDuration } from '../core/duration.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy.ts'
-import { printable } from '../core/printable.ts'
+import { printable, shellWord } from '../core/printable.ts'
 import { statementPayload } from '../core/statement.ts'
+import { parseBaseUrl } from '../gate/base-url.ts'
 import { type GateOutcome, type GateRun, runGates } from '../gate/run-gates.ts'
 import { ClientRepository } from './client-repository.ts'
 import { colour, note, print, printJson, table } from './output.ts'
+import { remotePolicy } from './remote-policy.ts'
 import { requireKey, signAndSubmit } from './submit.ts'
 import { VERSION } from './version.ts'
 
@@ -31,14 +32,14 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
   const key = options.record ? requireKey(options.key) : null
   const mode = options.mode ?? parseMode(process.env.MODE)
   const commit = await repository.resolveCommit(options.commit ?? 'HEAD')
-  const policy = await findPolicy(repository, options)
+  const { policy, released } = await findPolicy(repository, options)
   const environment = mode === 'prod' ? policy.environments.production : policy.environments.staging
   if (environment === undefined) {
     throw new HeadgateError('configuration', 'the policy has no environments.production', {
       hint: 'add it to .headgate/policy.yaml; docs/policy-reference.md shows one',
     })
   }
-  const baseUrl = options.url ?? (process.env.BASE || environment.url)
+  const baseUrl = requireBaseUrl(options.url ?? (process.env.BASE || environment.url))
   note(`${environment.name} at ${printable(baseUrl)}, commit ${shortOid(commit)}`)
 
   const interrupt = new AbortController()
@@ -57,9 +58,6 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
       },
       now: () => new Date(),
     })
-  } catch (error) {
-    if (options.record) note('nothing was recorded')
-    throw error
   } finally {
     process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop)
   }
@@ -68,32 +66,48 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
     const payload = evidencePayload(policy, environment, commit, run, options.ciUrl)
     await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
   }
-  report(run, commit, options, policy)
+  await report(run, commit, options, repository, pushTarget(policy, released))
   if (run.result === 'FAILED') process.exitCode = EXIT_CODES.refused
+}
+
+/** The base URL without what it must not hold; a password in it is never printed. */
+function requireBaseUrl(text: string): string {
+  try {
+    return parseBaseUrl(text).text
+  } catch (cause) {
+    if (!(cause instanceof HeadgateError)) throw cause
+    throw new HeadgateError('usage', cause.message, {
+      hint: 'it comes from --url, BASE or the policy, such as https://staging.example.com',
+      cause,
+    })
+  }
 }
 
 function parseMode(text: string | undefined): 'staging' | 'prod' {
   if (text === undefined || text === '' || text === 'staging') return 'staging'
   if (text === 'prod' || text === 'production') return 'prod'
-  throw new HeadgateError('usage', `MODE=${printable(text, 50)} is neither staging nor prod`)
+  throw new HeadgateError('usage', `MODE=${printable(text, 50)} is neither staging nor prod`, {
+    hint: 'set it to one of these, or unset it',
+  })
 }
 
 /** Only the policy in force counts on the server; the working tree's is for trying out. */
-async function findPolicy(repository: ClientRepository, { record, remote }: GateOptions): Promise<Policy> {
+async function findPolicy(
+  repository: ClientRepository,
+  { record, remote }: GateOptions,
+): Promise<{ policy: Policy; released: boolean }> {
   if (!record) {
     const top = (await repository.topLevel()) ?? process.cwd()
     const source = readPolicyFolder(join(top, '.headgate'))
-    return parsePolicyFiles({ version: 1, policy: source.policy, allowedSigners: source.allowedSigners })
-      .policy
+    return { policy: parsePolicySource(source).policy, released: false }
   }
-  const { snapshot, close } = await repository.fetchLedger(remote)
-  try {
-    const files = await snapshot.policyInForce()
-    if (files === null) throw new HeadgateError('configuration', `no policy is in force on ${remote}`)
-    return parsePolicyFiles(files).policy
-  } finally {
-    close()
-  }
+  const { policy, state } = await remotePolicy(repository, remote)
+  return { policy, released: state.landed[`refs/heads/${policy.release}`] !== undefined }
+}
+
+/** The release branch as the target of a push: git takes a short name only for a branch that exists. */
+function pushTarget({ release }: Policy, released: boolean): string {
+  return released ? release : `refs/heads/${release}`
 }
 
 /** The evidence of a run: what passed and what did not, and nothing of any answer. */
@@ -141,7 +155,13 @@ function gateLine({ name, outcome, optional, durationMs, reason }: GateOutcome):
   return `  ${mark} ${printable(name, 60)} (${formatDuration(durationMs)})${why}`
 }
 
-function report(run: GateRun, commit: Oid, options: GateOptions, policy: Policy): void {
+async function report(
+  run: GateRun,
+  commit: Oid,
+  options: GateOptions,
+  repository: ClientRepository,
+  target: string,
+): Promise<void> {
   if (options.json) {
     printJson({ commit, recorded: options.record, ...run })
     return
@@ -169,6 +189,7 @@ function report(run: GateRun, commit: Oid, options: GateOptions, policy: Policy)
   if (!options.record) return
   print(`recorded as evidence on ${options.remote}`)
   if (run.result !== 'FAILED' && run.environment === 'staging') {
-    print(`an operator can promote it now: git push ${options.remote} ${shortOid(commit)}:${policy.release}`)
+    const refspec = shellWord(`${await repository.abbreviate(commit)}:${target}`)
+    print(`an operator can promote it now: git push ${shellWord(options.remote)} ${refspec}`)
   }
 }

@@ -1,6 +1,9 @@
 /** Signing a statement with the user's key and sending it to a guarded remote: what every signing command does. */
+import { existsSync } from 'node:fs'
 import { canonicalJson } from '../core/canonical-json.ts'
+import { parseDuration } from '../core/duration.ts'
 import { HeadgateError } from '../core/errors.ts'
+import { shellWord } from '../core/printable.ts'
 import { NAMESPACES, type SubmittedKind } from '../core/statement.ts'
 import { signEnvelope } from '../signing/ssh-keygen-sign.ts'
 import type { ClientRepository } from './client-repository.ts'
@@ -20,9 +23,33 @@ export const remoteOption = {
 /** The key that the user names, or HEADGATE_KEY. */
 export function requireKey(key: string | undefined): string {
   const file = key ?? process.env.HEADGATE_KEY
-  if (file !== undefined && file !== '') return file
+  if (file !== undefined && file !== '') {
+    if (existsSync(file) || existsSync(`${file}.pub`)) return file
+    // Found before the gates have run and anything has gone over a network, not after.
+    throw new HeadgateError('configuration', `key file ${shellWord(file)} does not exist`, {
+      hint: 'name the file of an SSH key, such as ~/.ssh/id_ed25519',
+    })
+  }
   throw new HeadgateError('usage', 'no key to sign with', {
     hint: 'name it with --key FILE or HEADGATE_KEY; headgate key generate makes one',
+  })
+}
+
+/** A duration that an option names, in milliseconds. */
+export function requireDuration(option: string, text: string): number {
+  let durationMs: number
+  try {
+    durationMs = parseDuration(text)
+  } catch (cause) {
+    if (!(cause instanceof HeadgateError)) throw cause
+    throw new HeadgateError('usage', `--${option}: ${cause.message}`, {
+      hint: `for example --${option} 1h30m`,
+      cause,
+    })
+  }
+  if (durationMs > 0) return durationMs
+  throw new HeadgateError('usage', `--${option} must be longer than zero`, {
+    hint: `for example --${option} 1h30m`,
   })
 }
 

@@ -77,7 +77,8 @@ export function decide(facts: ReleaseMove, policy: Policy, ledger: History, now:
     }
   }
 
-  const overrides = validOverrides(facts, policy, history, now)
+  // git refuses a push that is wrong about where the branch is, so that an override would be spent for nothing.
+  const overrides = facts.claimedFrom === facts.from ? validOverrides(facts, policy, history, now) : []
   const waives = new Set(overrides.flatMap((override) => override.statement.predicate.waives))
   // What staging served is part of what evidence reports: who waives the whole waives the part.
   if (waives.has('evidence')) waives.add('served-commit')

@@ -156,7 +156,11 @@ function judge(
   }
   const ageMs = now - finishedAt(record)
   if (ageMs > policy.evidence.maxAgeMs) shortcomings.push({ code: 'too-old', ageMs })
-  return { record, shortcomings, servedObjection: servedObjection(record, commit, policy.evidence.servedCommit) }
+  return {
+    record,
+    shortcomings,
+    servedObjection: servedObjection(record, commit, policy.evidence.servedCommit),
+  }
 }
 
 /** Whether the run speaks against the commit: it says so itself, or a gate failed that must pass. */

@@ -39,10 +39,15 @@ export function explainException(title: string, report: RefReport, why: readonly
 /** One ref, then each rule with what was found and what to do. */
 export function explainRef({ ref, from, to, what, objections }: RefReport): string[] {
   return [
-    ...wrap(`${shortRef(ref)}: ${span(from, to)}${what === '' ? '' : `, ${what}`}`, '', '  '),
+    // A deletion is neither promotion nor rollback.
+    ...wrap(
+      `${shortRef(ref)}: ${span(from, to)}${what === '' || isZeroOid(to) ? '' : `, ${what}`}`,
+      '',
+      '  ',
+    ),
     ...objections.flatMap(({ rule, found, fix }) => [
       `  [${rule}]`,
-      ...found.flatMap((line) => wrap(line, '    ')),
+      ...found.flatMap((line) => wrap(line, '    ', line.startsWith(' ') ? '    ' : '      ')),
       ...fix.flatMap((line, index) => wrap(line, index === 0 ? '    fix: ' : '         ', '         ')),
     ]),
   ]
@@ -69,7 +74,10 @@ function explainRest(blamed: readonly RefReport[], others: readonly string[]): s
   const listed = others.slice(0, 5).map((ref) => shellWord(ref.replace(/^refs\/heads\/(?=\w)/, '')))
   const more = others.length > listed.length ? ' ...' : ''
   return [
-    ...wrap(`${moved} Only ${cause} ${blamed.length === 1 ? 'was' : 'were'} the cause; push the rest by itself:`, ''),
+    ...wrap(
+      `${moved} Only ${cause} ${blamed.length === 1 ? 'was' : 'were'} the cause; push the rest by itself:`,
+      '',
+    ),
     `  git push origin ${listed.join(' ')}${more}`,
   ]
 }

@@ -229,7 +229,7 @@ export function parseStatement(payload: Uint8Array): Statement {
   } as Statement
 }
 
-/** The JSON text to sign for a statement. The predicate is checked first, so that nobody signs what nobody accepts. */
+/** The JSON text to sign for a statement. It is checked first, so that nobody signs what nobody accepts. */
 export function statementPayload<K extends StatementKind>(
   kind: K,
   repository: string,
@@ -237,12 +237,14 @@ export function statementPayload<K extends StatementKind>(
   predicate: z.input<(typeof predicates)[K]>,
 ): string {
   check(predicates[kind], predicate, `${kind} statement`)
-  return JSON.stringify({
+  const statement = {
     _type: STATEMENT_TYPE,
     subject: [{ name: repository, digest: { gitCommit: commit } }],
     predicateType: PREDICATE_TYPES[kind],
     predicate,
-  })
+  }
+  check(header, statement, 'statement')
+  return JSON.stringify(statement)
 }
 
 const KIND_OF = new Map(

@@ -128,6 +128,8 @@ async function logSteps(repository: GitRepository, from: Oid, to: Oid, path: str
     '--raw',
     '--no-abbrev',
     '--no-renames',
+    // log.follow in the repository's configuration would turn a renamed log into one that never changed.
+    '--no-follow',
     '--root',
     '--format=%x01%H',
     `${from}..${to}`,

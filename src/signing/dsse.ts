@@ -7,8 +7,8 @@
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { PAYLOAD_TYPE } from '../core/statement.ts'
+import { parseUniqueJson } from '../core/unique-json.ts'
 import { decodeBase64 } from './base64.ts'
-import { parseUniqueJson } from './unique-json.ts'
 
 export type Envelope = {
   readonly payloadType: string

@@ -255,7 +255,7 @@ function permission(options: PermissionOptions) {
     reason: 'checkout fails',
     issuedAt: iso(issuedAt),
     expiresAt: iso(options.expiresAt ?? issuedAt + HOUR),
-    nonce: options.nonce ?? `nonce-${nonces++}`,
+    nonce: options.nonce ?? `nonce-${String(nonces++).padStart(6, '0')}`,
   }
 }
 

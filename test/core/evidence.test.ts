@@ -21,7 +21,7 @@ import {
   TIP,
 } from './build.ts'
 
-const with_ = (...entries: Entry[]) => [firstRelease(), ...entries]
+const released = (...entries: Entry[]) => [firstRelease(), ...entries]
 const short = NEW.slice(0, 7)
 
 describe('a promotion is refused', () => {
@@ -73,7 +73,7 @@ describe('a promotion is refused', () => {
       [evidence(NEW, { finishedAt: NOW - 20 * MINUTE }), evidence(NEW, { warned: ['chat'] })],
     ],
   ] as [string, Entry[]][])('%s', ([, entries]) => {
-    expect(answer(with_(...entries))).toEqual(['evidence'])
+    expect(answer(released(...entries))).toEqual(['evidence'])
   })
 })
 
@@ -121,7 +121,7 @@ describe('a promotion is allowed', () => {
       [evidence(NEW, { finishedAt: NOW + 5 * MINUTE })],
     ],
   ] as [string, Entry[]][])('%s', ([, entries]) => {
-    expect(answer(with_(...entries))).toBe('allowed')
+    expect(answer(released(...entries))).toBe('allowed')
   })
 })
 
@@ -129,17 +129,17 @@ describe('evidence.maxAge', () => {
   const policy = makePolicy({ evidence: 'maxAge: 1h, servedCommit: required' })
 
   test('is reached, not passed, by a run that old to the millisecond', () => {
-    expect(answer(with_(evidence(NEW, { finishedAt: NOW - HOUR })), { policy })).toBe('allowed')
-    expect(answer(with_(evidence(NEW, { finishedAt: NOW - HOUR - 1 })), { policy })).toEqual(['evidence'])
+    expect(answer(released(evidence(NEW, { finishedAt: NOW - HOUR })), { policy })).toBe('allowed')
+    expect(answer(released(evidence(NEW, { finishedAt: NOW - HOUR - 1 })), { policy })).toEqual(['evidence'])
   })
 
   test('counts from the end of the run, not from its arrival', () => {
     const late = evidence(NEW, { finishedAt: NOW - 2 * HOUR, at: NOW - MINUTE })
-    expect(answer(with_(late), { policy })).toEqual(['evidence'])
+    expect(answer(released(late), { policy })).toEqual(['evidence'])
   })
 
   test('is told with the age', () => {
-    const entries = with_(evidence(NEW, { finishedAt: NOW - 2 * DAY - 3 * HOUR }))
+    const entries = released(evidence(NEW, { finishedAt: NOW - 2 * DAY - 3 * HOUR }))
     expect(foundBy('evidence', entries, { policy })).toBe(
       'the evidence (record 3) is 2 days 3 h old, and the policy allows 1 h',
     )
@@ -149,22 +149,22 @@ describe('evidence.maxAge', () => {
 describe('another policy', () => {
   test('that changes a gate voids the evidence', () => {
     const policy = makePolicy({ gates: ['health', 'chat', 'login'] })
-    expect(answer(with_(evidence(NEW)), { policy })).toEqual(['evidence'])
+    expect(answer(released(evidence(NEW)), { policy })).toEqual(['evidence'])
   })
 
   test('that makes a gate required voids the evidence, though the gate passed', () => {
     const policy = makePolicy({ gates: ['health', 'chat', 'drills'], optional: [] })
-    expect(answer(with_(evidence(NEW)), { policy })).toEqual(['evidence'])
+    expect(answer(released(evidence(NEW)), { policy })).toEqual(['evidence'])
   })
 
   test('that changes an operator voids nothing', () => {
     const policy = makePolicy({ promotion: 'operators: [alice], signedPush: ignore' })
-    expect(answer(with_(evidence(NEW)), { policy })).toBe('allowed')
+    expect(answer(released(evidence(NEW)), { policy })).toBe('allowed')
   })
 
   test('that renames the repository voids the evidence', () => {
     const policy = makePolicy({ repository: 'git.example.com/renamed' })
-    expect(answer(with_(evidence(NEW)), { policy })).toEqual(['evidence'])
+    expect(answer(released(evidence(NEW)), { policy })).toEqual(['evidence'])
   })
 
   test('is not satisfied by a configuration of another name with the right digest', () => {
@@ -188,7 +188,7 @@ describe('another policy', () => {
       },
       { signer: 'ci' },
     )
-    expect(foundBy('evidence', with_(foreign))).toContain('another gate configuration')
+    expect(foundBy('evidence', released(foreign))).toContain('another gate configuration')
   })
 })
 
@@ -248,7 +248,7 @@ describe('an invalidation', () => {
       ['evidence'],
     ],
   ] as [string, Entry[], string | string[]][])('%s', ([, entries, expected]) => {
-    expect(answer(with_(...entries))).toEqual(expected)
+    expect(answer(released(...entries))).toEqual(expected)
   })
 })
 
@@ -312,11 +312,11 @@ describe('the reason that is told', () => {
       `there is no staging evidence for ${short}\nnot counted: record 3, since it is for another repository`,
     ],
   ] as [string, Entry[], string][])('names %s', ([, entries, expected]) => {
-    expect(foundBy('evidence', with_(...entries))).toBe(expected)
+    expect(foundBy('evidence', released(...entries))).toBe(expected)
   })
 
   test('lists at most five records that do not count', () => {
     const many = Array.from({ length: 9 }, () => evidence(NEW, { signer: { untrusted: 'no' } }))
-    expect(foundBy('evidence', with_(...many)).split('\n')).toHaveLength(6)
+    expect(foundBy('evidence', released(...many)).split('\n')).toHaveLength(6)
   })
 })

@@ -209,10 +209,10 @@ describe('a push that believes release to be elsewhere', () => {
     )
   })
 
-  test('is refused also as an approved rollback', () => {
+  test('is refused also as an approved rollback, and told what a promotion needs', () => {
     const entries = [landed({ from: ZEROS, to: OLD }), smoke(OLD), landed({ from: OLD, to: NEW }), approval()]
     expect(answer(entries, { facts: rollback() })).toBe('allowed')
-    expect(answer(entries, { facts: rollback({ claimedFrom: TIP }) })).toEqual(['fast-forward'])
+    expect(answer(entries, { facts: rollback({ claimedFrom: TIP }) })).toEqual(['fast-forward', 'evidence'])
   })
 })
 

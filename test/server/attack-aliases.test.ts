@@ -10,6 +10,7 @@ let repository: TestRepository
 let released: string
 let proved: string
 let unproved: string
+const zeros = '0'.repeat(40)
 
 beforeAll(() => {
   repository = new TestRepository()
@@ -43,7 +44,9 @@ describe('a symbolic ref counts as what it points at:', () => {
     make('refs/heads/production', 'refs/heads/release')
     await expectRefused(repository, ['evidence'], () => repository.push(`${unproved}:production`))
     await expectRefused(repository, ['release-delete'], () => repository.push(':production'))
-    await expectRefused(repository, ['operator'], () => repository.push(`${proved}:production`, { as: 'dave' }))
+    await expectRefused(repository, ['operator'], () =>
+      repository.push(`${proved}:production`, { as: 'dave' }),
+    )
     await expectRefused(repository, ['commit-object'], () =>
       repository.push(`+${repository.git('rev-parse', 'main^{tree}')}:refs/heads/production`),
     )
@@ -59,8 +62,12 @@ describe('a symbolic ref counts as what it points at:', () => {
     const link = join(repository.bare, 'refs/heads/linked')
     symlinkSync('refs/heads/release', link)
     try {
-      await expectRefused(repository, ['evidence'], () => repository.push(`+${unproved}:linked`))
-      await expectRefused(repository, ['release-delete'], () => repository.push(':linked'))
+      await expectRefused(repository, ['evidence'], () =>
+        receivePack(repository, { commands: [`${released} ${unproved} refs/heads/linked`] }),
+      )
+      await expectRefused(repository, ['release-delete'], () =>
+        receivePack(repository, { commands: [`${released} ${zeros} refs/heads/linked`], pack: null }),
+      )
     } finally {
       rmSync(link)
     }
@@ -72,7 +79,9 @@ describe('a symbolic ref counts as what it points at:', () => {
     await expectChanged(repository, { 'refs/heads/linked': unproved }, () =>
       repository.push(`+${unproved}:linked`, { as: 'dave' }),
     )
-    await expectChanged(repository, { 'refs/heads/linked': null }, () => repository.push(':linked'))
+    await expectChanged(repository, { 'refs/heads/linked': null }, () =>
+      repository.push(':refs/heads/linked'),
+    )
   })
 
   test('an alias of an alias, as deep as git goes', async () => {
@@ -228,11 +237,14 @@ describe('namespaces', () => {
     }
   })
 
-  test.each(['..', '../..', 'a/../b', '\u001b[31m', 'x y', '*', 'a//b/'])('namespace %j moves nothing that is guarded', (name) => {
-    const before = [repository.ref('refs/heads/release'), repository.ref('refs/headgate/ledger')]
-    repository.push(`${unproved}:refs/heads/release`, { as: 'dave', env: { GIT_NAMESPACE: name } })
-    expect([repository.ref('refs/heads/release'), repository.ref('refs/headgate/ledger')]).toEqual(before)
-  })
+  test.each(['..', '../..', 'a/../b', '\u001b[31m', 'x y', '*', 'a//b/'])(
+    'namespace %j moves nothing that is guarded',
+    (name) => {
+      const before = [repository.ref('refs/heads/release'), repository.ref('refs/headgate/ledger')]
+      repository.push(`${unproved}:refs/heads/release`, { as: 'dave', env: { GIT_NAMESPACE: name } })
+      expect([repository.ref('refs/heads/release'), repository.ref('refs/headgate/ledger')]).toEqual(before)
+    },
+  )
 
   test('a submission inside of a namespace is no submission', () => {
     const before = repository.ref('refs/headgate/ledger')
@@ -240,7 +252,9 @@ describe('namespaces', () => {
     const { all } = repository.push(repository.inboxRefspec(evidence), { env: inside })
     expect(repository.ref('refs/headgate/ledger')).toBe(before)
     expect(all).not.toContain('accepted')
-    repository.run('git', ['for-each-ref', '--format=delete %(refname)', 'refs/namespaces'], { cwd: repository.bare })
+    repository.run('git', ['for-each-ref', '--format=delete %(refname)', 'refs/namespaces'], {
+      cwd: repository.bare,
+    })
   })
 })
 
@@ -279,7 +293,8 @@ describe('another way to the same repository:', () => {
     repository.server('worktree', 'add', '-q', worktree, 'release')
     try {
       await expectGuarded(worktree)
-      const commit = () => repository.run('git', ['commit', '-q', '--allow-empty', '-m', 'here'], { cwd: worktree })
+      const commit = () =>
+        repository.run('git', ['commit', '-q', '--allow-empty', '-m', 'here'], { cwd: worktree })
       await expectRefused(repository, [], commit)
       const reset = () => repository.run('git', ['reset', '-q', '--hard', unproved], { cwd: worktree })
       await expectRefused(repository, [], reset)
@@ -358,9 +373,7 @@ describe('objects from elsewhere:', () => {
 
   test('a client that borrows its objects', async () => {
     const borrower = join(repository.folder, 'borrower')
-    repository.mustRun(
-      repository.run('git', ['clone', '-q', '--shared', repository.clone, borrower]),
-    )
+    repository.mustRun(repository.run('git', ['clone', '-q', '--shared', repository.clone, borrower]))
     await expectRefused(repository, ['evidence'], () =>
       repository.run('git', ['push', repository.bare, `${unproved}:refs/heads/release`], { cwd: borrower }),
     )

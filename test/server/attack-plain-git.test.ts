@@ -1,7 +1,14 @@
 /** What a developer, or a careless operator, tries with `git push` alone. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
-import { expectChanged, expectRefused, expectSoundLedger, kindsSince, ledgerRecords, spoken } from './attack.ts'
+import {
+  expectChanged,
+  expectRefused,
+  expectSoundLedger,
+  kindsSince,
+  ledgerRecords,
+  spoken,
+} from './attack.ts'
 
 let repository: TestRepository
 /** main is root -> released -> proved -> unproved; release is at `released`. */
@@ -79,9 +86,19 @@ describe('release does not take', () => {
   test('a push by a developer, however good the commit', () =>
     expectRefused(repository, ['operator'], () => repository.push(`${proved}:release`, { as: 'dave' })))
 
-  test.each(['', 'Alice', 'alice ', ' alice', 'alice,bob', 'alice\tbob', 'alice\u200b', '*', 'ali*', 'a'.repeat(300)])(
-    'a push by %j, who is no operator',
-    (as) => expectRefused(repository, ['operator'], () => repository.push(`${proved}:release`, { as })),
+  test.each([
+    '',
+    'Alice',
+    'alice ',
+    ' alice',
+    'alice,bob',
+    'alice\tbob',
+    'alice\u200b',
+    '*',
+    'ali*',
+    'a'.repeat(300),
+  ])('a push by %j, who is no operator', (as) =>
+    expectRefused(repository, ['operator'], () => repository.push(`${proved}:release`, { as })),
   )
 
   test('every reason is told at once', () =>
@@ -101,7 +118,9 @@ describe('release holds commits only:', () => {
 
   test('a tag of a tag is refused', async () => {
     repository.git('tag', '-a', '-m', 'outer', 'outer', 'v1')
-    await expectRefused(repository, ['commit-object'], () => repository.push('refs/tags/outer:refs/heads/release'))
+    await expectRefused(repository, ['commit-object'], () =>
+      repository.push('refs/tags/outer:refs/heads/release'),
+    )
   })
 
   test('a tree is refused', () =>
@@ -116,9 +135,7 @@ describe('release holds commits only:', () => {
 
   test('a lightweight tag of a proved commit is just that commit, and other tags pass', async () => {
     repository.git('tag', 'light', released)
-    await expectChanged(repository, { 'refs/tags/light': released }, () =>
-      repository.push('refs/tags/light'),
-    )
+    await expectChanged(repository, { 'refs/tags/light': released }, () => repository.push('refs/tags/light'))
   })
 })
 
@@ -142,12 +159,15 @@ describe('several refs in one push:', () => {
     )
   })
 
-  test.each([['--atomic'], ['--no-atomic']])('a bad release keeps an innocent branch back (%s)', async (flag) => {
-    const { all } = await expectRefused(repository, ['evidence'], () =>
-      repository.push([`${unproved}:release`, `${unproved}:refs/heads/innocent`], { args: [flag] }),
-    )
-    expect(all).toContain('git push origin innocent')
-  })
+  test.each([['--atomic'], ['--no-atomic']])(
+    'a bad release keeps an innocent branch back (%s)',
+    async (flag) => {
+      const { all } = await expectRefused(repository, ['evidence'], () =>
+        repository.push([`${unproved}:release`, `${unproved}:refs/heads/innocent`], { args: [flag] }),
+      )
+      expect(all).toContain('git push origin innocent')
+    },
+  )
 
   test('--all tells about release and keeps everything back', async () => {
     repository.git('branch', 'release', unproved)
@@ -184,14 +204,18 @@ describe('staging history stays:', () => {
     expectRefused(repository, ['staging-history'], () => repository.push(':main')))
 
   test('main is not rewritten', () =>
-    expectRefused(repository, ['staging-history'], () => repository.push(`+${commitOn(released, 'amended')}:main`)))
+    expectRefused(repository, ['staging-history'], () =>
+      repository.push(`+${commitOn(released, 'amended')}:main`),
+    ))
 
   test('main is not rewound, not by an operator either', () =>
     expectRefused(repository, ['staging-history'], () => repository.push(`+${proved}:main`)))
 
   test('main is not replaced by a tag, a tree or a blob', async () => {
     repository.git('tag', '-a', '-m', 'ahead', 'ahead', commitOn(unproved, 'ahead'))
-    await expectRefused(repository, ['staging-history'], () => repository.push('+refs/tags/ahead:refs/heads/main'))
+    await expectRefused(repository, ['staging-history'], () =>
+      repository.push('+refs/tags/ahead:refs/heads/main'),
+    )
     for (const name of ['main^{tree}', 'main:file.txt']) {
       const oid = repository.git('rev-parse', name)
       await expectRefused(repository, ['staging-history'], () => repository.push(`+${oid}:refs/heads/main`))
@@ -220,10 +244,14 @@ describe("headgate's own refs are reserved:", () => {
     repository.git('branch', '-D', 'copy')
   })
 
-  test.each(['x', '0'.repeat(64), 'A'.repeat(64), 'a/b', '..'])('the inbox has no place for a commit as %s', (name) =>
-    name === '..'
-      ? expectRefused(repository, [], () => repository.push(`${unproved}:refs/headgate/inbox/${name}`))
-      : expectRefused(repository, ['inbox'], () => repository.push(`${unproved}:refs/headgate/inbox/${name}`)),
+  test.each(['x', '0'.repeat(64), 'A'.repeat(64), 'a/b', '..'])(
+    'the inbox has no place for a commit as %s',
+    (name) =>
+      name === '..'
+        ? expectRefused(repository, [], () => repository.push(`${unproved}:refs/headgate/inbox/${name}`))
+        : expectRefused(repository, ['inbox'], () =>
+            repository.push(`${unproved}:refs/headgate/inbox/${name}`),
+          ),
   )
 
   test('a name that only looks like one of them is free', async () => {
@@ -272,13 +300,17 @@ describe('before the first release', () => {
       fresh.mustRun(fresh.push('main'))
       await expectRefused(fresh, ['evidence'], () => fresh.push(`${first}:refs/heads/release`))
       fresh.prove(first)
-      await expectRefused(fresh, ['operator'], () => fresh.push(`${first}:refs/heads/release`, { as: 'dave' }))
+      await expectRefused(fresh, ['operator'], () =>
+        fresh.push(`${first}:refs/heads/release`, { as: 'dave' }),
+      )
       const tree = fresh.git('rev-parse', 'main^{tree}')
       const orphan = fresh.git('commit-tree', tree, '-m', 'orphan')
       await expectRefused(fresh, ['on-staging', 'evidence'], () => fresh.push(`${orphan}:refs/heads/release`))
       // git answers a deletion of what is not there with a warning; nothing comes of it.
       await expectChanged(fresh, {}, () => fresh.push(':refs/heads/release'))
-      await expectChanged(fresh, { 'refs/heads/release': first }, () => fresh.push(`${first}:refs/heads/release`))
+      await expectChanged(fresh, { 'refs/heads/release': first }, () =>
+        fresh.push(`${first}:refs/heads/release`),
+      )
       expectSoundLedger(fresh)
     } finally {
       fresh.remove()

@@ -14,7 +14,9 @@ export function allRefs(repository: TestRepository): string[] {
 
 /** The names of the rules in a refusal, each once, sorted. */
 export function rulesIn(text: string): string[] {
-  const named = text.split('\n').flatMap((line) => /^(?:remote:)? {2,3}\[([a-z-]+)\]\s*$/.exec(line)?.[1] ?? [])
+  const named = text
+    .split('\n')
+    .flatMap((line) => /^(?:remote:)? {2,3}\[([a-z-]+)\]\s*$/.exec(line)?.[1] ?? [])
   return [...new Set(named)].sort()
 }
 
@@ -86,7 +88,16 @@ export type PlainRecord = {
 /** All records of the ledger in order, each linked to the one before, read with plain git. */
 export function ledgerRecords(repository: TestRepository): PlainRecord[] {
   const paths = repository
-    .server('log', '--reverse', '--diff-filter=A', '--name-only', '--format=', 'refs/headgate/ledger', '--', 'entries')
+    .server(
+      'log',
+      '--reverse',
+      '--diff-filter=A',
+      '--name-only',
+      '--format=',
+      'refs/headgate/ledger',
+      '--',
+      'entries',
+    )
     .split('\n')
     .filter((path) => path !== '')
   let previous = '0'.repeat(64)
@@ -150,7 +161,9 @@ export function expectSoundLedger(
 
 function digestOf(envelope: any): string {
   // Keys sorted by hand: this is RFC 8785 for an envelope, whose values are base64 and ASCII.
-  const signatures = envelope.signatures.map(({ keyid, sig }: any) => (keyid === undefined ? { sig } : { keyid, sig }))
+  const signatures = envelope.signatures.map(({ keyid, sig }: any) =>
+    keyid === undefined ? { sig } : { keyid, sig },
+  )
   const text = JSON.stringify({ payload: envelope.payload, payloadType: envelope.payloadType, signatures })
   return createHash('sha256').update(text).digest('hex')
 }

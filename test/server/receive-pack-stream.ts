@@ -19,7 +19,10 @@ export type Request = {
   readonly raw?: (advertisement: Advertisement) => Buffer
 }
 
-export type Advertisement = { readonly refs: ReadonlyMap<string, string>; readonly capabilities: readonly string[] }
+export type Advertisement = {
+  readonly refs: ReadonlyMap<string, string>
+  readonly capabilities: readonly string[]
+}
 
 export type Answer = Ran & {
   readonly advertisement: Advertisement
@@ -58,8 +61,11 @@ export async function receivePack(
   })
   const exit = await ended
   const answer = demultiplex(received.subarray(rest))
-  const report = readPackets(answer.report).packets.map((packet) => packet.toString('utf8').replace(/\n$/, ''))
-  const refused = exit !== 0 || report.length === 0 || report.some((line) => /^(?:ng |unpack (?!ok))/.test(line))
+  const report = readPackets(answer.report).packets.map((packet) =>
+    packet.toString('utf8').replace(/\n$/, ''),
+  )
+  const refused =
+    exit !== 0 || report.length === 0 || report.some((line) => /^(?:ng |unpack (?!ok))/.test(line))
   return {
     code: refused ? exit || 1 : 0,
     stdout: report.join('\n'),
@@ -79,7 +85,11 @@ export const FLUSH = Buffer.from('0000')
 
 /** A pack of everything that the revisions reach, `^` for what to leave out; in the clone. */
 export function packOf(repository: TestRepository, revisions: readonly string[], ...args: string[]): Buffer {
-  return bytesOf(repository, ['pack-objects', '--stdout', '--revs', '-q', ...args], `${revisions.join('\n')}\n`)
+  return bytesOf(
+    repository,
+    ['pack-objects', '--stdout', '--revs', '-q', ...args],
+    `${revisions.join('\n')}\n`,
+  )
 }
 
 /** A pack of exactly these objects. */
@@ -144,9 +154,12 @@ function parseAdvertisement(packets: readonly Buffer[]): Advertisement {
 /** Bands: 1 is the report, 2 and 3 are messages. Without side-band everything is the report. */
 function demultiplex(bytes: Buffer): { report: Buffer; messages: string } {
   const { packets } = readPackets(bytes)
-  const banded = packets.length > 0 && packets.every((packet) => (packet[0] ?? 0) >= 1 && (packet[0] ?? 0) <= 3)
+  const banded =
+    packets.length > 0 && packets.every((packet) => (packet[0] ?? 0) >= 1 && (packet[0] ?? 0) <= 3)
   if (!banded) return { report: bytes, messages: '' }
   const band = (...numbers: number[]) =>
-    Buffer.concat(packets.filter((packet) => numbers.includes(packet[0] ?? 0)).map((packet) => packet.subarray(1)))
+    Buffer.concat(
+      packets.filter((packet) => numbers.includes(packet[0] ?? 0)).map((packet) => packet.subarray(1)),
+    )
   return { report: band(1), messages: band(2, 3).toString('utf8') }
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
+import { parseUniqueJson } from '../../src/core/unique-json.ts'
 import { MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes, preAuthEncoding } from '../../src/signing/dsse.ts'
-import { parseUniqueJson } from '../../src/signing/unique-json.ts'
 
 const payloadType = 'application/vnd.in-toto+json'
 const good = { payloadType, payload: 'e30=', signatures: [{ keyid: 'SHA256:abc', sig: '+/8=' }] }

@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs'
+import { examples } from '../examples.ts'
 import { keyOption, remoteOption } from '../submit.ts'
 
 export function evidenceCommand(cli: Argv): Argv {
@@ -31,6 +32,7 @@ export function evidenceCommand(cli: Argv): Argv {
             .option('environment', {
               choices: ['staging', 'production'] as const,
               default: 'staging' as const,
+              describe: 'where the results come from',
             })
             .option('served-commit', {
               type: 'string',
@@ -38,8 +40,16 @@ export function evidenceCommand(cli: Argv): Argv {
             })
             .option('ci-url', { type: 'string', describe: 'link to the CI run, kept in the evidence' })
             .options({ ...keyOption, ...remoteOption })
-            .example('$0 evidence add --commit HEAD --passed health chat --key ci_key', '')
-            .example('$0 evidence add --commit HEAD --junit results.xml --key ci_key', ''),
+            .epilogue(
+              examples(
+                [
+                  'by name; staging reported the commit before and after the run',
+                  '$0 evidence add --commit HEAD --passed health chat \\',
+                  '    --served-commit "$(git rev-parse HEAD)" --key ci_key',
+                ],
+                ['from a test report', '$0 evidence add --commit HEAD --junit results.xml --key ci_key'],
+              ),
+            ),
         async (options) => {
           const { addEvidence } = await import('../evidence-commands.ts')
           await addEvidence(options)
@@ -50,9 +60,15 @@ export function evidenceCommand(cli: Argv): Argv {
         'List the evidence about a commit',
         (command) =>
           command
-            .positional('commit', { type: 'string', default: 'HEAD' })
+            .positional('commit', { type: 'string', default: 'HEAD', describe: 'a commit of this clone' })
             .options(remoteOption)
-            .option('json', { type: 'boolean', default: false, describe: 'print JSON' }),
+            .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+            .epilogue(
+              examples(
+                ['of what is checked out', '$0 evidence list'],
+                ['of a commit', '$0 evidence list 3f2c1ab'],
+              ),
+            ),
         async (options) => {
           const { listEvidence } = await import('../evidence-commands.ts')
           await listEvidence(options)
@@ -63,7 +79,7 @@ export function evidenceCommand(cli: Argv): Argv {
         'Take back all evidence about a commit',
         (command) =>
           command
-            .positional('commit', { type: 'string', demandOption: true })
+            .positional('commit', { type: 'string', demandOption: true, describe: 'a commit of this clone' })
             .option('reason', { type: 'string', demandOption: true, describe: 'why; everybody will read it' })
             .options({ ...keyOption, ...remoteOption })
             .option('as', {
@@ -71,15 +87,18 @@ export function evidenceCommand(cli: Argv): Argv {
               default: 'evidence' as const,
               describe: 'the role that the key is trusted for',
             })
-            .example(
-              '$0 evidence invalidate 3f2c1ab --reason "staging ran on the wrong database" --key ci_key',
-              '',
+            .epilogue(
+              examples([
+                'it takes new evidence to promote the commit now',
+                '$0 evidence invalidate 3f2c1ab --key ci_key \\',
+                '    --reason "staging ran on the wrong database"',
+              ]),
             ),
         async (options) => {
           const { invalidateEvidence } = await import('../evidence-commands.ts')
           await invalidateEvidence(options)
         },
       )
-      .demandCommand(1, 'Say what to do: headgate evidence add, list or invalidate'),
+      .demandCommand(1, 'say what to do: headgate evidence add, list or invalidate'),
   )
 }

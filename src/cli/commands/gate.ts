@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs'
+import { examples } from '../examples.ts'
 import { keyOption, remoteOption } from '../submit.ts'
 
 export function gateCommand(cli: Argv): Argv {
@@ -24,15 +25,19 @@ export function gateCommand(cli: Argv): Argv {
         .options({ ...keyOption, ...remoteOption })
         .option('ci-url', { type: 'string', describe: 'link to the CI run, kept in the evidence' })
         .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
-        .example('$0 gate', 'try the gates of ./.headgate/policy.yaml against staging')
-        .example('$0 gate --record --key ci_key', 'in CI, after the deploy to staging')
-        .example(
-          'MODE=prod BASE=https://www.example.com $0 gate --record',
-          'production smoke, after a promotion',
-        )
         .epilogue(
           'With --record the gates are those of the policy in force on the remote, since only they count there; ' +
-            'without it, those of .headgate/policy.yaml in the working tree.',
+            'without it, those of .headgate/policy.yaml in the working tree.\n',
+        )
+        .epilogue(
+          examples(
+            ['try the gates of ./.headgate/policy.yaml against staging', '$0 gate'],
+            ['in CI, after the deploy to staging', '$0 gate --record --key ci_key'],
+            [
+              'production smoke, after a promotion',
+              'MODE=prod BASE=https://www.example.com $0 gate --record --key ci_key',
+            ],
+          ),
         ),
     async (options) => {
       const { runGateCommand } = await import('../run-gate-command.ts')

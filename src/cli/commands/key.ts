@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import type { Argv } from 'yargs'
 import { HeadgateError } from '../../core/errors.ts'
+import { examples } from '../examples.ts'
 import { note, print } from '../output.ts'
 
 const ROLES: Readonly<Record<string, string>> = {
@@ -34,11 +35,19 @@ export function keyCommand(cli: Argv): Argv {
               describe: 'who it belongs to, as the policy names them',
             })
             .option('passphrase', { type: 'boolean', default: false, describe: 'ask for a passphrase' })
-            .example('$0 key generate ci_key --for evidence --principal ci@example.com', '')
-            .example('$0 key generate ~/.ssh/release --for approval,push --principal alice --passphrase', ''),
+            .epilogue(
+              examples(
+                ['for CI', '$0 key generate ci_key --for evidence --principal ci@example.com'],
+                [
+                  'for an operator',
+                  '$0 key generate ~/.ssh/release --for approval,push \\',
+                  '    --principal alice --passphrase',
+                ],
+              ),
+            ),
         (options) => generate(options.file, options.for, options.principal, options.passphrase),
       )
-      .demandCommand(1, 'Say what to do: headgate key generate FILE'),
+      .demandCommand(1, 'say what to do: headgate key generate FILE'),
   )
 }
 

@@ -1,4 +1,6 @@
 import type { Argv } from 'yargs'
+import { WAIVABLE } from '../../core/verdict.ts'
+import { examples } from '../examples.ts'
 import { keyOption, remoteOption } from '../submit.ts'
 
 const reason = {
@@ -23,9 +25,12 @@ export function operatorCommands(cli: Argv): Argv {
           .option('symptoms', { type: 'string', describe: 'what users see' })
           .option('expires', { type: 'string', default: '1h', describe: 'how long it is valid' })
           .options({ ...keyOption, ...remoteOption })
-          .example(
-            '$0 approve --from 3f2c1ab --to 9d0e1f2 --reason "checkout fails" --key ~/.ssh/release',
-            '',
+          .epilogue(
+            examples([
+              'it prints the push that then lands, once',
+              '$0 approve --from 3f2c1ab --to 9d0e1f2 --reason "checkout fails" \\',
+              '    --key ~/.ssh/release',
+            ]),
           ),
       async (options) => {
         const { approve } = await import('../operator-commands.ts')
@@ -43,14 +48,17 @@ export function operatorCommands(cli: Argv): Argv {
             type: 'string',
             array: true,
             demandOption: true,
-            describe: 'the rules, by name',
+            describe: `the rules: ${[...WAIVABLE].join(', ')}`,
           })
           .options(reason)
           .option('expires', { type: 'string', default: '15m', describe: 'how long it is valid' })
           .options({ ...keyOption, ...remoteOption })
-          .example(
-            '$0 override --from 3f2c1ab --to 77aa001 --waive evidence --reason "staging is down, CVE fix" --key ~/.ssh/release',
-            '',
+          .epilogue(
+            examples([
+              'it prints the push that then lands, once, and every audit shows it',
+              '$0 override --from 3f2c1ab --to 77aa001 --waive evidence \\',
+              '    --reason "staging is down, CVE fix" --key ~/.ssh/release',
+            ]),
           ),
       async (options) => {
         const { override } = await import('../operator-commands.ts')
@@ -64,7 +72,9 @@ export function operatorCommands(cli: Argv): Argv {
         command
           .option('for', { type: 'string', default: '24h', describe: 'how long' })
           .options({ ...reason, ...keyOption, ...remoteOption })
-          .example('$0 freeze --for 2d --reason "sale weekend" --key ~/.ssh/release', ''),
+          .epilogue(
+            examples(['over a weekend', '$0 freeze --for 2d --reason "sale weekend" --key ~/.ssh/release']),
+          ),
       async (options) => {
         const { freeze } = await import('../operator-commands.ts')
         await freeze(options, options.for)
@@ -73,7 +83,12 @@ export function operatorCommands(cli: Argv): Argv {
     .command(
       'unfreeze',
       'End a freeze (operator)',
-      (command) => command.options({ ...reason, ...keyOption, ...remoteOption }),
+      (command) =>
+        command
+          .options({ ...reason, ...keyOption, ...remoteOption })
+          .epilogue(
+            examples(['before its time is up', '$0 unfreeze --reason "sale is over" --key ~/.ssh/release']),
+          ),
       async (options) => {
         const { freeze } = await import('../operator-commands.ts')
         await freeze(options, null)
@@ -82,7 +97,15 @@ export function operatorCommands(cli: Argv): Argv {
     .command(
       'drift',
       'Accept a release branch that was moved behind the guard, with the reason (operator)',
-      (command) => command.options({ ...reason, ...keyOption, ...remoteOption }),
+      (command) =>
+        command
+          .options({ ...reason, ...keyOption, ...remoteOption })
+          .epilogue(
+            examples([
+              'when a refusal names the rule drift, and somebody knows why',
+              '$0 drift --reason "restored from backup" --key ~/.ssh/release',
+            ]),
+          ),
       async (options) => {
         const { acceptDrift } = await import('../operator-commands.ts')
         await acceptDrift(options)

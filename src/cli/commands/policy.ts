@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
 import type { Argv } from 'yargs'
 import { HeadgateError } from '../../core/errors.ts'
-import { note, print, printJson } from '../output.ts'
+import { examples } from '../examples.ts'
+import { note, plural, print, printJson } from '../output.ts'
 import { printPolicy } from './server.ts'
 
 export function policyCommand(cli: Argv): Argv {
@@ -18,23 +18,18 @@ export function policyCommand(cli: Argv): Argv {
               describe: 'a .headgate folder, or the folder that holds it',
             })
             .option('json', { type: 'boolean', default: false, describe: 'print the policy as JSON' })
-            .example('$0 policy check', 'checks ./.headgate'),
+            .epilogue(examples(['the policy of this working tree, ./.headgate', '$0 policy check'])),
         async ({ dir, json }) => {
-          const { readPolicyFolder } = await import('../../../server/policy-files.ts')
-          const { parsePolicyFiles } = await import('../../audit/policy-in-force.ts')
+          const { parsePolicySource, readPolicyFolder } = await import('../../../server/policy-files.ts')
           const { policyRemarks } = await import('../../audit/policy-remarks.ts')
           const source = readPolicyFolder(dir)
-          const inForce = parsePolicyFiles({
-            version: 1,
-            policy: source.policy,
-            allowedSigners: source.allowedSigners,
-          })
+          const inForce = parsePolicySource(source)
           const remarks = policyRemarks(inForce)
           if (json) return printJson({ policy: inForce.policy, remarks })
           for (const remark of remarks) note(`remark: ${remark}`)
           const { staging, release, environments } = inForce.policy
           print(
-            `${source.from} is a valid policy: ${release} follows ${staging}, ${environments.staging.gates.length} staging gates, ${inForce.signers.length} keys`,
+            `${source.from} is a valid policy: ${release} follows ${staging}, ${plural(environments.staging.gates.length, 'staging gate')}, ${plural(inForce.signers.length, 'key')}`,
           )
         },
       )
@@ -50,10 +45,15 @@ export function policyCommand(cli: Argv): Argv {
             })
             .positional('dir', {
               type: 'string',
-              describe: 'folder with the policy [default: .headgate/ at the tip of main]',
+              describe: 'folder with the policy [default: .headgate/ at the tip of the staging branch]',
             })
             .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
-            .example('$0 policy apply app.git', 'what was reviewed on main'),
+            .epilogue(
+              examples(
+                ['what was reviewed on the staging branch', '$0 policy apply app.git'],
+                ['what is in a folder', '$0 policy apply app.git ./policy'],
+              ),
+            ),
         async ({ repo, dir, json }) => {
           const { applyPolicyTo } = await import('../../../server/admin.ts')
           const applied = await applyPolicyTo(repo, dir)
@@ -73,7 +73,12 @@ export function policyCommand(cli: Argv): Argv {
               describe: 'remote to ask where no REPO is named',
             })
             .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
-            .example('$0 policy show', 'of the remote origin'),
+            .epilogue(
+              examples(
+                ['of the remote origin', '$0 policy show'],
+                ['on the server', '$0 policy show /srv/git/app.git'],
+              ),
+            ),
         async ({ repo, remote, json }) => {
           const files = await inForceFiles(repo, remote)
           if (files === null) {
@@ -92,13 +97,12 @@ export function policyCommand(cli: Argv): Argv {
           print(files.allowedSigners.trimEnd())
         },
       )
-      .demandCommand(1, 'Say what to do: headgate policy check, apply or show'),
+      .demandCommand(1, 'say what to do: headgate policy check, apply or show'),
   )
 }
 
 async function inForceFiles(repo: string | undefined, remote: string) {
   if (repo !== undefined) {
-    if (!existsSync(repo)) throw new HeadgateError('usage', `there is no repository at ${repo}`)
     const { policyInForce } = await import('../../../server/admin.ts')
     return policyInForce(repo)
   }

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs'
 import { shellWord } from '../../core/printable.ts'
+import { examples } from '../examples.ts'
 import { note, print, printJson } from '../output.ts'
 
 export function serverCommand(cli: Argv): Argv {
@@ -26,12 +27,16 @@ export function serverCommand(cli: Argv): Argv {
                 'folder with policy.yaml and allowed_signers [default: .headgate/ at the tip of main]',
             })
             .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
-            .example(
-              '$0 server install app.git --identity env:REMOTE_USER --policy ./.headgate',
-              'smart HTTP',
-            )
-            .example('$0 server install app.git --identity env:USER', 'a system account for each person')
-            .example('$0 server install app.git --identity push-cert', 'known by git push --signed'),
+            .epilogue(
+              examples(
+                [
+                  'smart HTTP, with the policy of a folder',
+                  '$0 server install app.git --identity env:REMOTE_USER --policy DIR',
+                ],
+                ['a system account for each person', '$0 server install app.git --identity env:USER'],
+                ['people are known by git push --signed', '$0 server install app.git --identity push-cert'],
+              ),
+            ),
         async ({ repo, identity, policy, json }) => {
           const { installAndApply } = await import('../../../server/admin.ts')
           const done = await installAndApply(repo, identity, policy)
@@ -53,8 +58,12 @@ export function serverCommand(cli: Argv): Argv {
         'Take the hooks out again; the ledger and the seal key stay',
         (command) =>
           command
-            .positional('repo', { type: 'string', demandOption: true })
-            .example('$0 server uninstall app.git', ''),
+            .positional('repo', {
+              type: 'string',
+              demandOption: true,
+              describe: 'path of the bare repository',
+            })
+            .epilogue(examples(['existing hooks and settings come back', '$0 server uninstall app.git'])),
         async ({ repo }) => {
           const { uninstallServer } = await import('../../../server/install.ts')
           const { gitDirectory, restored, settings } = await uninstallServer(repo)
@@ -66,7 +75,7 @@ export function serverCommand(cli: Argv): Argv {
       )
       .demandCommand(
         1,
-        'Say what to do: headgate server install REPO.git or headgate server uninstall REPO.git',
+        'say what to do: headgate server install REPO.git, or headgate server uninstall REPO.git',
       ),
   )
 }
@@ -79,8 +88,9 @@ export function printPolicy(applied: {
   staging: string
   enforcement: string
   from: string
+  remarks: readonly string[]
 }): void {
-  const { version, changed, release, staging, enforcement } = applied
+  const { version, changed, release, staging, enforcement, remarks } = applied
   print(
     changed
       ? `policy version ${version} is in force now, from ${applied.from}: ${release} follows ${staging}, ${enforcement}`
@@ -90,4 +100,5 @@ export function printPolicy(applied: {
     print(`  ${release} at ${applied.baseline.slice(0, 7)} is recorded as the baseline`)
   if (enforcement === 'evaluate')
     print('  enforcement: evaluate judges and records every push and refuses none')
+  for (const remark of remarks) note(`remark: ${remark}`)
 }

@@ -16,7 +16,10 @@ export const evidenceRule: ReleaseRule = (input) => {
   return [
     {
       rule: 'evidence',
-      found: [...found, ...evidence.untrusted.slice(0, LISTED).map((line) => `not counted: ${printable(line)}`)],
+      found: [
+        ...found,
+        ...evidence.untrusted.slice(0, LISTED).map((line) => `not counted: ${printable(line)}`),
+      ],
       fix: [
         `deploy ${shortOid(facts.to)} to staging, then run the gates there and record the result:`,
         `  headgate gate --mode staging --commit ${shortOid(facts.to)} --record --key FILE`,

@@ -14,7 +14,7 @@ export const knownGoodRule: ReleaseRule = (input) => {
       found: [
         wasLanded(input)
           ? `${commit} was a release, but no production smoke that it passed is recorded, and the policy says rollback.target: ${policy.rollback.target}`
-          : `${commit} was never a landed release of ${policy.release}`,
+          : `${commit} never landed on ${policy.release}`,
       ],
       fix: [
         'go back to another release; the ledger lists every commit that landed:',

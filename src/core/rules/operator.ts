@@ -1,8 +1,9 @@
 import type { ReleaseRule } from '../decide.ts'
+import { movesTo } from '../history.ts'
 import { printable } from '../printable.ts'
 
 /** Only an identified operator moves the release branch. */
-export const operatorRule: ReleaseRule = ({ facts, policy }) => {
+export const operatorRule: ReleaseRule = ({ facts, policy, history }) => {
   const { pusher, certificate } = facts
   const { operators, signedPush } = policy.promotion
   const list = operators.map((name) => printable(name, 80)).join(', ')
@@ -13,7 +14,7 @@ export const operatorRule: ReleaseRule = ({ facts, policy }) => {
         rule: 'operator',
         found: [`the server cannot tell who pushes: ${printable(pusher.reason)}`],
         fix: [
-          'push in the way that tells it; or the server admin sets where names come from:',
+          'connect in a way that names you; or the server admin sets where names come from:',
           '  headgate server install REPO.git --identity SOURCE',
         ],
       },
@@ -23,8 +24,19 @@ export const operatorRule: ReleaseRule = ({ facts, policy }) => {
   if (!operators.includes(pusher.principal)) {
     return [{ rule: 'operator', found: [`${who} is not an operator of ${policy.release}`], fix }]
   }
-  if (signedPush === 'ignore') return []
   const signed = ['sign the push with your own key:', `  git push --signed origin COMMIT:${policy.release}`]
+  if (certificate.offered && certificate.good) {
+    // A certificate is kept in the record for all to read, so that one that was used tells nothing of who pushes now.
+    const { text } = certificate
+    const used = movesTo(history.about, facts.ref, facts.to).find(
+      ({ authorization }) => authorization.statement.predicate['urn:headgate:move'].pushCertificate === text,
+    )
+    if (used !== undefined) {
+      const found = [`the push certificate has been used before (record ${used.authorization.seq})`]
+      return [{ rule: 'operator', found, fix: signed }]
+    }
+  }
+  if (signedPush === 'ignore') return []
   if (!certificate.offered) {
     if (signedPush === 'if-offered') return []
     return [

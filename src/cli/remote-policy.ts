@@ -1,0 +1,25 @@
+import { parsePolicyFiles } from '../audit/policy-in-force.ts'
+import { HeadgateError } from '../core/errors.ts'
+import type { Policy } from '../core/policy.ts'
+import { printable } from '../core/printable.ts'
+import type { LedgerState } from '../core/state.ts'
+import type { ClientRepository } from './client-repository.ts'
+
+/** The policy in force on a guarded remote, and what its ledger says besides. */
+export async function remotePolicy(
+  repository: ClientRepository,
+  remote: string,
+): Promise<{ policy: Policy; state: LedgerState }> {
+  const { snapshot, close } = await repository.fetchLedger(remote)
+  try {
+    const files = await snapshot.policyInForce()
+    if (files === null) {
+      throw new HeadgateError('configuration', `no policy is in force on ${printable(remote)}`, {
+        hint: 'the server admin applies one: headgate policy apply REPO.git',
+      })
+    }
+    return { policy: parsePolicyFiles(files).policy, state: snapshot.state }
+  } finally {
+    close()
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What a server said about a submission that it refused, without what is noise to whoever ran a command: the name of the
+ * inbox ref, git's own words about the push, and the line breaks that the server made.
+ */
+export type ServerWords = {
+  /** The server could not tell; the same push may pass later. */
+  readonly undecided: boolean
+  readonly lines: readonly string[]
+  readonly hint: string | undefined
+}
+
+/** `output` is what `git push` printed; the server's lines in it begin with `remote: `. */
+export function serverWords(output: string): ServerWords {
+  const said = output
+    .split(/\r\n|[\r\n]/)
+    .filter((line) => line.startsWith('remote: '))
+    .map((line) => line.slice('remote: '.length).trimEnd())
+  const undecided = said.some((line) => /^headgate: (?:no decision|guarded refs are refused)/.test(line))
+  const found: string[] = []
+  const fix: string[] = []
+  let part: string[] | null = null
+  for (const line of said) {
+    if (/^ {2}\[[a-z-]+\]$/.test(line)) part = found
+    else if (part !== null && /^ {4}fix: /.test(line)) part = fix
+    else if (!line.startsWith('    ')) part = null
+    if (part !== null && line.startsWith('    ')) part.push(line.trim().replace(/^fix: /, ''))
+  }
+  if (found.length > 0) {
+    return { undecided, lines: [found.join(' ')], hint: fix.length === 0 ? undefined : fix.join(' ') }
+  }
+  // Somebody else's hook refused, or headgate itself has a problem: their words are all there is.
+  return { undecided, lines: said.filter((line) => line !== ''), hint: undefined }
+}

@@ -1,0 +1,234 @@
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { PROGRAM } from '../make-repository.ts'
+import { guarded } from './run-program.ts'
+
+function junit(cases: string): string {
+  return `<?xml version="1.0"?>\n<testsuites><testsuite name="s"><testsuite>${cases}</testsuite></testsuite></testsuites>\n`
+}
+
+test('results by name permit a promotion when they cover the required gates and the served commit', () => {
+  const repository = guarded()
+  const commit = repository.commit('next')
+  repository.mustRun(repository.push('main'))
+  const key = ['--key', repository.key('ci')]
+
+  const partial = repository.headgate(
+    'evidence',
+    'add',
+    '--commit',
+    'HEAD',
+    '--passed',
+    'health',
+    'chatt',
+    ...key,
+  )
+  expect(partial.stdout).toBe(`WARNED evidence for ${commit.slice(0, 7)} on staging is recorded on origin\n`)
+  expect(partial.stderr).toBe(
+    'remark: the policy has no such gates: chatt\n' +
+      'remark: it permits no promotion, for required gates are missing or skipped: chat\n' +
+      'remark: it permits no promotion without --served-commit, which the policy requires\n',
+  )
+  expect(partial.code).toBe(0)
+  expect(repository.push(`${commit}:refs/heads/release`).code).toBe(1)
+
+  const whole = repository.headgate(
+    ...['evidence', 'add', '--commit', commit, '--passed', 'health', 'chat', '--served-commit', commit],
+    ...['--ci-url', 'https://ci.example.com/7', ...key],
+  )
+  expect(whole).toMatchObject({ stderr: '', code: 0 })
+  expect(whole.stdout).toBe(`PASSED evidence for ${commit.slice(0, 7)} on staging is recorded on origin\n`)
+  const landed = repository.push(`${commit}:refs/heads/release`)
+  expect(landed.code, landed.all).toBe(0)
+})
+
+test('JUnit files: a case is a gate, failures and skips count', () => {
+  const repository = guarded()
+  const commit = repository.commit('next')
+  repository.mustRun(repository.push('main'))
+  const file = join(repository.folder, 'results.xml')
+  const add = (cases: string) => {
+    writeFileSync(file, junit(cases))
+    return repository.headgate(
+      ...['evidence', 'add', '--commit', commit, '--junit', file, '--served-commit', commit],
+      ...['--key', repository.key('ci')],
+    )
+  }
+
+  const skipped = add('<testcase name="health"/><testcase name="chat"><skipped/></testcase>')
+  expect(skipped.stdout).toMatch(/^WARNED /)
+  expect(skipped.stderr).toBe(
+    'remark: it permits no promotion, for required gates are missing or skipped: chat\n',
+  )
+  expect(repository.push(`${commit}:refs/heads/release`).all).toContain('[evidence]')
+
+  const failed = add(
+    '<testcase name="health"/><testcase name="chat"><failure message="x">trace</failure></testcase>',
+  )
+  expect(failed).toMatchObject({ stderr: '', code: 0 })
+  expect(failed.stdout).toMatch(/^FAILED /)
+
+  const twice = add(
+    '<testcase name="health"/><testcase name="health"><error/></testcase><testcase name="chat"/>',
+  )
+  expect(twice.stdout).toMatch(/^FAILED /)
+
+  const good = add(
+    '<testcase name="health"/><testcase name="chat"/><testcase name="a &amp; b"><skipped/></testcase>',
+  )
+  expect(good.stdout).toMatch(/^PASSED /)
+  expect(good.stderr).toBe('remark: the policy has no such gates: a & b\n')
+  expect(repository.push(`${commit}:refs/heads/release`).code).toBe(0)
+
+  const listed = repository.headgate('evidence', 'list', commit)
+  expect(listed.stdout.split('\n')[0]).toMatch(/^record {2}result {2}environment {2}age +by +gates$/)
+  expect(
+    listed.stdout
+      .split('\n')
+      .slice(1, -1)
+      .map((line) => line.split(/ {2,}/).at(1)),
+  ).toEqual(['WARNED', 'FAILED', 'FAILED', 'PASSED'])
+})
+
+test.each([
+  ['not XML', '<testsuite><testcase name="a"></testsuite>', /results\.xml:1: not well-formed XML: .+/, 65],
+  ['no case', '<testsuite/>', /results\.xml has no <testcase>/, 65],
+  ['a case without a name', '<testsuite><testcase/></testsuite>', /a <testcase> has no name/, 65],
+  [
+    'an entity bomb',
+    '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><t><testcase name="&b;"/></t>',
+    /results\.xml has a document type/,
+    65,
+  ],
+  ['an empty file', '', /results\.xml.+/, 65],
+])('a JUnit file with %s is a clear error, and nothing is recorded', (_, text, message, code) => {
+  const repository = guarded()
+  const subjects = repository.ledgerSubjects()
+  const file = join(repository.folder, 'results.xml')
+  writeFileSync(file, text)
+  const ran = repository.headgate(
+    'evidence',
+    'add',
+    '--commit',
+    'HEAD',
+    '--junit',
+    file,
+    '--key',
+    repository.key('ci'),
+  )
+  expect(ran.stderr).toMatch(new RegExp(`^headgate: .*${message.source}\\n {2}hint: .+\\n$`))
+  expect(ran.stdout).toBe('')
+  expect(ran.code).toBe(code)
+  expect(repository.ledgerSubjects()).toEqual(subjects)
+})
+
+test('calls that make no sense are usage errors, and nothing is recorded', () => {
+  const repository = guarded()
+  const subjects = repository.ledgerSubjects()
+  const key = ['--key', repository.key('ci')]
+  const add = (...args: string[]) => {
+    const ran = repository.headgate('evidence', 'add', '--commit', 'HEAD', ...args)
+    expect(ran.stdout).toBe('')
+    return `${ran.stderr}exit ${ran.code}`
+  }
+  expect(add(...key)).toBe(
+    'headgate: there is no result to record\n  hint: name gates with --passed NAME..., or files with --junit FILE...\nexit 64',
+  )
+  expect(add('--passed', 'a', '--failed', 'a', ...key)).toBe(
+    'headgate: gate "a" is reported twice\n  hint: a gate has one result: name it in one of --passed, --failed and --junit\nexit 64',
+  )
+  expect(add('--passed', 'a', '--served-commit', 'abc1234', ...key)).toBe(
+    'headgate: --served-commit must be a full commit id\n  hint: git rev-parse COMMIT prints it\nexit 64',
+  )
+  expect(add('--junit', 'none.xml', ...key)).toBe(
+    'headgate: none.xml cannot be read\n  hint: --junit takes files of a test report in the format JUnit XML\nexit 64',
+  )
+  expect(add('--passed', 'a')).toContain('headgate: no key to sign with\n')
+  expect(repository.ledgerSubjects()).toEqual(subjects)
+})
+
+test('invalidation takes the evidence back, by whichever role the key has', () => {
+  const repository = guarded()
+  const commit = repository.commit('next')
+  repository.mustRun(repository.push('main'))
+  for (const [key, as] of [
+    ['ci', 'evidence'],
+    ['alice', 'approval'],
+  ] as const) {
+    repository.prove(commit)
+    const ran = repository.headgate(
+      ...[
+        'evidence',
+        'invalidate',
+        commit,
+        '--reason',
+        'wrong database',
+        '--as',
+        as,
+        '--key',
+        repository.key(key),
+      ],
+    )
+    expect(ran.stdout).toBe(`the evidence for ${commit.slice(0, 7)} is invalidated on origin\n`)
+    expect(ran).toMatchObject({ stderr: '', code: 0 })
+    const push = repository.push(`${commit}:refs/heads/release`)
+    expect(push.all).toContain('wrong database')
+    expect(push.code).toBe(1)
+  }
+  expect(repository.headgate('evidence', 'list', commit).stdout).toContain('  invalidated  -')
+})
+
+test('a list of nothing says so', () => {
+  const repository = guarded()
+  const short = repository.git('rev-parse', '--short=7', 'HEAD')
+  const ran = repository.headgate('evidence', 'list')
+  expect(ran).toMatchObject({ stdout: `there is no evidence for ${short} on origin\n`, stderr: '', code: 0 })
+  expect(JSON.parse(repository.headgate('evidence', 'list', '--json').stdout)).toEqual({
+    commit: repository.git('rev-parse', 'HEAD'),
+    evidence: [],
+  })
+})
+
+test('what others wrote into the ledger reaches the terminal without control characters', () => {
+  const repository = guarded()
+  const commit = repository.git('rev-parse', 'HEAD')
+  repository.mustRun(
+    repository.headgate(
+      ...[
+        'evidence',
+        'invalidate',
+        commit,
+        '--reason',
+        'a\x1b[31mred\x07\nsecond',
+        '--key',
+        repository.key('ci'),
+      ],
+    ),
+  )
+  const { stdout } = repository.headgate('evidence', 'list')
+  expect(stdout).toContain('a\\x1b[31mred\\x07\\x0asecond')
+})
+
+test('a statement leaves no file behind, neither in the temporary folder nor as a ref', () => {
+  const repository = guarded()
+  const temporary = join(repository.folder, 'tmp')
+  repository.mustRun(repository.run('mkdir', [temporary]))
+  const refs = () => repository.git('for-each-ref', '--format=%(refname)')
+  const run = (key: string) =>
+    repository.run(
+      process.execPath,
+      [PROGRAM, 'evidence', 'add', '--commit', 'HEAD', '--passed', 'health', '--key', repository.key(key)],
+      { cwd: repository.clone, env: { TMPDIR: temporary } },
+    )
+  const before = refs()
+  expect(run('ci').code).toBe(0)
+  expect(run('mallory').code).toBe(77)
+  expect(readdirSync(temporary)).toEqual([])
+  expect(
+    refs()
+      .split('\n')
+      .filter((name) => !before.split('\n').includes(name)),
+  ).toEqual(['refs/headgate-copies/origin/ledger'])
+  expect(repository.server('for-each-ref', 'refs/headgate/inbox')).toBe('')
+})

@@ -1,0 +1,288 @@
+import { cpSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { TestRepository } from '../make-repository.ts'
+import { application, guarded, headgate, serve } from './run-program.ts'
+
+function pushed(repository: TestRepository, subject = 'next'): string {
+  const commit = repository.commit(subject)
+  repository.mustRun(repository.push('main'))
+  return commit
+}
+
+/** What `evidence list --json` says about a commit. */
+function evidence(repository: TestRepository, commit: string): Record<string, unknown>[] {
+  const ran = repository.mustRun(repository.headgate('evidence', 'list', commit, '--json'))
+  return JSON.parse(ran.stdout).evidence
+}
+
+test('gates that pass are recorded, and the printed push lands', async () => {
+  const repository = guarded()
+  const commit = pushed(repository)
+  const short = commit.slice(0, 7)
+  const url = await serve(application(() => commit))
+
+  const ran = await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('ci')])
+
+  expect(ran.stdout).toBe(`PASSED: 2 of 2 gates passed on staging for ${short}
+recorded as evidence on origin
+an operator can promote it now: git push origin ${short}:refs/heads/release
+`)
+  const lines = ran.stderr.split('\n')
+  expect(lines[0]).toBe(`staging at ${url}, commit ${short}`)
+  expect(lines.slice(1, -1).sort()).toEqual([
+    expect.stringMatching(/^ {2}ok {3}chat \(\d+ ms\)$/),
+    expect.stringMatching(/^ {2}ok {3}health \(\d+ ms\)$/),
+  ])
+  expect(ran.code).toBe(0)
+  expect(evidence(repository, commit)).toEqual([
+    {
+      seq: 2,
+      result: 'PASSED',
+      environment: 'staging',
+      by: 'ci@example.com',
+      age: expect.any(String),
+      details: '2 passed',
+    },
+  ])
+  const [, command = ''] = ran.stdout.split('promote it now: ')
+  const push = repository.run('sh', ['-c', command], { cwd: repository.clone })
+  expect(push.code, push.all).toBe(0)
+  expect(repository.ref('refs/heads/release')).toBe(commit)
+
+  const next = pushed(repository, 'another')
+  const again = await headgate(repository, ['gate', '--record'], {
+    env: { HEADGATE_KEY: repository.key('ci'), BASE: await serve(application(() => next)) },
+  })
+  expect(again.stdout).toContain(`git push origin ${next.slice(0, 7)}:release\n`)
+  repository.mustRun(
+    repository.run('sh', ['-c', again.stdout.split('promote it now: ')[1] ?? ''], { cwd: repository.clone }),
+  )
+  expect(repository.ref('refs/heads/release')).toBe(next)
+})
+
+test('a gate that fails is a finding: exit 77, recorded as FAILED, and nothing of an answer is in the record', async () => {
+  const repository = guarded()
+  const commit = pushed(repository)
+  const url = await serve(application(() => commit, { '/api/chat': 500 }))
+
+  const ran = await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('ci')])
+
+  expect(ran.stdout).toBe(`gate  outcome  status  reason
+chat  failed   500     status 500, expected 200
+FAILED: 1 of 2 gates passed on staging for ${commit.slice(0, 7)}
+recorded as evidence on origin
+`)
+  expect(ran.stderr).toMatch(/^ {2}FAIL chat \(\d+ ms\): status 500, expected 200$/m)
+  expect(ran.code).toBe(77)
+  expect(evidence(repository, commit)).toMatchObject([{ result: 'FAILED', details: '1 passed; not: chat' }])
+  const stored = repository.run('git', ['grep', '-l', 'hunter2', 'refs/headgate/ledger'], {
+    cwd: repository.bare,
+  })
+  expect(stored).toMatchObject({ stdout: '', code: 1 })
+})
+
+test('the wrong build is sent no gate', async () => {
+  const repository = guarded()
+  const first = repository.git('rev-parse', 'HEAD')
+  const commit = pushed(repository)
+  const paths: string[] = []
+  const app = application(() => first)
+  const url = await serve((request, response) => {
+    paths.push(request.url ?? '')
+    app(request, response)
+  })
+
+  const ran = await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('ci')])
+
+  expect(ran.stdout).toContain(
+    `staging serves ${first}, not ${commit}; no gate was run\nFAILED: 0 of 2 gates passed`,
+  )
+  expect(ran.code).toBe(77)
+  expect(paths).toEqual(['/health'])
+})
+
+test('staging that is down is no verdict: exit 69, and nothing is recorded', async () => {
+  const repository = guarded()
+  pushed(repository)
+  const subjects = repository.ledgerSubjects()
+
+  const ran = await headgate(repository, [
+    'gate',
+    '--record',
+    '--key',
+    repository.key('ci'),
+    '--url',
+    'http://127.0.0.1:9',
+  ])
+
+  expect(ran.stderr.split('\n').slice(1).join('\n')).toBe(
+    'headgate: staging at http://127.0.0.1:9 cannot be reached: connection refused\n' +
+      '  hint: nothing was checked and nothing is recorded; look at the URL and the deployment, then try again\n',
+  )
+  expect(ran.stdout).toBe('')
+  expect(ran.code).toBe(69)
+  expect(repository.ledgerSubjects()).toEqual(subjects)
+})
+
+test('Ctrl-C ends the run, records nothing and says so', async () => {
+  const repository = guarded()
+  const commit = pushed(repository)
+  const subjects = repository.ledgerSubjects()
+  const app = application(() => commit)
+  const url = await serve((request, response) => {
+    if (request.url === '/health') app(request, response)
+  })
+
+  const ran = await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('ci')], {
+    onStderr: (text, kill) => {
+      if (text.includes('ok   health')) kill()
+    },
+  })
+
+  expect(ran.stderr).toContain(
+    'headgate: interrupted before the gates of staging ended; nothing is recorded\n',
+  )
+  expect(ran.stderr).not.toContain('    at ')
+  expect(ran.stdout).toBe('')
+  expect(ran.code).toBe(69)
+  expect(repository.ledgerSubjects()).toEqual(subjects)
+})
+
+test('MODE and BASE choose the environment, and options win over them', async () => {
+  const repository = guarded()
+  const commit = pushed(repository)
+  const env = {
+    MODE: 'prod',
+    BASE: await serve(application(() => commit)),
+    HEADGATE_KEY: repository.key('ci'),
+  }
+
+  const production = await headgate(repository, ['gate', '--record'], { env })
+  expect(production.stdout).toBe(
+    `PASSED: 1 of 1 gates passed on production for ${commit.slice(0, 7)}\nrecorded as evidence on origin\n`,
+  )
+  const staging = await headgate(repository, ['gate', '--record', '--mode', 'staging'], { env })
+  expect(staging.stdout).toContain('PASSED: 2 of 2 gates passed on staging')
+  const elsewhere = await headgate(repository, ['gate', '--record', '--url', 'http://127.0.0.1:9'], { env })
+  expect(elsewhere.code).toBe(69)
+  const wrong = await headgate(repository, ['gate', '--record'], { env: { ...env, MODE: 'qa' } })
+  expect(wrong.stderr).toBe(
+    'headgate: MODE=qa is neither staging nor prod\n  hint: set it to one of these, or unset it\n',
+  )
+  expect(wrong.code).toBe(64)
+  const unset = await headgate(repository, ['gate', '--record'], { env: { ...env, MODE: '', BASE: '' } })
+  expect(unset.stderr).toContain('staging at http://127.0.0.1:9, commit')
+})
+
+test('without --record it tries the working tree, from any folder of it, and needs no server', async () => {
+  const repository = guarded({ install: false })
+  cpSync(repository.policyFolder, join(repository.clone, '.headgate'), { recursive: true })
+  const commit = repository.commit('policy', { 'deep/er/file': 'x' })
+  const url = await serve(application(() => commit))
+
+  const ran = await headgate(repository, ['gate', '--url', url], {
+    cwd: join(repository.clone, 'deep', 'er'),
+  })
+
+  expect(ran.stdout).toBe(`PASSED: 2 of 2 gates passed on staging for ${commit.slice(0, 7)}\n`)
+  expect(ran.code).toBe(0)
+
+  const older = await headgate(repository, ['gate', '--url', url, '--commit', 'HEAD~1'])
+  expect(older.stdout).toContain(`staging serves ${commit}, not ${repository.git('rev-parse', 'HEAD~1')}`)
+  expect(older.code).toBe(77)
+})
+
+test('--json prints one JSON value on stdout and no progress on stderr but the first line', async () => {
+  const repository = guarded()
+  const commit = pushed(repository)
+  const url = await serve(application(() => commit, { '/api/chat': 503 }))
+  const ran = await headgate(repository, [
+    'gate',
+    '--url',
+    url,
+    '--json',
+    '--record',
+    '--key',
+    repository.key('ci'),
+  ])
+  expect(JSON.parse(ran.stdout)).toMatchObject({
+    commit,
+    recorded: true,
+    environment: 'staging',
+    baseUrl: url,
+    result: 'FAILED',
+    problem: null,
+    servedCommit: { before: commit, after: commit },
+    gates: [
+      { name: 'health', outcome: 'passed', status: 200, optional: false, reason: null },
+      { name: 'chat', outcome: 'failed', status: 503, reason: 'status 503, expected 200' },
+    ],
+  })
+  expect(ran.stderr).toBe(`staging at ${url}, commit ${commit.slice(0, 7)}\n`)
+  expect(ran.code).toBe(77)
+})
+
+test('what is wrong with the call is said before the first request', async () => {
+  const repository = guarded()
+  let requests = 0
+  const url = await serve((_, response) => {
+    requests += 1
+    response.end()
+  })
+  const outcome = async (...args: string[]) => {
+    const { stderr, stdout, code } = await headgate(repository, ['gate', '--url', url, ...args])
+    expect(stdout).toBe('')
+    return `${stderr}exit ${code}`
+  }
+  expect(await outcome('--record')).toBe(
+    'headgate: no key to sign with\n  hint: name it with --key FILE or HEADGATE_KEY; headgate key generate makes one\nexit 64',
+  )
+  expect(await outcome('--record', '--key', '/nonexistent/ci_key')).toBe(
+    'headgate: key file /nonexistent/ci_key does not exist\n  hint: name the file of an SSH key, such as ~/.ssh/id_ed25519\nexit 78',
+  )
+  expect(await outcome('--commit', 'nowhere')).toBe(
+    'headgate: there is no commit "nowhere" in this clone\n' +
+      '  hint: fetch first, or name a commit, branch or tag that exists: git log --oneline\nexit 64',
+  )
+  expect(await outcome()).toBe(
+    `headgate: ${repository.clone}/.headgate has neither policy.yaml nor .headgate/policy.yaml\n` +
+      '  hint: a policy is a folder with policy.yaml and allowed_signers; see docs/policy-reference.md\nexit 78',
+  )
+  cpSync(repository.policyFolder, join(repository.clone, '.headgate'), { recursive: true })
+  writeFileSync(join(repository.clone, '.headgate', 'policy.yaml'), 'version: 1\nstagin: x\n')
+  expect(await outcome()).toMatch(
+    /^headgate: policy\.yaml has \d problems\n( {2}policy\.yaml:\d+:\d+: .+\n)+ {2}hint: .+\nexit 78$/,
+  )
+  expect(requests).toBe(0)
+
+  const secret = await headgate(repository, [
+    'gate',
+    '--record',
+    '--key',
+    repository.key('ci'),
+    '--url',
+    'http://u:hunter2@x',
+  ])
+  expect(secret.all).not.toContain('hunter2')
+  expect(secret.stderr).toMatch(
+    /^headgate: the base URL .+\n {2}hint: it comes from --url, BASE or the policy, .+\n$/,
+  )
+  expect(secret.code).toBe(64)
+})
+
+test('a key that the server does not trust: its reason, exit 77, nothing recorded', async () => {
+  const repository = guarded()
+  const commit = pushed(repository)
+  const subjects = repository.ledgerSubjects()
+  const url = await serve(application(() => commit))
+  const ran = await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('alice')])
+  expect(ran.stderr.split('\n').slice(3)).toEqual([
+    'headgate: the server refused the statement; nothing was recorded',
+    expect.stringMatching(/^ {2}the key is not allowed to sign .+ \(evidence statement\)$/),
+    '  hint: keys are trusted by .headgate/allowed_signers as the server admin applied it: headgate policy show',
+    '',
+  ])
+  expect(ran.code).toBe(77)
+  expect(repository.ledgerSubjects()).toEqual(subjects)
+})

@@ -1,0 +1,51 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { parseAllowedSigners } from '../../src/signing/allowed-signers.ts'
+import { guarded } from './run-program.ts'
+
+test('makes a key pair, and stdout is nothing but its allowed_signers line', () => {
+  const repository = guarded({ install: false })
+  const file = join(repository.folder, 'new key')
+  const ran = repository.headgate('key', 'generate', file, '--for', 'approval,push', '--principal', 'carol')
+  expect(ran.code).toBe(0)
+  expect(ran.stderr).toBe(
+    `${file} is the private key: it stays where it signs. This line goes into .headgate/allowed_signers:\n`,
+  )
+  const [type, blob] = readFileSync(`${file}.pub`, 'utf8').split(' ')
+  expect(ran.stdout).toBe(`carol namespaces="headgate-approval,git" ${type} ${blob}\n`)
+  expect(parseAllowedSigners(ran.stdout)).toMatchObject({
+    problems: [],
+    signers: [{ principals: ['carol'] }],
+  })
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+})
+
+test('never overwrites a key, and says what is wrong with a call', () => {
+  const repository = guarded({ install: false })
+  const call = (...args: string[]) => {
+    const ran = repository.headgate('key', 'generate', ...args)
+    expect(ran.stdout).toBe('')
+    return `${ran.stderr}exit ${ran.code}`
+  }
+  const taken = repository.key('ci')
+  const before = readFileSync(taken, 'utf8')
+  const who = ['--principal', 'x']
+  expect(call(taken, '--for', 'evidence', ...who)).toBe(
+    `headgate: ${taken} exists already, and a key is never overwritten\n  hint: choose another file\nexit 64`,
+  )
+  expect(readFileSync(taken, 'utf8')).toBe(before)
+  const halves = join(repository.folder, 'half')
+  writeFileSync(`${halves}.pub`, '')
+  expect(call(halves, '--for', 'evidence', ...who)).toContain(`${halves}.pub exists already`)
+  expect(call('new', '--for', 'evidence,deploy', ...who)).toBe(
+    'headgate: --for "deploy" is not a role\n  hint: use evidence, approval, push, or several with commas\nexit 64',
+  )
+  for (const principal of ['a b', 'a,b', '*', '#x', '!x', '"x"'])
+    expect(call('new', '--for', 'evidence', '--principal', principal)).toMatch(
+      /^headgate: --principal ".+" cannot stand in allowed_signers\n {2}hint: a name or an e-mail address .+\nexit 64$/,
+    )
+  expect(call('/nonexistent/folder/key', '--for', 'evidence', ...who)).toMatch(
+    /^headgate: the key \/nonexistent\/folder\/key was not made: .+\n {2}hint: install OpenSSH, and name a folder that exists and is yours\nexit 78$/,
+  )
+})

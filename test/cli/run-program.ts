@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { onTestFinished } from 'vitest'
+import { PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
+
+type Options = {
+  cwd?: string
+  env?: Record<string, string>
+  onStderr?: (text: string, kill: () => void) => void
+}
+
+/** A guarded repository for one test. */
+export function guarded(options: ConstructorParameters<typeof TestRepository>[0] = {}): TestRepository {
+  const repository = new TestRepository(options)
+  onTestFinished(() => repository.remove())
+  return repository
+}
+
+/** The built program, without blocking: a server of this very process may have to answer it. */
+export function headgate(
+  repository: TestRepository,
+  args: readonly string[],
+  options: Options = {},
+): Promise<Ran> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      cwd: options.cwd ?? repository.clone,
+      env: { ...repository.env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let [stdout, stderr] = ['', '']
+    let interrupted = false
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+      options.onStderr?.(stderr, () => {
+        if (!interrupted) child.kill('SIGINT')
+        interrupted = true
+      })
+    })
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr, all: stdout + stderr }))
+  })
+}
+
+/** A real HTTP server for one test; its base URL. */
+export async function serve(handler: RequestListener): Promise<string> {
+  const server = createServer(handler)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** An application that serves a commit, and answers the test policy's gates with these statuses. */
+export function application(commit: () => string, statuses: Record<string, number> = {}): RequestListener {
+  return (request, response) => {
+    const path = request.url ?? '/'
+    response.statusCode = statuses[path] ?? 200
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(path === '/health' ? { commit: commit() } : { secret: 'hunter2' }))
+  }
+}

@@ -1,0 +1,673 @@
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { POLICY, PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
+
+const HOOKS = ['pre-receive', 'reference-transaction', 'post-receive'] as const
+
+function unguarded(options: { objectFormat?: 'sha1' | 'sha256'; policy?: string } = {}): TestRepository {
+  const repository = new TestRepository({ ...options, install: false })
+  onTestFinished(() => repository.remove())
+  return repository
+}
+
+function install(repository: TestRepository, ...args: string[]): Ran {
+  return repository.headgate('server', 'install', repository.bare, '--identity', 'env:TEST_PUSHER', ...args)
+}
+
+function installed(options: { objectFormat?: 'sha1' | 'sha256'; policy?: string } = {}): TestRepository {
+  const repository = unguarded(options)
+  repository.install()
+  return repository
+}
+
+/** Every file of a folder with what is in it, for "nothing was written". */
+function snapshot(folder: string): Record<string, string> {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  return Object.fromEntries(
+    entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort()
+      .map((path) => [path.slice(folder.length), readFileSync(path, 'latin1')]),
+  )
+}
+
+/** What every test of a guarded repository comes down to: an unproved commit does not get onto release. */
+function expectGuarded(repository: TestRepository, push: (refspec: string) => Ran): void {
+  repository.commit(`unproved ${Math.random()}`)
+  const before = repository.ref('refs/heads/release')
+  const ran = push('HEAD:refs/heads/release')
+  expect(ran.all).toContain('headgate: push refused')
+  expect(ran.code).toBe(1)
+  expect(repository.ref('refs/heads/release')).toBe(before)
+}
+
+function script(path: string, body: string): void {
+  writeFileSync(path, `#!/bin/sh\n${body}\n`)
+  chmodSync(path, 0o755)
+}
+
+const isRoot = process.getuid?.() === 0
+
+describe('server install', () => {
+  test('says what it did: the settings it changed, the policy in force, the baseline it found', () => {
+    const repository = unguarded()
+    const tip = repository.git('rev-parse', 'HEAD')
+    repository.git('push', '-q', 'origin', 'main:release')
+
+    const ran = install(repository, '--policy', repository.policyFolder)
+
+    expect(ran.stderr).toBe('')
+    expect(ran.stdout).toBe(
+      `headgate is installed in ${repository.bare}; pushers are known by env:TEST_PUSHER
+  set core.hooksPath=${repository.bare}/hooks
+  set receive.denyNonFastForwards=false
+  set receive.advertisePushOptions=true
+  set core.fsync=committed,loose-object,reference
+  set core.logAllRefUpdates=always
+  set receive.certNonceSlop=300
+  set receive.certNonceSeed=(random)
+  set receive.hideRefs=refs/headgate/ledger
+policy version 1 is in force now, from ${repository.policyFolder}: release follows main, enforce
+  release at ${tip.slice(0, 7)} is recorded as the baseline
+`,
+    )
+    expect(ran.code).toBe(0)
+    expect(repository.ledgerSubjects()).toEqual([
+      expect.stringMatching(/^policy version 1 applied, by admin /),
+      expect.stringMatching(new RegExp(`^bootstrap ${tip.slice(0, 7)} authorized on release, by admin `)),
+      `${tip.slice(0, 7)} landed, authorization 2`,
+    ])
+    expect(statSync(join(repository.bare, 'headgate', 'seal-key.pem')).mode & 0o777).toBe(0o600)
+    expect(readFileSync(join(repository.bare, 'headgate', 'seal-key.pub'), 'utf8')).toMatch(
+      /^ssh-ed25519 AAAA/,
+    )
+    expectGuarded(repository, (refspec) => repository.push(refspec))
+  })
+
+  test('takes the policy from .headgate/ at the tip of main', () => {
+    const repository = unguarded()
+    cpSync(repository.policyFolder, join(repository.clone, '.headgate'), { recursive: true })
+    const tip = repository.commit('policy', {})
+    repository.git('push', '-q', 'origin', 'main')
+
+    const ran = install(repository)
+
+    expect(ran.stdout).toContain(
+      `policy version 1 is in force now, from .headgate/ at the tip of main (${tip.slice(0, 7)}): release follows main, enforce\n`,
+    )
+    expect(repository.server('cat-file', '-p', 'refs/headgate/ledger:policy.yaml')).toBe(POLICY.trimEnd())
+    expectGuarded(repository, (refspec) => repository.push(refspec))
+  })
+
+  test('takes the policy from the branch of HEAD where there is no main', () => {
+    const repository = unguarded({ policy: POLICY.replace('staging: main', 'staging: trunk') })
+    cpSync(repository.policyFolder, join(repository.clone, '.headgate'), { recursive: true })
+    repository.commit('policy', {})
+    repository.git('push', '-q', 'origin', 'HEAD:refs/heads/trunk')
+    repository.server('symbolic-ref', 'HEAD', 'refs/heads/trunk')
+    repository.server('update-ref', '-d', 'refs/heads/main')
+
+    expect(install(repository).stdout).toContain('.headgate/ at the tip of trunk (')
+  })
+
+  test('refuses half a policy at the tip of main, and writes nothing', () => {
+    const repository = unguarded()
+    const tip = repository.commit('half', { '.headgate/policy.yaml': POLICY })
+    repository.git('push', '-q', 'origin', 'main')
+    const before = snapshot(repository.bare)
+
+    const ran = install(repository)
+
+    expect(ran.stderr).toBe(
+      `headgate: allowed_signers is missing in .headgate/ at the tip of main (${tip.slice(0, 7)})\n` +
+        '  hint: both files belong together: policy.yaml and allowed_signers\n',
+    )
+    expect(ran.code).toBe(78)
+    expect(snapshot(repository.bare)).toEqual(before)
+  })
+
+  test('guards nothing but its own refs without any policy, and says so', () => {
+    const repository = unguarded()
+
+    const ran = install(repository)
+
+    expect(ran.code).toBe(0)
+    expect(ran.stderr).toBe(
+      `No policy is in force yet, so nothing is guarded but refs/headgate/. Next:\n  headgate policy apply ${repository.bare} DIR\n`,
+    )
+    expect(repository.push('HEAD:refs/heads/release').code).toBe(0)
+    const reserved = repository.push('HEAD:refs/headgate/ledger')
+    expect(reserved.all).toContain('[reserved]')
+    expect(reserved.code).toBe(1)
+    const inbox = repository.submit('{}')
+    expect(inbox.all).toContain('no policy is in force here, so no key is trusted yet')
+    expect(inbox.code).toBe(1)
+    expect(repository.server('for-each-ref', 'refs/headgate')).toBe('')
+    const local = repository.run('git', ['update-ref', 'refs/headgate/ledger', 'HEAD'], {
+      cwd: repository.bare,
+    })
+    expect(local.all).toContain('refs/headgate/ledger is written by headgate alone')
+    expect(local.code).not.toBe(0)
+
+    const shown = repository.headgate('policy', 'show', repository.bare)
+    expect(shown.stderr).toContain('headgate: no policy is in force')
+    expect(shown.code).toBe(78)
+
+    expect(repository.headgate('policy', 'apply', repository.bare, repository.policyFolder).code).toBe(0)
+    expectGuarded(repository, (refspec) => repository.push(refspec))
+  })
+
+  test('changes nothing when it is run again', () => {
+    const repository = installed()
+    const before = snapshot(repository.bare)
+
+    const ran = install(repository, '--policy', repository.policyFolder)
+
+    expect(ran.stdout).toBe(
+      `headgate is installed in ${repository.bare}; pushers are known by env:TEST_PUSHER
+policy version 1 is in force already; nothing changed
+`,
+    )
+    expect(snapshot(repository.bare)).toEqual(before)
+  })
+
+  test.each(['hooks/pre-receive', 'hooks/reference-transaction', 'headgate/guarded', 'headgate/server.json'])(
+    'run again it restores a missing %s, and no policy need be named',
+    (file) => {
+      const repository = installed()
+      const before = snapshot(repository.bare)
+      rmSync(join(repository.bare, file))
+
+      expect(install(repository).code).toBe(0)
+
+      expect(snapshot(repository.bare)).toEqual(before)
+      expectGuarded(repository, (refspec) => repository.push(refspec))
+    },
+  )
+
+  test('completes an installation that ended after the seal key', () => {
+    const repository = unguarded()
+    install(repository)
+    for (const name of HOOKS) rmSync(join(repository.bare, 'hooks', name))
+    rmSync(join(repository.bare, 'headgate', 'seal-key.pub'))
+    rmSync(join(repository.bare, 'headgate', 'server.json'))
+    const key = readFileSync(join(repository.bare, 'headgate', 'seal-key.pem'), 'utf8')
+
+    repository.install()
+
+    expect(readFileSync(join(repository.bare, 'headgate', 'seal-key.pem'), 'utf8')).toBe(key)
+    expect(readFileSync(join(repository.bare, 'headgate', 'seal-key.pub'), 'utf8')).toMatch(/^ssh-ed25519 /)
+    expectGuarded(repository, (refspec) => repository.push(refspec))
+  })
+
+  test('takes the identity source of the last installation', () => {
+    const repository = installed()
+    repository.install('env:OTHER_PUSHER')
+    const commit = repository.commit('next')
+    repository.push('main')
+    repository.prove(commit)
+
+    const ran = repository.push(`${commit}:refs/heads/release`)
+    expect(ran.all).toContain('[operator]')
+    expect(repository.push(`${commit}:refs/heads/release`, { env: { OTHER_PUSHER: 'bob' } }).code).toBe(0)
+  })
+
+  test('refuses an identity source that it does not know, and writes nothing', () => {
+    const repository = unguarded()
+    const before = snapshot(repository.bare)
+    const ran = repository.headgate('server', 'install', repository.bare, '--identity', 'env:remote user')
+    expect(ran.stderr).toBe(
+      'headgate: identity source "env:remote user" is not one that headgate knows\n' +
+        '  hint: use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts) or push-cert\n',
+    )
+    expect(ran.code).toBe(64)
+    expect(snapshot(repository.bare)).toEqual(before)
+  })
+
+  test('guards a SHA-256 repository', () => {
+    const repository = installed({ objectFormat: 'sha256' })
+    repository.release('proved')
+    expectGuarded(repository, (refspec) => repository.push(refspec))
+  })
+
+  test('guards a group-shared repository with a seal key that the group can read', () => {
+    const repository = unguarded()
+    repository.server('config', 'core.sharedRepository', 'group')
+    repository.install()
+    expect(statSync(join(repository.bare, 'headgate', 'seal-key.pem')).mode & 0o777).toBe(0o640)
+  })
+
+  test('prints JSON on request', () => {
+    const repository = unguarded()
+    const ran = install(repository, '--policy', repository.policyFolder, '--json')
+    expect(ran.stderr).toBe('')
+    expect(JSON.parse(ran.stdout)).toMatchObject({
+      repository: repository.bare,
+      kept: [],
+      policy: { version: 1, changed: true, baseline: null, release: 'release', staging: 'main' },
+    })
+  })
+})
+
+describe('a repository that cannot be guarded is refused, and nothing is written', () => {
+  const cases: [string, (repository: TestRepository) => [path: string, message: string, hint?: string]][] = [
+    [
+      'a missing path',
+      ({ folder }) => [join(folder, 'none.git'), `${join(folder, 'none.git')} is not a git repository`],
+    ],
+    [
+      'a folder that is none',
+      ({ folder }) => [join(folder, 'policy'), `${join(folder, 'policy')} is not a git repository`],
+    ],
+    [
+      'a clone with a working tree',
+      ({ clone }) => [
+        clone,
+        `${clone} has a working tree, and headgate guards bare repositories`,
+        'name the bare repository that people push to; git clone --bare makes one',
+      ],
+    ],
+    [
+      "a clone's .git",
+      ({ clone }) => [
+        join(clone, '.git'),
+        `${join(clone, '.git')} has a working tree, and headgate guards bare repositories`,
+      ],
+    ],
+    [
+      'a folder in a clone',
+      ({ clone }) => {
+        mkdirSync(join(clone, 'sub'))
+        return [
+          join(clone, 'sub'),
+          `${join(clone, 'sub')} is not a git repository, only a folder inside of one`,
+        ]
+      },
+    ],
+    [
+      'a folder in the bare repository',
+      ({ bare }) => [join(bare, 'hooks'), `${join(bare, 'hooks')} is not the repository itself`],
+    ],
+    [
+      'hooks in another folder',
+      (repository) => {
+        repository.server('config', 'core.hooksPath', '/srv/hooks')
+        return [
+          repository.bare,
+          'core.hooksPath is /srv/hooks there, and the hooks in that folder would no longer run',
+          `move them to ${repository.bare}/hooks, then: git -C ${repository.bare} config --unset-all core.hooksPath`,
+        ]
+      },
+    ],
+    [
+      'a hooks folder that is a link',
+      ({ bare, folder }) => {
+        renameSync(join(bare, 'hooks'), join(folder, 'all-hooks'))
+        symlinkSync(join(folder, 'all-hooks'), join(bare, 'hooks'))
+        return [bare, `${bare}/hooks is a symbolic link`]
+      },
+    ],
+  ]
+  test.each(cases)('%s', (_, prepare) => {
+    const repository = unguarded()
+    const [path, message, hint] = prepare(repository)
+    const before = snapshot(repository.folder)
+
+    const ran = repository.headgate('server', 'install', path, '--identity', 'env:TEST_PUSHER')
+
+    const [first, second, ...rest] = ran.stderr.split('\n')
+    expect(first).toBe(`headgate: ${message}`)
+    expect(second).toMatch(/^ {2}hint: /)
+    if (hint !== undefined) expect(second).toBe(`  hint: ${hint}`)
+    expect(rest).toEqual([''])
+    expect(ran.stdout).toBe('')
+    expect(ran.code).toBe(78)
+    expect(snapshot(repository.folder)).toEqual(before)
+  })
+
+  test("an existing hook beside a kept one: neither is anybody's to overwrite", () => {
+    const repository = unguarded()
+    for (const name of ['pre-receive', 'pre-receive.kept-by-headgate'])
+      script(join(repository.bare, 'hooks', name), 'exit 0')
+    const ran = install(repository)
+    expect(ran.stderr).toContain("is not headgate's, and")
+    expect(ran.stderr).toContain('hint: make one hook of the two, remove the other, and install again')
+    expect(ran.code).toBe(78)
+  })
+
+  test.runIf(isRoot)('one that belongs to another account', () => {
+    const repository = unguarded()
+    chownSync(repository.bare, 1, 1)
+    const ran = install(repository)
+    expect(ran.stderr).toBe(
+      `headgate: ${repository.bare} belongs to daemon, and you are somebody else\n  hint: run it as the owner: sudo -u daemon headgate ...\n`,
+    )
+    expect(ran.code).toBe(78)
+  })
+
+  test.runIf(isRoot && existsSync('/usr/bin/setpriv'))('one that its own account cannot write', () => {
+    const repository = unguarded()
+    const uid = 1
+    // The folder above must be open for the account that plays the owner.
+    chmodSync(repository.folder, 0o755)
+    spawnSync('chown', ['-R', `${uid}:${uid}`, repository.bare, join(repository.folder, 'home')])
+    chmodSync(join(repository.bare, 'config'), 0o444)
+    const before = snapshot(repository.bare)
+    const asOwner = (...args: string[]) =>
+      repository.run('/usr/bin/setpriv', [
+        '--reuid=1',
+        '--regid=1',
+        '--clear-groups',
+        process.execPath,
+        PROGRAM,
+        ...args,
+      ])
+    if (asOwner('--version').code !== 0) return // this checkout is not readable for other accounts
+
+    const ran = asOwner('server', 'install', repository.bare, '--identity', 'env:TEST_PUSHER')
+
+    expect(ran.stderr).toBe(
+      `headgate: ${repository.bare}/config cannot be written (EACCES)\n  hint: make the repository writable for the account that owns it and serves pushes\n`,
+    )
+    expect(ran.code).toBe(78)
+    expect(snapshot(repository.bare)).toEqual(before)
+
+    chmodSync(join(repository.bare, 'config'), 0o644)
+    const good = asOwner('server', 'install', repository.bare, '--identity', 'env:TEST_PUSHER')
+    expect(good.code).toBe(0)
+    expect(lstatSync(join(repository.bare, 'headgate', 'seal-key.pem')).uid).toBe(uid)
+  })
+})
+
+describe('hooks that were there before', () => {
+  function withKeptHooks(): TestRepository {
+    const repository = unguarded()
+    for (const name of HOOKS) {
+      script(
+        join(repository.bare, 'hooks', name),
+        `{ echo "args $*"; echo "who $WHO_AM_I, $TEST_PUSHER, $PATH"; cat; } >>'${repository.folder}/${name}.seen'\n` +
+          `test -e '${repository.folder}/${name}.refuses' && { echo "kept ${name} says no" >&2; exit 1; }; exit 0`,
+      )
+    }
+    return repository
+  }
+  const seen = (repository: TestRepository, name: string) =>
+    readFileSync(join(repository.folder, `${name}.seen`), 'utf8')
+
+  test('are kept, and see the input, the arguments and the environment that git gave', () => {
+    const repository = withKeptHooks()
+    const first = repository.git('rev-parse', 'HEAD')
+    const ran = install(repository, '--policy', repository.policyFolder)
+    for (const name of HOOKS) {
+      expect(ran.stdout).toContain(
+        `  the ${name} hook that was there is kept; it runs first, and both must pass\n`,
+      )
+      rmSync(join(repository.folder, `${name}.seen`), { force: true })
+    }
+    const commit = repository.commit('next')
+
+    const env = { WHO_AM_I: 'me', NODE: 'n', APP: 'a', KEPT: 'k' }
+    expect(repository.push(['main', 'HEAD:refs/heads/topic'], { env }).code).toBe(0)
+
+    const lines = [`${first} ${commit} refs/heads/main`, `${'0'.repeat(40)} ${commit} refs/heads/topic`]
+    for (const name of ['pre-receive', 'post-receive'] as const) {
+      expect(seen(repository, name)).toMatch(/^args \nwho me, alice, /)
+      expect(seen(repository, name).split('\n').slice(2, -1)).toEqual(lines)
+    }
+    const transactions = seen(repository, 'reference-transaction')
+    expect(transactions).toContain(`args prepared\nwho me, alice, `)
+    expect(transactions).toContain('args committed\n')
+    for (const line of lines) expect(transactions).toContain(line)
+  })
+
+  test('refuse for themselves, and then nothing is recorded', () => {
+    const repository = withKeptHooks()
+    repository.install()
+    const commit = repository.commit('next')
+    repository.mustRun(repository.push('main'))
+    const subjects = repository.ledgerSubjects()
+
+    writeFileSync(join(repository.folder, 'pre-receive.refuses'), '')
+    const evidence = repository.submit(
+      repository.sign(repository.evidencePayload(commit), 'ci', 'headgate-evidence'),
+    )
+    expect(evidence.all).toContain('kept pre-receive says no')
+    expect(evidence.code).toBe(1)
+    expect(repository.ledgerSubjects()).toEqual(subjects)
+    rmSync(join(repository.folder, 'pre-receive.refuses'))
+
+    repository.prove(commit)
+    writeFileSync(join(repository.folder, 'reference-transaction.refuses'), '')
+    const aborted = repository.push(`${commit}:refs/heads/release`)
+    expect(aborted.all).toContain('kept reference-transaction says no')
+    expect(aborted.code).not.toBe(0)
+    expect(repository.ref('refs/heads/release')).toBeNull()
+    rmSync(join(repository.folder, 'reference-transaction.refuses'))
+
+    const landed = repository.push(`${commit}:refs/heads/release`)
+    expect(landed.code, landed.all).toBe(0)
+    expect(repository.ref('refs/heads/release')).toBe(commit)
+  })
+
+  test('do not make headgate yield: what they let pass is still judged', () => {
+    const repository = withKeptHooks()
+    repository.install()
+    expectGuarded(repository, (refspec) => repository.push(refspec))
+  })
+
+  test('a kept post-receive hook runs, whatever headgate says, and its failure harms nothing', () => {
+    const repository = withKeptHooks()
+    repository.install()
+    writeFileSync(join(repository.folder, 'post-receive.refuses'), '')
+    const commit = repository.release('next')
+    expect(seen(repository, 'post-receive')).toContain(`${commit} refs/heads/release\n`)
+    expect(repository.ledgerSubjects().at(-1)).toMatch(/^promotion [0-9a-f]{7} landed|landed/)
+  })
+
+  test('a dispatcher finds its scripts by its own name', () => {
+    const repository = unguarded()
+    const hook = join(repository.bare, 'hooks', 'pre-receive')
+    script(
+      hook,
+      `for each in "$GIT_DIR"/hooks/"$(basename "$0")".d/*; do test ! -x "$each" || "$each" || exit 1; done`,
+    )
+    mkdirSync(`${hook}.d`)
+    script(`${hook}.d/10-no`, 'echo "10-no says no"; exit 1')
+    repository.install()
+    const ran = repository.push('HEAD:refs/heads/topic')
+    expect(ran.all).toContain('10-no says no')
+    expect(ran.code).toBe(1)
+    expect(repository.headgate('server', 'uninstall', repository.bare).code).toBe(0)
+    expect(
+      readdirSync(join(repository.bare, 'hooks'))
+        .filter((name) => !name.endsWith('.sample'))
+        .sort(),
+    ).toEqual(['pre-receive', 'pre-receive.d'])
+  })
+
+  test('are back after an uninstallation, which leaves the ledger and the seal key', () => {
+    const repository = withKeptHooks()
+    const texts = HOOKS.map((name) => readFileSync(join(repository.bare, 'hooks', name), 'utf8'))
+    const config = readFileSync(join(repository.bare, 'config'), 'utf8')
+    repository.install()
+    const subjects = repository.ledgerSubjects()
+
+    const ran = repository.headgate('server', 'uninstall', repository.bare)
+
+    expect(ran.stdout).toBe(`headgate no longer guards ${repository.bare}
+  the pre-receive hook that was there before is back
+  the reference-transaction hook that was there before is back
+  the post-receive hook that was there before is back
+  put back receive.denyNonFastForwards (not set)
+  put back receive.advertisePushOptions (not set)
+  put back core.fsync (not set)
+  put back core.logAllRefUpdates (not set)
+  put back receive.certNonceSlop (not set)
+  put back receive.certNonceSeed (not set)
+  kept: refs/headgate/ledger and the seal key, headgate/seal-key.pem
+`)
+    expect(ran.code).toBe(0)
+    expect(HOOKS.map((name) => readFileSync(join(repository.bare, 'hooks', name), 'utf8'))).toEqual(texts)
+    expect(readFileSync(join(repository.bare, 'config'), 'utf8')).toBe(config)
+    expect(readdirSync(join(repository.bare, 'headgate')).sort()).toEqual(['seal-key.pem', 'seal-key.pub'])
+    expect(repository.ledgerSubjects()).toEqual(subjects)
+    expect(repository.push('HEAD:refs/heads/release').code).toBe(0)
+
+    const again = repository.headgate('server', 'uninstall', repository.bare)
+    expect(again.stderr).toBe(
+      `headgate: headgate is not installed in ${repository.bare}\n  hint: headgate server install REPO.git --identity SOURCE installs it\n`,
+    )
+    expect(again.code).toBe(78)
+  })
+})
+
+describe('server uninstall', () => {
+  test('puts back the settings that it found, where nobody has changed them since', () => {
+    const repository = unguarded()
+    repository.server('config', 'receive.denyNonFastForwards', 'true')
+    repository.server('config', 'core.fsync', 'all')
+    repository.install()
+    expect(repository.server('config', 'receive.denyNonFastForwards')).toBe('false')
+    expect(repository.server('config', 'core.fsync')).toBe('all')
+    repository.server('config', 'core.logAllRefUpdates', 'false')
+
+    repository.mustRun(repository.headgate('server', 'uninstall', repository.bare))
+
+    expect(repository.server('config', 'receive.denyNonFastForwards')).toBe('true')
+    expect(repository.server('config', 'core.fsync')).toBe('all')
+    expect(repository.server('config', 'core.logAllRefUpdates')).toBe('false')
+  })
+
+  test('and installing again guards what the ledger says, and sees what moved meanwhile', () => {
+    const repository = installed()
+    repository.release('proved')
+    repository.mustRun(repository.headgate('server', 'uninstall', repository.bare))
+    repository.commit('behind the guard')
+    repository.mustRun(repository.push('main:refs/heads/release'))
+
+    const ran = install(repository)
+
+    expect(ran.stdout).toContain('policy version 1 is in force already; nothing changed\n')
+    repository.commit('next')
+    const push = repository.push('HEAD:refs/heads/release')
+    expect(push.all).toContain('[drift]')
+    expect(push.code).toBe(1)
+  })
+})
+
+describe('the guard holds', () => {
+  test("whatever a pusher's configuration says of core.hooksPath", () => {
+    const repository = installed()
+    const file = join(repository.folder, 'evil')
+    writeFileSync(file, '[core]\n\thooksPath = /dev/null\n')
+    expectGuarded(repository, (refspec) => repository.push(refspec, { env: { GIT_CONFIG_GLOBAL: file } }))
+    expectGuarded(repository, (refspec) =>
+      repository.push(refspec, {
+        env: { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'core.hooksPath', GIT_CONFIG_VALUE_0: '/dev/null' },
+      }),
+    )
+    expectGuarded(repository, (refspec) => repository.push(refspec, { args: ['--no-verify'] }))
+  })
+
+  test.each(["it's $HOME [a]*?", 'Größe und 漢字', 'a"b\\c;d:e', ' blank '])(
+    'in a folder called %j',
+    (name) => {
+      const repository = unguarded()
+      const folder = join(repository.folder, name)
+      mkdirSync(folder)
+      const bare = join(folder, 'app.git')
+      renameSync(repository.bare, bare)
+      repository.git('remote', 'set-url', 'origin', bare)
+      repository.mustRun(
+        repository.headgate(
+          'server',
+          'install',
+          bare,
+          '--identity',
+          'env:TEST_PUSHER',
+          '--policy',
+          repository.policyFolder,
+        ),
+      )
+      const again = repository.headgate('server', 'install', bare, '--identity', 'env:TEST_PUSHER')
+      expect(again.stdout).not.toContain('  set ')
+      repository.commit('unproved')
+      const ran = repository.push('HEAD:refs/heads/release')
+      expect(ran.all).toContain('headgate: push refused')
+      const direct = repository.run('git', ['--git-dir', bare, 'update-ref', 'refs/heads/release', 'main'])
+      expect(direct.all).toContain('no open authorization covers release')
+      const commit = repository.commit('proved')
+      repository.mustRun(repository.push('main'))
+      repository.prove(commit)
+      expect(repository.push('main:refs/heads/release').code).toBe(0)
+      repository.mustRun(repository.headgate('server', 'uninstall', bare))
+      expect(repository.push('+HEAD~1:refs/heads/release').code).toBe(0)
+    },
+  )
+
+  test('after the repository was moved, and installing again restores the absolute path', () => {
+    const repository = installed()
+    const moved = join(repository.folder, 'moved.git')
+    renameSync(repository.bare, moved)
+    repository.git('remote', 'set-url', 'origin', moved)
+    repository.commit('unproved')
+    const ran = repository.push('HEAD:refs/heads/release')
+    expect(ran.all).toContain('headgate: push refused')
+    expect(ran.code).toBe(1)
+
+    const again = repository.headgate('server', 'install', moved, '--identity', 'env:TEST_PUSHER')
+    expect(again.stdout).toContain(`  set core.hooksPath=${moved}/hooks\n`)
+    const config = readFileSync(join(moved, 'config'), 'utf8')
+    expect(config).not.toContain(repository.bare)
+    const direct = repository.run('git', ['--git-dir', moved, 'update-ref', 'refs/heads/release', 'main'])
+    expect(direct.all).toContain('no open authorization covers release')
+  })
+
+  test('for a push to the path of a linked worktree', () => {
+    const repository = installed()
+    const worktree = join(repository.folder, 'worktree')
+    repository.server('worktree', 'add', '-q', '--detach', worktree, 'main')
+    expectGuarded(repository, (refspec) =>
+      repository.run('git', ['push', worktree, refspec], { cwd: repository.clone }),
+    )
+    const wrong = repository.headgate('server', 'install', worktree, '--identity', 'env:TEST_PUSHER')
+    expect(wrong.stderr).toContain(`hint: headgate server install ${repository.bare} --identity SOURCE`)
+    expect(wrong.code).toBe(78)
+  })
+
+  test.each([
+    ['inside the repository', (bare: string) => ({ cwd: bare, args: [] as string[] })],
+    ['from elsewhere, by its absolute path', (bare: string) => ({ cwd: '/', args: [`--git-dir=${bare}`] })],
+    [
+      'from elsewhere, by a relative path',
+      (bare: string) => ({ cwd: resolve(bare, '..'), args: ['--git-dir=app.git'] }),
+    ],
+    ['from a folder in it', (bare: string) => ({ cwd: join(bare, 'refs'), args: [] as string[] })],
+  ])('for a git update-ref on the server %s', (_, where) => {
+    const repository = installed()
+    const { cwd, args } = where(repository.bare)
+    const ran = repository.run('git', [...args, 'update-ref', 'refs/heads/release', 'refs/heads/main'], {
+      cwd,
+    })
+    expect(ran.all).toContain('headgate: refused: no open authorization covers release')
+    expect(ran.code).not.toBe(0)
+    expect(repository.ref('refs/heads/release')).toBeNull()
+  })
+})
