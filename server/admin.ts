@@ -7,7 +7,7 @@ import { HeadgateError } from '../src/core/errors.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { type AppliedPolicy, applyPolicy } from './apply-policy.ts'
 import { type GuardedRepository, openGuarded, stagingRef } from './guarded-repository.ts'
-import { installServer } from './install.ts'
+import { installServer, requireOwnWritable } from './install.ts'
 import { openNamed } from './open-named.ts'
 import {
   type PolicySource,
@@ -42,17 +42,18 @@ export async function installAndApply(
   repository: string
   kept: readonly string[]
   settings: readonly string[]
+  remarks: readonly string[]
   policy: PolicyReport | null
 }> {
   // A wrong policy is found before anything is written.
   const source = await findPolicy(path, folder)
   if (source !== null) parsePolicySource(source)
-  const { gitDirectory, kept, settings } = await installServer(path, identity)
+  const { gitDirectory, kept, settings, remarks } = await installServer(path, identity)
   const policy = await withGuarded(gitDirectory, async (guarded) => {
     const inForce = source ?? (await sourceInForce(guarded.repository))
     return inForce === null ? null : apply(guarded, inForce)
   })
-  return { repository: gitDirectory, kept, settings, policy }
+  return { repository: gitDirectory, kept, settings, remarks, policy }
 }
 
 export async function applyPolicyTo(path: string, folder: string | undefined): Promise<PolicyReport> {
@@ -67,7 +68,10 @@ export async function applyPolicyTo(path: string, folder: string | undefined): P
     )
   }
   parsePolicySource(source)
-  return withGuarded(path, (guarded) => apply(guarded, source))
+  return withGuarded(path, (guarded) => {
+    requireOwnWritable(guarded.repository.commonDirectory)
+    return apply(guarded, source)
+  })
 }
 
 /** The policy in force, as it was applied. Null if none is. */

@@ -27,6 +27,12 @@ export function readGuardedNames(gitDirectory: string): ReadonlySet<string> {
   return new Set(text.split('\n').map((line) => line.slice(line.indexOf(' ') + 1)))
 }
 
+/** Whether the list names a staging or release branch: whether a policy was ever in force here. */
+export function listsBranches(gitDirectory: string): boolean {
+  const text = readIfThere(join(gitDirectory, SERVER_DIRECTORY, 'guarded')) ?? ''
+  return /^(?:staging|release) /m.test(text)
+}
+
 function readIfThere(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')

@@ -6,6 +6,7 @@ import { printable } from '../src/core/printable.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, Snapshot } from '../src/ledger/ledger.ts'
+import { listsBranches } from './guarded-list.ts'
 import { readSealKey, type SealKey } from './seal-key.ts'
 import { readSettings, type ServerSettings } from './settings.ts'
 
@@ -51,6 +52,12 @@ export async function viewServer({ ledger, repository }: GuardedRepository): Pro
   const snapshot = await ledger.snapshot()
   const files = await snapshot.policyInForce()
   const inForce = files === null ? null : parsePolicyFiles(files)
+  if (inForce === null && listsBranches(repository.commonDirectory)) {
+    // Whoever removes the ledger must not remove the guard with it.
+    throw new HeadgateError('data', 'branches are guarded here, but the ledger with their policy is gone', {
+      hint: 'the server admin brings refs/headgate/ledger back from a copy: git -c core.hooksPath=/dev/null fetch COPY',
+    })
+  }
   // The refs are read after the ledger: a move that the ledger already knows as landed is then on disk, too.
   const names = inForce === null ? [] : guardedBranches(inForce.policy)
   for (const move of snapshot.state.open) if (!names.includes(move.ref)) names.push(move.ref)

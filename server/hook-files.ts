@@ -11,6 +11,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -65,7 +66,8 @@ export function installHooks(gitDirectory: string, settings: ServerSettings): { 
     if (exists(keptFile)) {
       // A hook that runs the scripts of `NAME.d` finds them by its own name, which is another one now.
       if (exists(`${target}.d`) && !exists(`${keptFile}.d`)) symlinkSync(`${name}.d`, `${keptFile}.d`)
-      kept.push(name)
+      // git runs no hook that is not executable, and neither does ours.
+      if (((statSync(keptFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o111) !== 0) kept.push(name)
     }
     const template = readFileSync(join(root, 'hooks', 'server', name), 'utf8')
     const text = render(template, settings, exists(keptFile) ? `${name}${KEPT_SUFFIX}` : '')

@@ -34,6 +34,8 @@ export type Installation = {
   readonly kept: readonly string[]
   /** Repository settings that were changed, as `name=value`. */
   readonly settings: readonly string[]
+  /** What the admin should know and need not act on. */
+  readonly remarks: readonly string[]
 }
 
 /**
@@ -58,7 +60,8 @@ export async function installServer(path: string, identity: string): Promise<Ins
 
     mkdirSync(join(gitDirectory, 'hooks'), { recursive: true })
     const { kept } = installHooks(gitDirectory, settings)
-    return { gitDirectory, kept, settings: await pinSettings(repository) }
+    const remarks = hooksElsewhere(repository)
+    return { gitDirectory, kept, settings: await pinSettings(repository), remarks }
   } finally {
     repository.close()
   }
@@ -82,8 +85,7 @@ export async function uninstallServer(path: string): Promise<Removal> {
         hint: 'headgate server install REPO.git --identity SOURCE installs it',
       })
     }
-    requireOwner(gitDirectory)
-    requireWritable(gitDirectory)
+    requireOwnWritable(gitDirectory)
     const settings = await unpinSettings(repository)
     const restored = uninstallHooks(gitDirectory)
     rmSync(join(gitDirectory, SERVER_DIRECTORY, 'guarded'), { force: true })
@@ -120,8 +122,7 @@ async function requireGuardable(path: string, repository: GitRepository): Promis
       hint: `headgate server install ${shellWord(commonDirectory)} --identity SOURCE`,
     })
   }
-  requireOwner(commonDirectory)
-  requireWritable(commonDirectory)
+  requireOwnWritable(commonDirectory)
   requireCaseSensitive(commonDirectory)
   requireOwnHooksFolder(commonDirectory)
   await requireNoOtherHooksPath(repository)
@@ -166,6 +167,25 @@ function requireOwner(gitDirectory: string): void {
   throw new HeadgateError('configuration', `${gitDirectory} belongs to ${name}, and you are somebody else`, {
     hint: `run it as the owner: sudo -u ${name} headgate ...`,
   })
+}
+
+/** Hooks of the whole machine or account end here: this repository now has its own folder of hooks. */
+function hooksElsewhere({ gitPath }: GitRepository): string[] {
+  return ['system', 'global'].flatMap((scope) => {
+    const { stdout } = spawnSync(gitPath, ['config', `--${scope}`, '--get', HOOKS_PATH], { encoding: 'utf8' })
+    const folder = printable(stdout?.trimEnd() ?? '', 300)
+    return folder === ''
+      ? []
+      : [
+          `${HOOKS_PATH} of the ${scope} configuration, ${folder}, does not count here: hooks in that folder do not run`,
+        ]
+  })
+}
+
+/** Refuses where what a command writes could not be read or replaced by the account that serves pushes. */
+export function requireOwnWritable(gitDirectory: string): void {
+  requireOwner(gitDirectory)
+  requireWritable(gitDirectory)
 }
 
 function requireWritable(gitDirectory: string): void {

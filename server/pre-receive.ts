@@ -156,8 +156,10 @@ async function judgeInbox({ guarded, push, view, now }: Court): Promise<JudgedIn
     const verdict = await judgeSubmission(guarded.repository, view, update, now)
     if (verdict.kind === 'known') known.push(verdict.seq)
     if (verdict.kind === 'accepted') {
-      const { payloadDigest } = verdict.submission.statement
-      const twice = submissions.some((other) => other.statement.payloadDigest === payloadDigest)
+      const { statement, principal } = verdict.submission
+      const twice = submissions.some(
+        (other) => other.statement.payloadDigest === statement.payloadDigest && other.principal === principal,
+      )
       if (!twice) submissions.push(verdict.submission)
     }
     const objections = verdict.kind === 'refused' ? [verdict.objection] : []

@@ -97,9 +97,12 @@ async function judge(
       'keys are trusted by .headgate/allowed_signers as the server admin applied it: headgate policy show',
     )
   }
-  const known = (await snapshot.about(statement.commit)).find(
-    (record) => record.statement.payloadDigest === statement.payloadDigest,
-  )
+  // Two people may sign one statement; one person's second signature on it says nothing new.
+  const known = (await snapshot.about(statement.commit)).find((record) => {
+    if (record.statement.payloadDigest !== statement.payloadDigest) return false
+    const earlier = judgeSigner(record.envelope, submitted.kind, signers, Date.parse(record.at))
+    return !earlier.trusted || earlier.principal === signer.principal
+  })
   if (known !== undefined) return { kind: 'known', seq: known.seq }
 
   const about = await repository.objects().info(statement.commit)

@@ -160,4 +160,4 @@ describe.each(nodes())('installed, with Node $version', ({ path }) => {
   })
 })
 
-test.skipIf(nodes().length > 1)(`with a second Node: PATH has only ${process.version}`, ({ skip }) => skip())
+if (nodes().length === 1) test.skip(`with another Node: there is only ${process.version} here`, () => {})

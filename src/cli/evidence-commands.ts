@@ -9,7 +9,7 @@ import { ClientRepository } from './client-repository.ts'
 import { readJunitFiles } from './junit.ts'
 import { note, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
-import { requireKey, signAndSubmit } from './submit.ts'
+import { requireKey, requireReason, signAndSubmit } from './submit.ts'
 import { VERSION } from './version.ts'
 
 type AddOptions = {
@@ -159,11 +159,12 @@ export async function invalidateEvidence(options: {
   remote: string
 }): Promise<void> {
   const key = requireKey(options.key)
+  const reason = requireReason(options.reason)
   const repository = new ClientRepository()
   const commit = await repository.resolveCommit(options.commit)
   const { policy } = await remotePolicy(repository, options.remote)
   const payload = statementPayload('invalidation', policy.repository, commit, {
-    reason: options.reason,
+    reason,
     issuedAt: new Date().toISOString(),
   })
   await signAndSubmit(repository, {

@@ -10,7 +10,7 @@ import { RULE_NAMES, type RuleName, WAIVABLE } from '../core/verdict.ts'
 import { ClientRepository } from './client-repository.ts'
 import { note, print } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
-import { requireDuration, requireKey, signAndSubmit } from './submit.ts'
+import { requireDuration, requireKey, requireReason, signAndSubmit } from './submit.ts'
 
 type Common = { readonly reason: string; readonly key: string | undefined; readonly remote: string }
 
@@ -76,6 +76,7 @@ async function permit(
   write: (repository: string, move: Move) => string,
 ): Promise<{ release: string; from: string; to: string; push: string }> {
   const key = requireKey(options.key)
+  const reason = requireReason(options.reason)
   const expiresMs = requireDuration('expires', options.expires)
   const repository = new ClientRepository()
   const from = await repository.resolveCommit(options.from)
@@ -91,7 +92,7 @@ async function permit(
     ref: `refs/heads/${policy.release}`,
     from,
     to,
-    reason: options.reason,
+    reason,
     nonce: randomUUID(),
     issuedAt: new Date(now).toISOString(),
     expiresAt: new Date(now + expiresMs).toISOString(),
@@ -117,6 +118,7 @@ async function permit(
 /** Freezes for a duration; null ends the freeze in force. */
 export async function freeze(options: Common, duration: string | null): Promise<void> {
   const key = requireKey(options.key)
+  const reason = requireReason(options.reason)
   const lastingMs = duration === null ? 0 : requireDuration('for', duration)
   const repository = new ClientRepository()
   const { policy, state, release } = await remoteView(repository, options.remote)
@@ -135,7 +137,7 @@ export async function freeze(options: Common, duration: string | null): Promise<
   const until = new Date(now + lastingMs).toISOString()
   const payload = statementPayload('freeze', policy.repository, release, {
     until,
-    reason: options.reason,
+    reason,
     issuedAt: new Date(now).toISOString(),
   })
   await signAndSubmit(repository, { remote: options.remote, kind: 'freeze', payload, key })
@@ -148,6 +150,7 @@ export async function freeze(options: Common, duration: string | null): Promise<
 
 export async function acceptDrift(options: Common): Promise<void> {
   const key = requireKey(options.key)
+  const reason = requireReason(options.reason)
   const repository = new ClientRepository()
   const { policy, state, release } = await remoteView(repository, options.remote)
   const ref = `refs/heads/${policy.release}`
@@ -161,7 +164,7 @@ export async function acceptDrift(options: Common): Promise<void> {
     ref,
     expected: expected ?? zeroOidLike(known),
     found: release ?? zeroOidLike(known),
-    reason: options.reason,
+    reason,
     issuedAt: new Date().toISOString(),
   })
   await signAndSubmit(repository, { remote: options.remote, kind: 'drift', payload, key })

@@ -8,18 +8,6 @@ import { NAMESPACES, type SubmittedKind } from '../core/statement.ts'
 import { signEnvelope } from '../signing/ssh-keygen-sign.ts'
 import type { ClientRepository } from './client-repository.ts'
 
-export const keyOption = {
-  key: {
-    type: 'string',
-    describe:
-      'SSH key to sign with: a private key, or a public one whose private half is in the agent [default: $HEADGATE_KEY]',
-  },
-} as const
-
-export const remoteOption = {
-  remote: { type: 'string', default: 'origin', describe: 'the guarded remote' },
-} as const
-
 /** The key that the user names, or HEADGATE_KEY. */
 export function requireKey(key: string | undefined): string {
   const file = key ?? process.env.HEADGATE_KEY
@@ -34,6 +22,15 @@ export function requireKey(key: string | undefined): string {
     hint: 'name it with --key FILE or HEADGATE_KEY; headgate key generate makes one',
   })
 }
+
+/** Why somebody does something, as the statement takes it. */
+export function requireReason(reason: string): string {
+  if (reason.trim() !== '' && reason.length <= MAX_REASON_LENGTH) return reason
+  const problem = reason.trim() === '' ? 'says nothing' : `is longer than ${MAX_REASON_LENGTH} characters`
+  throw new HeadgateError('usage', `--reason ${problem}`, { hint: 'say why in a sentence or two' })
+}
+
+const MAX_REASON_LENGTH = 4096
 
 /** A duration that an option names, in milliseconds. */
 export function requireDuration(option: string, text: string): number {

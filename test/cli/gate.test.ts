@@ -1,8 +1,8 @@
-import { cpSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { TestRepository } from '../make-repository.ts'
-import { application, guarded, headgate, serve } from './run-program.ts'
+import { PROGRAM, type TestRepository } from '../make-repository.ts'
+import { application, guarded, headgate, run, serve } from './run-program.ts'
 
 function pushed(repository: TestRepository, subject = 'next'): string {
   const commit = repository.commit(subject)
@@ -285,4 +285,28 @@ test('a key that the server does not trust: its reason, exit 77, nothing recorde
   ])
   expect(ran.code).toBe(77)
   expect(repository.ledgerSubjects()).toEqual(subjects)
+})
+
+test.runIf(existsSync('/usr/bin/script'))('colour on a terminal only, and not with NO_COLOR', async () => {
+  const repository = guarded({ install: false })
+  cpSync(repository.policyFolder, join(repository.clone, '.headgate'), { recursive: true })
+  const commit = repository.commit('policy', {})
+  const url = await serve(application(() => commit))
+  const onTerminal = async (env: Record<string, string>) => {
+    const command = `'${process.execPath}' '${PROGRAM}' gate --url ${url}`
+    return (
+      await run('script', ['-qec', command, '/dev/null'], {
+        cwd: repository.clone,
+        env: { ...repository.env, TERM: 'xterm', ...env },
+      })
+    ).stdout
+  }
+  expect(await onTerminal({})).toContain('\x1b[32mPASSED\x1b[0m: 2 of 2 gates passed')
+  for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }]) {
+    const text = await onTerminal(env)
+    expect(text).toContain('PASSED: 2 of 2 gates passed')
+    expect(text).not.toContain('\x1b')
+  }
+  const piped = await headgate(repository, ['gate', '--url', url], { env: { TERM: 'xterm' } })
+  expect(piped.all).not.toContain('\x1b')
 })

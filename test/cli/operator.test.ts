@@ -198,6 +198,12 @@ test('calls that cannot succeed are said without a word to the server', () => {
   expect(call('approve', '--from', 'nowhere', '--to', first, '--reason', 'x', ...key)).toMatch(
     /^headgate: there is no commit "nowhere" in this clone\n {2}hint: .+\nexit 64$/,
   )
+  expect(call('freeze', '--reason', ' ', ...key, ...nowhere)).toBe(
+    'headgate: --reason says nothing\n  hint: say why in a sentence or two\nexit 64',
+  )
+  expect(call('drift', '--reason', 'x'.repeat(4097), ...key, ...nowhere)).toBe(
+    'headgate: --reason is longer than 4096 characters\n  hint: say why in a sentence or two\nexit 64',
+  )
   expect(call('drift', '--reason', '', ...key)).toBe(
     'headgate: --reason needs a value\n  hint: give it one, or leave it out\nexit 64',
   )

@@ -7,7 +7,7 @@ import { PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
 type Options = {
   cwd?: string
   env?: Record<string, string>
-  onStderr?: (text: string, kill: () => void) => void
+  onStderr?: (text: string, interrupt: () => void) => void
 }
 
 /** A guarded repository for one test. */
@@ -23,23 +23,27 @@ export function headgate(
   args: readonly string[],
   options: Options = {},
 ): Promise<Ran> {
+  const env = { ...repository.env, ...options.env }
+  return run(process.execPath, [PROGRAM, ...args], { cwd: repository.clone, ...options, env })
+}
+
+/** Any program, without blocking. */
+export function run(program: string, args: readonly string[], options: Options): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [PROGRAM, ...args], {
-      cwd: options.cwd ?? repository.clone,
-      env: { ...repository.env, ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const { cwd, env, onStderr } = options
+    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let [stdout, stderr] = ['', '']
     let interrupted = false
+    const interrupt = () => {
+      if (!interrupted) child.kill('SIGINT')
+      interrupted = true
+    }
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text
-      options.onStderr?.(stderr, () => {
-        if (!interrupted) child.kill('SIGINT')
-        interrupted = true
-      })
+      onStderr?.(stderr, interrupt)
     })
     child.on('error', reject)
     child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr, all: stdout + stderr }))

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { decide } from '../../src/core/decide.ts'
 import {
   answer,
   DAY,
@@ -8,6 +9,7 @@ import {
   firstRelease,
   foundBy,
   HOUR,
+  historyOf,
   invalidation,
   iso,
   MINUTE,
@@ -16,6 +18,8 @@ import {
   NOW,
   OLD,
   POLICY,
+  promotion,
+  recordsOf,
   SECOND,
   smoke,
   TIP,
@@ -23,6 +27,33 @@ import {
 
 const released = (...entries: Entry[]) => [firstRelease(), ...entries]
 const short = NEW.slice(0, 7)
+
+/** Evidence as somebody else's tool may write it. */
+function handMade(
+  options: { configurationName?: string; passedTests?: string[]; gates?: string[] } = {},
+): Entry {
+  const { configurationName = '.headgate/policy.yaml#environments.staging' } = options
+  const { passedTests = ['health', 'chat'], gates = ['health', 'chat'] } = options
+  return entry(
+    'evidence',
+    NEW,
+    {
+      result: 'PASSED',
+      configuration: [
+        { name: configurationName, digest: { sha256: POLICY.environments.staging.configurationDigest } },
+      ],
+      passedTests,
+      headgate: {
+        environment: 'staging',
+        startedAt: iso(NOW - MINUTE),
+        finishedAt: iso(NOW - SECOND),
+        servedCommit: { before: NEW, after: NEW },
+        gates: gates.map((name) => ({ name, outcome: 'passed' as const })),
+      },
+    },
+    { signer: 'ci' },
+  )
+}
 
 describe('a promotion is refused', () => {
   test.for([
@@ -36,6 +67,8 @@ describe('a promotion is refused', () => {
     ['when a required gate is misspelt', [evidence(NEW, { passed: ['health', 'Chat', 'chat '] })]],
     ['when a required gate only warned', [evidence(NEW, { warned: ['chat'] })]],
     ['when no gate is named', [evidence(NEW, { passed: [] })]],
+    ['when a gate passed by one list only', [handMade({ gates: ['health'] })]],
+    ['when a gate passed by the other list only', [handMade({ passedTests: ['health'] })]],
     ['when the signer is not trusted', [evidence(NEW, { signer: { untrusted: 'the key is not listed' } })]],
     ['when the evidence is for another repository', [evidence(NEW, { repository: 'git.example.com/fork' })]],
     ['when the gates were configured otherwise', [evidence(NEW, { configuration: 'f'.repeat(64) })]],
@@ -79,6 +112,7 @@ describe('a promotion is refused', () => {
 
 describe('a promotion is allowed', () => {
   test.for([
+    ['when another tool made the evidence', [handMade()]],
     ['when an optional gate failed', [evidence(NEW, { warned: ['drills'] })]],
     ['when an optional gate is missing', [evidence(NEW, { passed: ['health', 'chat'] })]],
     ['when an optional gate was skipped', [evidence(NEW, { skipped: ['drills'] })]],
@@ -168,26 +202,7 @@ describe('another policy', () => {
   })
 
   test('is not satisfied by a configuration of another name with the right digest', () => {
-    const { configurationDigest } = POLICY.environments.staging
-    const foreign = entry(
-      'evidence',
-      NEW,
-      {
-        result: 'PASSED',
-        configuration: [
-          { name: '.headgate/policy.yaml#environments.production', digest: { sha256: configurationDigest } },
-        ],
-        passedTests: ['health', 'chat'],
-        headgate: {
-          environment: 'staging',
-          startedAt: iso(NOW - MINUTE),
-          finishedAt: iso(NOW - SECOND),
-          servedCommit: { before: NEW, after: NEW },
-          gates: ['health', 'chat'].map((name) => ({ name, outcome: 'passed' as const })),
-        },
-      },
-      { signer: 'ci' },
-    )
+    const foreign = handMade({ configurationName: '.headgate/policy.yaml#environments.production' })
     expect(foundBy('evidence', released(foreign))).toContain('another gate configuration')
   })
 })
@@ -209,6 +224,11 @@ describe('an invalidation', () => {
         evidence(NEW, { finishedAt: NOW - 10 * MINUTE }),
         invalidation(NEW, { issuedAt: NOW - HOUR, at: NOW - MINUTE }),
       ],
+      ['evidence'],
+    ],
+    [
+      'voids a run that ended at the moment when it was signed',
+      [invalidation(NEW, { issuedAt: NOW - 10 * MINUTE }), evidence(NEW, { finishedAt: NOW - 10 * MINUTE })],
       ['evidence'],
     ],
     [
@@ -319,4 +339,10 @@ describe('the reason that is told', () => {
     const many = Array.from({ length: 9 }, () => evidence(NEW, { signer: { untrusted: 'no' } }))
     expect(foundBy('evidence', released(...many)).split('\n')).toHaveLength(6)
   })
+})
+
+test('a record about another commit proves nothing, wherever it turns up', () => {
+  const records = recordsOf(released(evidence(TIP)).flat())
+  const verdict = decide(promotion(), POLICY, { ...historyOf(records, NEW), about: records }, NOW)
+  expect(verdict.objections.map(({ rule }) => rule)).toEqual(['evidence'])
 })

@@ -139,6 +139,13 @@ describe('no override waives', () => {
   })
 })
 
+describe('an override counts', () => {
+  test('when it is exactly as old as it may be, until its last millisecond', () => {
+    const entries = [...UNPROVED, override(ALL, { issuedAt: NOW - HOUR, expiresAt: NOW + 1 })]
+    expect(answer(entries)).toBe('allowed')
+  })
+})
+
 describe('an override does not count', () => {
   test('for a push that is wrong about where release is', () => {
     const facts = promotion({ claimedFrom: TIP })

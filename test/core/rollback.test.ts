@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { decide } from '../../src/core/decide.ts'
 import {
   answer,
   approval,
@@ -11,6 +12,7 @@ import {
   foundBy,
   freeze,
   HOUR,
+  historyOf,
   invalidation,
   judge,
   landed,
@@ -21,6 +23,7 @@ import {
   OLD,
   oidOf,
   outcome,
+  POLICY,
   recordsOf,
   rollback,
   smoke,
@@ -95,6 +98,12 @@ describe('an approval does not count', () => {
   ] as [string, Entry[]][])('%s', ([, entries]) => {
     expect(answer([...RELEASED, ...entries], { facts })).toEqual(REFUSED)
   })
+})
+
+test('an approval filed under another commit does not count, wherever it turns up', () => {
+  const records = recordsOf([...RELEASED, approval({ subject: TIP })])
+  const verdict = decide(facts, POLICY, { ...historyOf(records, OLD), about: records }, NOW)
+  expect(verdict.objections.map(({ rule }) => rule)).toEqual(REFUSED)
 })
 
 describe('an approval counts', () => {

@@ -22,6 +22,7 @@ describe('a push of main', () => {
   test.for([
     ['that adds commits is allowed', move(), []],
     ['that creates it is allowed', move({ from: ZEROS }), []],
+    ['that creates it is no rewriting', move({ from: ZEROS, fastForward: false }), []],
     ['that rewrites it is refused', move({ fastForward: false }), ['staging-history']],
     [
       'that deletes it is refused',

@@ -254,6 +254,14 @@ policy version 1 is in force already; nothing changed
     expect(statSync(join(repository.bare, 'headgate', 'seal-key.pem')).mode & 0o777).toBe(0o640)
   })
 
+  test('remarks where hooks of the whole machine or account end', () => {
+    const repository = unguarded()
+    repository.run('git', ['config', '--global', 'core.hooksPath', '/srv/all hooks'])
+    expect(install(repository, '--policy', repository.policyFolder).stderr).toBe(
+      'remark: core.hooksPath of the global configuration, /srv/all hooks, does not count here: hooks in that folder do not run\n',
+    )
+  })
+
   test('prints JSON on request', () => {
     const repository = unguarded()
     const ran = install(repository, '--policy', repository.policyFolder, '--json')
@@ -360,6 +368,20 @@ describe('a repository that cannot be guarded is refused, and nothing is written
       `headgate: ${repository.bare} belongs to daemon, and you are somebody else\n  hint: run it as the owner: sudo -u daemon headgate ...\n`,
     )
     expect(ran.code).toBe(78)
+  })
+
+  test.runIf(isRoot)('nor does policy apply leave files of root in it', () => {
+    const repository = installed()
+    const head = repository.ref('refs/headgate/ledger')
+    spawnSync('chown', ['-R', '1:1', repository.bare])
+    writeFileSync(join(repository.policyFolder, 'policy.yaml'), POLICY.replace('maxAge: 24h', 'maxAge: 1h'))
+    const ran = repository.headgate('policy', 'apply', repository.bare, repository.policyFolder)
+    expect(ran.stderr).toContain(
+      `headgate: ${repository.bare} belongs to daemon, and you are somebody else\n`,
+    )
+    expect(ran.code).toBe(78)
+    spawnSync('chown', ['-R', '0:0', repository.bare])
+    expect(repository.ref('refs/headgate/ledger')).toBe(head)
   })
 
   test.runIf(isRoot && existsSync('/usr/bin/setpriv'))('one that its own account cannot write', () => {

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
-import { keyOption, remoteOption } from '../submit.ts'
+import { keyOption, remoteOption } from '../options.ts'
 
 export function gateCommand(cli: Argv): Argv {
   return cli.command(

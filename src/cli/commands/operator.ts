@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs'
 import { WAIVABLE } from '../../core/verdict.ts'
 import { examples } from '../examples.ts'
-import { keyOption, remoteOption } from '../submit.ts'
+import { keyOption, remoteOption } from '../options.ts'
 
 const reason = {
   reason: { type: 'string', demandOption: true, describe: 'why; everybody will read it' },

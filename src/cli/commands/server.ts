@@ -45,6 +45,7 @@ export function serverCommand(cli: Argv): Argv {
           for (const name of done.kept)
             print(`  the ${name} hook that was there is kept; it runs first, and both must pass`)
           for (const setting of done.settings) print(`  set ${setting}`)
+          for (const remark of done.remarks) note(`remark: ${remark}`)
           if (done.policy === null) {
             note('No policy is in force yet, so nothing is guarded but refs/headgate/. Next:')
             note(`  headgate policy apply ${shellWord(repo)} DIR`)
