@@ -12,6 +12,8 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
+import { HeadgateError } from '../src/core/errors.ts'
+import { firstLines } from '../src/git/process.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { SERVER_DIRECTORY, writeWhole } from './settings.ts'
 
@@ -140,7 +142,14 @@ async function removeSections(repository: GitRepository): Promise<void> {
 
 /** 5: there was nothing to unset. */
 async function config(repository: GitRepository, ...args: string[]): Promise<void> {
-  await repository.run(['config', '--local', ...args], { allowExit: [0, 5] })
+  const { exitCode, stderr } = await repository.run(['config', '--local', ...args], {
+    allowExit: [0, 5, 255],
+  })
+  if (exitCode !== 255) return
+  const file = join(repository.commonDirectory, 'config')
+  throw new HeadgateError('unavailable', `git could not write ${file}: ${firstLines(stderr)}`, {
+    hint: `if no other git is at work there, remove ${file}.lock, and run this again`,
+  })
 }
 
 async function allValues(repository: GitRepository, name: string): Promise<string[]> {

@@ -42,12 +42,27 @@ export function ensureSealKey(gitDirectory: string, fileMode: number): void {
 
 export function readSealKey(gitDirectory: string): SealKey {
   const path = keyPath(gitDirectory)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw code === 'ENOENT'
+      ? new HeadgateError('configuration', `the seal key ${path} is missing`, {
+          hint: 'restore it from a backup, or make a new one: headgate server install',
+          cause,
+        })
+      : new HeadgateError('configuration', `the seal key ${path} cannot be read (${code})`, {
+          hint: 'the account that runs git must be able to read it',
+          cause,
+        })
+  }
   let privateKey: KeyObject
   try {
-    privateKey = createPrivateKey(readFileSync(path))
+    privateKey = createPrivateKey(text)
   } catch (cause) {
-    throw new HeadgateError('configuration', `the seal key ${path} cannot be read`, {
-      hint: 'the account that runs git must be able to read it; a lost key is made anew by `headgate server install`',
+    throw new HeadgateError('configuration', `the seal key ${path} is damaged`, {
+      hint: 'restore it from a backup; or remove it, and headgate server install makes a new one',
       cause,
     })
   }

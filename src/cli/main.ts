@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command line: which commands there are, what they are called with, and which exit code an error becomes. */
+import './working-folder.ts'
 import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'

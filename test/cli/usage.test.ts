@@ -169,6 +169,13 @@ test('the reader of a long output may go away', () => {
   expect(ran).toMatchObject({ stdout: '0\n', stderr: '' })
 })
 
+test('in a folder that was deleted it says so', () => {
+  const command = `cd "$(mktemp -d)" && rmdir "$PWD" && exec "${process.execPath}" "${PROGRAM}" gate`
+  const ran = spawnSync('bash', ['-c', command], { encoding: 'utf8' })
+  expect(ran.stderr).toBe('headgate: the current folder no longer exists\n  hint: cd to one that does\n')
+  expect(ran.status).toBe(64)
+})
+
 test('a full disk is no bug of headgate: one line, exit 69', () => {
   const ran = spawnSync('bash', ['-c', `"${process.execPath}" "${PROGRAM}" --help >/dev/full`], {
     encoding: 'utf8',

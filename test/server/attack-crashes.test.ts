@@ -4,7 +4,14 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
-import { allRefs, expectChanged, expectRefused, expectSoundLedger, kindsSince, ledgerRecords } from './attack.ts'
+import {
+  allRefs,
+  expectChanged,
+  expectRefused,
+  expectSoundLedger,
+  kindsSince,
+  ledgerRecords,
+} from './attack.ts'
 import { receivePack } from './receive-pack-stream.ts'
 
 const RELEASE = 'refs/heads/release'
@@ -17,7 +24,7 @@ let candidates: string[]
 beforeAll(() => {
   repository = new TestRepository()
   released = repository.release('released')
-  candidates = Array.from({ length: 12 }, (_, index) => repository.commit(`candidate ${index}`))
+  candidates = Array.from({ length: 20 }, (_, index) => repository.commit(`candidate ${index}`))
   repository.mustRun(repository.push('main'))
   for (const commit of candidates) repository.prove(commit)
 })
@@ -78,9 +85,13 @@ describe('between the authorization and the move', () => {
   test('reference-transaction is killed in prepared: git refuses, and the next push settles it', async () => {
     const commit = next()
     const count = ledgerRecords(repository).length
-    await withHook('reference-transaction', '#!/bin/sh\ncase $1 in prepared) kill -9 $$;; esac\nexec @HOOK@ "$@"\n', () => {
-      expect(repository.push(`${commit}:${RELEASE}`).code).not.toBe(0)
-    })
+    await withHook(
+      'reference-transaction',
+      '#!/bin/sh\ncase $1 in prepared) kill -9 $$;; esac\nexec @HOOK@ "$@"\n',
+      () => {
+        expect(repository.push(`${commit}:${RELEASE}`).code).not.toBe(0)
+      },
+    )
     expect(repository.ref(RELEASE)).toBe(released)
     await landsNext(commit, count, ['authorization', 'not-landed', 'authorization', 'landed'])
   })
@@ -123,23 +134,26 @@ describe('between the move and its record', () => {
     ['killed', '#!/bin/sh\ncase $1 in committed) kill -9 $$;; esac\nexec @HOOK@ "$@"\n'],
     ['not run at all', '#!/bin/sh\ncase $1 in committed) exit 0;; esac\nexec @HOOK@ "$@"\n'],
     ['unable to start Node', '#!/bin/sh\ncase $1 in committed) exit 127;; esac\nexec @HOOK@ "$@"\n'],
-  ])('reference-transaction is %s, and post-receive too: the next push records what landed', async (_, script) => {
-    const commit = next()
-    const count = ledgerRecords(repository).length
-    await withHook('reference-transaction', script, () =>
-      withHook('post-receive', '#!/bin/sh\nexit 1\n', () => {
-        repository.push(`${commit}:${RELEASE}`)
-      }),
-    )
-    expect(repository.ref(RELEASE)).toBe(commit)
-    expect(kindsSince(repository, count)).toEqual(['authorization'])
-    // Somebody's evidence or a promotion: whichever comes first, and without a wait.
-    const other = next()
-    await expectChanged(repository, { [RELEASE]: other }, () => repository.push(`${other}:${RELEASE}`))
-    expect(kindsSince(repository, count)).toEqual(['authorization', 'landed', 'authorization', 'landed'])
-    released = other
-    expectSoundLedger(repository)
-  })
+  ])(
+    'reference-transaction is %s, and post-receive too: the next push records what landed',
+    async (_, script) => {
+      const commit = next()
+      const count = ledgerRecords(repository).length
+      await withHook('reference-transaction', script, () =>
+        withHook('post-receive', '#!/bin/sh\nexit 1\n', () => {
+          repository.push(`${commit}:${RELEASE}`)
+        }),
+      )
+      expect(repository.ref(RELEASE)).toBe(commit)
+      expect(kindsSince(repository, count)).toEqual(['authorization'])
+      // Somebody's evidence or a promotion: whichever comes first, and without a wait.
+      const other = next()
+      await expectChanged(repository, { [RELEASE]: other }, () => repository.push(`${other}:${RELEASE}`))
+      expect(kindsSince(repository, count)).toEqual(['authorization', 'landed', 'authorization', 'landed'])
+      released = other
+      expectSoundLedger(repository)
+    },
+  )
 
   test('the ledger is locked by a process that died: the move stays, and is recorded later', async () => {
     const commit = next()
@@ -182,40 +196,89 @@ describe('no decision can be made', () => {
   const broken: [string, () => void, RegExp][] = [
     ['server.json is missing', () => change('headgate/server.json', null), /server\.json/],
     ['server.json is no JSON', () => change('headgate/server.json', '{'), /server\.json/],
-    ['server.json names an unknown identity source', () => change('headgate/server.json', '{"version":1,"identity":"trust-me","git":"/usr/bin/git"}'), /identity/],
-    ['server.json names a git that is not there', () => change('headgate/server.json', '{"version":1,"identity":"env:TEST_PUSHER","git":"/nonexistent/git"}'), /git/],
-    ['server.json has a key too many', () => change('headgate/server.json', '{"version":1,"identity":"env:TEST_PUSHER","git":"/usr/bin/git","x":1}'), /server\.json/],
+    [
+      'server.json names an unknown identity source',
+      () => change('headgate/server.json', '{"version":1,"identity":"trust-me","git":"/usr/bin/git"}'),
+      /identity/,
+    ],
+    [
+      'server.json names a git that is not there',
+      () =>
+        change('headgate/server.json', '{"version":1,"identity":"env:TEST_PUSHER","git":"/nonexistent/git"}'),
+      /git/,
+    ],
+    [
+      'server.json has a key too many',
+      () =>
+        change(
+          'headgate/server.json',
+          '{"version":1,"identity":"env:TEST_PUSHER","git":"/usr/bin/git","x":1}',
+        ),
+      /server\.json/,
+    ],
     ['the seal key is missing', () => change('headgate/seal-key.pem', null), /seal key/],
     ['the seal key is garbage', () => change('headgate/seal-key.pem', 'garbage'), /seal key/],
-    ['Node is not where it was', () => change('hooks/pre-receive', readFileSync(hook('pre-receive'), 'utf8').replace(/NODE='[^']*'/, "NODE='/nonexistent/node'")), /no decision can be made/],
-    ['headgate is not where it was', () => change('hooks/pre-receive', readFileSync(hook('pre-receive'), 'utf8').replace(/APP='[^']*'/, "APP='/nonexistent/hook.js'")), /no decision can be made/],
-    ['the ledger’s ref is garbage', () => {
-      repository.server('pack-refs', '--all', '--no-prune')
-      change('refs/headgate/ledger', 'garbage\n')
-    }, /headgate/],
+    [
+      'Node is not where it was',
+      () =>
+        change(
+          'hooks/pre-receive',
+          readFileSync(hook('pre-receive'), 'utf8').replace(/NODE='[^']*'/, "NODE='/nonexistent/node'"),
+        ),
+      /no decision can be made/,
+    ],
+    [
+      'headgate is not where it was',
+      () =>
+        change(
+          'hooks/pre-receive',
+          readFileSync(hook('pre-receive'), 'utf8').replace(/APP='[^']*'/, "APP='/nonexistent/hook.js'"),
+        ),
+      /no decision can be made/,
+    ],
+    [
+      'the ledger’s ref is garbage',
+      () => {
+        repository.server('pack-refs', '--all', '--no-prune')
+        change('refs/headgate/ledger', 'garbage\n')
+      },
+      /headgate/,
+    ],
   ]
-  test.each(broken)('because %s: guarded refs are refused with the reason, others pass', async (_, damage, reason) => {
-    const commit = candidates[0] ?? ''
-    const guarded = () => [repository.ref(RELEASE), repository.ref('refs/heads/main')]
-    const before = guarded()
-    damage()
-    for (const refspec of [`${commit}:${RELEASE}`, `:${RELEASE}`, `+${released}:refs/heads/main`, ':refs/heads/main']) {
-      const { code, all } = repository.push(refspec)
-      expect(code, all).not.toBe(0)
-      expect(all).toMatch(reason)
+  test.each(broken)(
+    'because %s: guarded refs are refused with the reason, others pass',
+    async (_, damage, reason) => {
+      const commit = candidates[0] ?? ''
+      const guarded = () => [repository.ref(RELEASE), repository.ref('refs/heads/main')]
+      const before = guarded()
+      damage()
+      for (const refspec of [
+        `${commit}:${RELEASE}`,
+        `:${RELEASE}`,
+        `+${released}:refs/heads/main`,
+        ':refs/heads/main',
+      ]) {
+        const { code, all } = repository.push(refspec)
+        expect(code, all).not.toBe(0)
+        expect(all).toMatch(reason)
+        expect(guarded()).toEqual(before)
+      }
+      repository.mustRun(repository.push(`${released}:refs/heads/innocent`, { as: 'dave' }))
+      repository.mustRun(repository.push(':refs/heads/innocent', { as: 'dave' }))
+      const together = repository.push([`${commit}:${RELEASE}`, `${released}:refs/heads/innocent`], {
+        as: 'dave',
+      })
+      expect(together.code).not.toBe(0)
       expect(guarded()).toEqual(before)
-    }
-    repository.mustRun(repository.push(`${released}:refs/heads/innocent`, { as: 'dave' }))
-    repository.mustRun(repository.push(':refs/heads/innocent', { as: 'dave' }))
-    const together = repository.push([`${commit}:${RELEASE}`, `${released}:refs/heads/innocent`], { as: 'dave' })
-    expect(together.code).not.toBe(0)
-    expect(guarded()).toEqual(before)
-  })
+    },
+  )
 
   test('because the list of guarded refs is gone: nothing is let through unseen', async () => {
     const commit = candidates[0] ?? ''
     change('headgate/guarded', null)
-    await expectRefused(repository, ['operator'], () => repository.push(`${commit}:${RELEASE}`, { as: 'dave' }))
+    await expectRefused(repository, ['operator'], () =>
+      repository.push(`${commit}:${RELEASE}`, { as: 'dave' }),
+    )
     await expectRefused(repository, ['release-delete'], () => repository.push(`:${RELEASE}`))
     await expectRefused(repository, [], () =>
       repository.run('git', ['update-ref', RELEASE, commit], { cwd: repository.bare }),
@@ -249,7 +312,13 @@ describe('no decision can be made', () => {
       const needed = [
         [fresh.server('rev-parse', 'refs/headgate/ledger'), 'the tip'],
         [fresh.server('rev-parse', 'refs/headgate/ledger^{tree}'), 'its tree'],
-        ...listed.filter(([, path = '']) => !path.startsWith('policies') && (!/entries\/../.test(path) || path.includes(second.slice(2)) || path === `entries/${second.slice(0, 2)}`)),
+        ...listed.filter(
+          ([, path = '']) =>
+            !path.startsWith('policies') &&
+            (!/entries\/../.test(path) ||
+              path.includes(second.slice(2)) ||
+              path === `entries/${second.slice(0, 2)}`),
+        ),
       ]
       expect(needed.length).toBeGreaterThan(6)
       for (const [oid = '', what] of needed) {
@@ -308,7 +377,9 @@ describe('no decision can be made', () => {
     const { code, all } = repository.push(`${commit}:${RELEASE}`)
     expect(code, all).toBe(0)
     expect(repository.ref(RELEASE)).toBe(commit)
-    repository.mustRun(repository.submit(repository.sign(repository.evidencePayload(commit), 'ci', 'headgate-evidence')))
+    repository.mustRun(
+      repository.submit(repository.sign(repository.evidencePayload(commit), 'ci', 'headgate-evidence')),
+    )
     candidates.shift()
     released = commit
     expectSoundLedger(repository)

@@ -274,6 +274,36 @@ policy version 1 is in force already; nothing changed
   })
 })
 
+test('a lock that somebody left, and a damaged key, are said with the way out', () => {
+  const repository = unguarded()
+  const lock = join(repository.bare, 'config.lock')
+  writeFileSync(lock, '')
+  const locked = install(repository, '--policy', repository.policyFolder)
+  expect(locked.stderr).toMatch(
+    /^headgate: git could not write .+\/config: .+\n {2}hint: .+ remove .+\/config\.lock, .+\n$/,
+  )
+  expect(locked.code).toBe(69)
+  rmSync(lock)
+  repository.install()
+
+  const key = join(repository.bare, 'headgate', 'seal-key.pem')
+  writeFileSync(key, 'damaged')
+  const damaged = install(repository)
+  expect(damaged.stderr).toBe(
+    `headgate: the seal key ${key} is damaged\n` +
+      '  hint: restore it from a backup; or remove it, and headgate server install makes a new one\n',
+  )
+  expect(damaged.code).toBe(78)
+  expect(readFileSync(key, 'utf8')).toBe('damaged')
+  expectGuarded(repository, (refspec) => {
+    const ran = repository.push(refspec)
+    return { ...ran, all: ran.all.replace('no decision can be made', 'headgate: push refused') }
+  })
+  rmSync(key)
+  repository.install()
+  expectGuarded(repository, (refspec) => repository.push(refspec))
+})
+
 describe('a repository that cannot be guarded is refused, and nothing is written', () => {
   const cases: [string, (repository: TestRepository) => [path: string, message: string, hint?: string]][] = [
     [
