@@ -3,14 +3,9 @@ import { HeadgateError } from '../src/core/errors.ts'
 import { type Oid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
+import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { writeGuardedList } from './guarded-list.ts'
-import {
-  type GuardedRepository,
-  LEDGER_MOVED,
-  releaseRef,
-  stagingRef,
-  untilDone,
-} from './guarded-repository.ts'
+import { type GuardedRepository, LEDGER_MOVED, untilDone } from './guarded-repository.ts'
 import type { PolicySource } from './policy-files.ts'
 import { authorizationRecord, outcomeRecord, policyRecord, type StatementContext } from './statements.ts'
 

@@ -5,7 +5,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Policy } from '../src/core/policy.ts'
-import { releaseRef, stagingRef } from './guarded-repository.ts'
+import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
 
 /** Replaces the list by the guarded refs of all these policies. Readers see the old list or the new one. */

@@ -1,11 +1,11 @@
 import { type PolicyInForce, parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
-import type { Policy } from '../src/core/policy.ts'
 import { printable } from '../src/core/printable.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, Snapshot } from '../src/ledger/ledger.ts'
+import { guardedBranches } from './guarded-branches.ts'
 import { listsBranches } from './guarded-list.ts'
 import { readSealKey, type SealKey } from './seal-key.ts'
 import { readSettings, type ServerSettings } from './settings.ts'
@@ -70,18 +70,6 @@ export async function viewServer({ ledger, repository }: GuardedRepository): Pro
     })
   }
   return { snapshot, inForce, refs: new Map([...found].map(([name, ref]) => [name, ref.oid])) }
-}
-
-export function stagingRef(policy: Policy): string {
-  return `refs/heads/${policy.staging}`
-}
-
-export function releaseRef(policy: Policy): string {
-  return `refs/heads/${policy.release}`
-}
-
-export function guardedBranches(policy: Policy): string[] {
-  return [stagingRef(policy), releaseRef(policy)]
 }
 
 /** How long a push waits for others before it is told to come back: people still look, and hosts' limits are longer. */

@@ -2,7 +2,8 @@
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, shortOid } from '../src/core/oid.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
-import { type GuardedRepository, releaseRef, viewServer } from './guarded-repository.ts'
+import { releaseRef } from './guarded-branches.ts'
+import { type GuardedRepository, viewServer } from './guarded-repository.ts'
 import type { HookAnswer } from './pre-receive.ts'
 import { committed } from './reference-transaction.ts'
 

@@ -16,13 +16,12 @@ import type { Objection } from '../src/core/verdict.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../src/git/gather-facts.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
+import { releaseRef, stagingRef } from './guarded-branches.ts'
 import {
   type Attempt,
   type GuardedRepository,
   LEDGER_MOVED,
-  releaseRef,
   type ServerView,
-  stagingRef,
   untilDone,
   viewServer,
 } from './guarded-repository.ts'

@@ -7,13 +7,8 @@ import { join } from 'node:path'
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
-import {
-  type GuardedRepository,
-  LEDGER_MOVED,
-  releaseRef,
-  untilDone,
-  viewServer,
-} from './guarded-repository.ts'
+import { releaseRef } from './guarded-branches.ts'
+import { type GuardedRepository, LEDGER_MOVED, untilDone, viewServer } from './guarded-repository.ts'
 import type { HookAnswer } from './pre-receive.ts'
 import { landedOutcomes } from './settle.ts'
 import type { StatementContext } from './statements.ts'

@@ -16,8 +16,8 @@ import { type Objection, RULE_NAMES, type RuleName, WAIVABLE } from '../src/core
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { type Envelope, MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../src/signing/dsse.ts'
+import { releaseRef } from './guarded-branches.ts'
 import type { ServerView } from './guarded-repository.ts'
-import { releaseRef } from './guarded-repository.ts'
 
 export const INBOX = 'refs/headgate/inbox/'
 

@@ -312,7 +312,7 @@ describe('another way to the same repository:', () => {
     rmSync(link)
   })
 
-  test('a path with .. in it', () => expectGuarded(join(repository.bare, 'hooks') + '/..'))
+  test('a path with .. in it', () => expectGuarded(`${join(repository.bare, 'hooks')}/..`))
 
   test('the repository without its .git suffix', () => expectGuarded(repository.bare.replace(/\.git$/, '')))
 
