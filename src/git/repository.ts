@@ -2,16 +2,18 @@
  * A git repository as the guard reads it: the repository itself and never one of its worktrees, by full ref names and
  * full ids, with an environment of its own making (see environment.ts).
  */
-import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine } from './environment.ts'
 import { findGit } from './find-git.ts'
+import { type NewObject, objectId, writeLooseObjects } from './loose-objects.ts'
 import { ObjectReader } from './object-reader.ts'
 import { firstLines, type GitCommand, type RunOptions, type RunResult, runGit, streamGit } from './process.ts'
 import { isRefName, type Ref, readRefFile } from './ref-files.ts'
+import { moveRefFile } from './ref-lock.ts'
 
 export type { Ref } from './ref-files.ts'
 
@@ -111,6 +113,33 @@ export class GitRepository {
   command(args: readonly string[]): [string, string[], { cwd: string; env: Record<string, string> }] {
     const { gitPath, args: all, cwd, env } = this.#command(DURABLE_CONFIGURATION, args, undefined, null)
     return [gitPath, [...all], { cwd, env: { ...env } }]
+  }
+
+  newObject(type: NewObject['type'], body: Buffer): NewObject {
+    return { oid: objectId(type, body, this.oidLength), type, body }
+  }
+
+  /** Writes objects, never into the quarantine. When it resolves they are on disk; see `writeLooseObjects`. */
+  store(objects: readonly NewObject[]): Promise<void> {
+    return writeLooseObjects(join(this.commonDirectory, 'objects'), objects)
+  }
+
+  /**
+   * Moves a ref from exactly `from` (null: it must not exist) to `to`, without hooks. False if it is elsewhere. Throws
+   * HeadgateError 'unavailable' if git or the disk fails; the ref may have moved then.
+   */
+  async moveRef(ref: string, from: Oid | null, to: Oid): Promise<boolean> {
+    // A log of the ref is git's to write.
+    const plain = this.#shape.refFiles && !existsSync(join(this.commonDirectory, 'logs', ref))
+    const moved = plain ? await moveRefFile(this.commonDirectory, ref, from, to) : 'ask-git'
+    if (moved !== 'ask-git') return moved
+    // With `start` and `commit` an input that breaks off, because we died, moves nothing.
+    const input = `start\nupdate ${ref} ${to} ${from ?? '0'.repeat(this.oidLength)}\nprepare\ncommit\n`
+    const { exitCode, stderr } = await this.write(['update-ref', '--stdin'], { input, allowExit: [1, 128] })
+    if (exitCode === 0) return true
+    const now = (await this.refs([ref])).get(ref)?.oid ?? null
+    if (now !== from) return false
+    throw new HeadgateError('unavailable', `git update-ref: ${firstLines(stderr)}`)
   }
 
   /** The output of a git command that reads, for outputs of any length. See `streamGit`. */

@@ -9,7 +9,7 @@ import type { Oid } from '../core/oid.ts'
 import { advanceState, emptyState, type LedgerState } from '../core/state.ts'
 import type { Statement } from '../core/statement.ts'
 import { readCommits } from './commit-log.ts'
-import { importStream, type NextRecord } from './import-stream.ts'
+import { commitObjects, type NextRecord } from './commit-objects.ts'
 import type { Appended, Head, Ledger, NewRecord, PolicyFiles, Snapshot, Stale } from './ledger.ts'
 import { EMPTY_HEAD } from './ledger.ts'
 import type { LedgerRepository } from './ledger-repository.ts'
@@ -70,10 +70,11 @@ export class GitLedger implements Ledger {
     if (head.seq !== expectedHead.seq || head.hash !== expectedHead.hash) return { kind: 'stale', head }
     const next = sealAll(head, tip?.state ?? emptyState, records, this.#seal)
 
-    // Until the swap nothing refers to what is imported: a crash leaves objects that `git gc` prunes.
+    // Until the swap nothing refers to what is written: a crash leaves objects that `git gc` prunes.
     const oldTip = tip?.commit ?? null
-    const newTip = this.#import(importStream(oldTip, next))
-    const swapped = await swapRef(this.#repository, this.#ref, newTip, oldTip)
+    const made = await commitObjects(this.#repository, oldTip, next)
+    await this.#repository.store(made.objects)
+    const swapped = await swapRef(this.#repository, this.#ref, made.tip, oldTip)
     // Here the records are durable and everybody sees them. A crash from here on only means that the caller does not
     // hear of it; its next snapshot shows them.
     if (!swapped) return { kind: 'stale', head: await this.head() }
@@ -92,21 +93,6 @@ export class GitLedger implements Ledger {
       this.#last = await LedgerTree.open(() => this.#repository.objects(), ref.oid)
     }
     return this.#last
-  }
-
-  /** Writes the objects of new commits, fsynced one by one before git ends, and returns the id of the last commit. */
-  async #import(stream: Buffer): Promise<Oid> {
-    const { stdout } = await this.#repository.write(
-      [
-        // Loose objects and not a pack an append: fifty packs would make git repack the whole repository.
-        ...['-c', 'fastimport.unpackLimit=100'],
-        ...['fast-import', '--quiet', '--done', '--date-format=raw'],
-      ],
-      { input: stream },
-    )
-    const oid = stdout.toString('latin1').trim()
-    if (oid.length === this.#repository.oidLength && /^[0-9a-f]+$/.test(oid)) return oid
-    throw new HeadgateError('unavailable', 'git fast-import did not say which commit it made')
   }
 }
 

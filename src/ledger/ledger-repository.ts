@@ -10,7 +10,12 @@ export interface LedgerObjects {
   tree(oid: Oid): Promise<readonly LedgerTreeEntry[] | null>
 }
 
-type Output = { readonly stdout: Buffer; readonly stderr: string; readonly exitCode: number }
+/** An object that git does not have yet, with the id that it will have. */
+export type NewObject = {
+  readonly oid: Oid
+  readonly type: 'commit' | 'tree' | 'blob'
+  readonly body: Buffer
+}
 
 export interface LedgerRepository {
   /** Where refs are kept, never a linked worktree's own directory. */
@@ -20,14 +25,14 @@ export interface LedgerRepository {
   refs(names: Iterable<string>): Promise<ReadonlyMap<string, { readonly oid: Oid; readonly symref?: string }>>
   objects(): LedgerObjects
   isAncestor(ancestor: Oid, descendant: Oid): Promise<boolean>
-  /** A git command that writes: outside any quarantine, fsynced, without hooks. */
-  write(
-    args: readonly string[],
-    options: {
-      readonly input: string | Uint8Array | Promise<string | Uint8Array>
-      readonly allowExit?: readonly number[]
-    },
-  ): Promise<Output>
+  newObject(type: NewObject['type'], body: Buffer): NewObject
+  /** Writes objects, outside any quarantine; when it resolves they are on disk. */
+  store(objects: readonly NewObject[]): Promise<void>
+  /**
+   * Moves `ref` from exactly `from` (null: it must not exist) to `to`, without hooks and on disk when it resolves. False
+   * if it is elsewhere; an error may mean either.
+   */
+  moveRef(ref: string, from: Oid | null, to: Oid): Promise<boolean>
   /** The output of a git command that reads. */
   stream(args: readonly string[]): AsyncIterable<Buffer>
 }

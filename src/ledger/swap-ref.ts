@@ -1,10 +1,6 @@
 /**
- * The commit point of the git ledger: the compare-and-swap of its ref.
- *
- * `git fast-import` could move the ref itself, and refuses a tip that does not contain the present one. That keeps what
- * others appended, but it is no swap: it also moves a ref that was meanwhile deleted or rewound, and two processes that
- * make the same commit would both believe that theirs moved it. `git update-ref` compares with exactly the old value,
- * under the ref's lock.
+ * The commit point of the git ledger: the compare-and-swap of its ref. A move may report a failure and have been made
+ * all the same, or be made by somebody else; what counts is where the ref is afterwards.
  */
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -14,36 +10,21 @@ import type { LedgerRepository } from './ledger-repository.ts'
 
 /**
  * Moves `ref` from exactly `oldTip` (null: it must not exist) to `newTip` and fsyncs it. False if it is elsewhere: then
- * nothing was moved. update-ref is started while `newTip` is still being made, so that it costs no time of its own; the
- * promise's rejection is passed on.
+ * nothing was moved. Throws HeadgateError 'unavailable' if it was not moved, or if nobody can tell.
  */
 export async function swapRef(
   repository: LedgerRepository,
   ref: string,
-  newTip: Promise<Oid>,
+  newTip: Oid,
   oldTip: Oid | null,
 ): Promise<boolean> {
-  const old = oldTip ?? '0'.repeat(repository.oidLength)
-  // With `start` and `commit` an input that breaks off, because we died, moves nothing.
-  const input = newTip.then((tip) => `start\nupdate ${ref} ${tip} ${old}\nprepare\ncommit\n`)
-  const swapping = repository.write(['update-ref', '--stdin'], { input, allowExit: [1, 128] })
-  // If the import fails that is the error to tell, and update-ref was killed before it had anything to do.
-  const [tip, swap] = await Promise.all([newTip, settled(swapping)])
-  // Whatever git said, or could not say any more: what counts is where the ref is now.
-  if (swap.exitCode !== 0 && !(await hasLanded(repository, ref, tip, oldTip, swap))) return false
+  try {
+    if (!(await repository.moveRef(ref, oldTip, newTip))) return false
+  } catch (cause) {
+    if (!(await hasLanded(repository, ref, newTip, oldTip, cause))) return false
+  }
   syncRef(repository.commonDirectory, ref, oldTip === null)
   return true
-}
-
-type Swap = { readonly exitCode: number | null; readonly said: string; readonly cause?: unknown }
-
-async function settled(swapping: ReturnType<LedgerRepository['write']>): Promise<Swap> {
-  try {
-    const { exitCode, stderr } = await swapping
-    return { exitCode, said: stderr.trim() }
-  } catch (cause) {
-    return { exitCode: null, said: cause instanceof Error ? cause.message : String(cause), cause }
-  }
 }
 
 /** After a failed swap: true if the ref moved all the same, false if somebody else moved it; throws if it stands still. */
@@ -52,21 +33,22 @@ async function hasLanded(
   ref: string,
   tip: Oid,
   oldTip: Oid | null,
-  swap: Swap,
+  failure: unknown,
 ): Promise<boolean> {
+  const said = failure instanceof Error ? failure.message : String(failure)
   let now: Oid | null
   try {
     now = (await repository.refs([ref])).get(ref)?.oid ?? null
     // No other process made the same commit, so that a ref which contains it was moved here; others may have gone on.
     if (now !== null && now !== oldTip) return await repository.isAncestor(tip, now)
   } catch (cause) {
-    throw new HeadgateError('unavailable', `could not tell whether ${ref} was moved: ${swap.said}`, { cause })
+    throw new HeadgateError('unavailable', `could not tell whether ${ref} was moved: ${said}`, { cause })
   }
   if (now !== oldTip) return false
   const lock = join(repository.commonDirectory, `${ref}.lock`)
-  throw new HeadgateError('unavailable', `${ref} could not be moved: ${swap.said}`, {
+  throw new HeadgateError('unavailable', `${ref} could not be moved: ${said}`, {
     hint: `if ${lock} is there and no git process runs, one died holding it: remove it`,
-    ...(swap.cause === undefined ? {} : { cause: swap.cause }),
+    cause: failure,
   })
 }
 

@@ -3,7 +3,7 @@
  * stored and the append says so, or they are not and it says that; where it cannot know, it says that it does not.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -35,10 +35,9 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-type Write = LedgerRepository['write']
 type Faults = {
-  readonly import?: (write: () => ReturnType<Write>) => ReturnType<Write>
-  readonly swap?: (write: () => ReturnType<Write>) => ReturnType<Write>
+  readonly store?: (store: () => Promise<void>) => Promise<void>
+  readonly swap?: (swap: () => Promise<boolean>) => Promise<boolean>
   /** Runs when the objects are written and the ref is not yet moved. */
   readonly between?: () => Promise<unknown> | unknown
   readonly refs?: (
@@ -57,16 +56,11 @@ function faulty(faults: Faults): GitLedger {
     objects: () => repository.objects(),
     isAncestor: (ancestor, descendant) => repository.isAncestor(ancestor, descendant),
     stream: (args) => repository.stream(args),
-    write: (args, options) => {
-      const isImport = args.includes('fast-import')
-      const input = isImport
-        ? options.input
-        : Promise.resolve(options.input).then(async (bytes) => {
-            await faults.between?.()
-            return bytes
-          })
-      const write = () => repository.write(args, { ...options, input })
-      return (isImport ? faults.import : faults.swap)?.(write) ?? write()
+    newObject: (type, body) => repository.newObject(type, body),
+    store: (objects) => (faults.store ?? ((store) => store()))(() => repository.store(objects)),
+    moveRef: async (...move) => {
+      await faults.between?.()
+      return (faults.swap ?? ((swap) => swap()))(() => repository.moveRef(...move))
     },
   }
   return new GitLedger(wrapped, seal)
@@ -84,17 +78,9 @@ const stored = async () =>
   (await sound.about(a)).filter(({ statement }) => statement.kind === 'invalidation').length
 
 test.each<[string, Faults]>([
-  ['the import does not start', { import: broken }],
-  ['the import writes its objects, then fails', { import: afterwards }],
-  [
-    'the import names no commit',
-    { import: async (write) => ({ ...(await write()), stdout: Buffer.from('') }) },
-  ],
+  ['the objects cannot be written', { store: broken }],
+  ['the objects are written, and then it fails', { store: afterwards }],
   ['the swap does not start', { swap: broken }],
-  [
-    'git refuses the swap although the ref is where it was',
-    { swap: async () => ({ stdout: Buffer.alloc(0), stderr: 'fatal: no', exitCode: 128 }) },
-  ],
 ])('nothing is stored, and the append fails, when %s', async (_, faults) => {
   await expect(append(faulty(faults))).rejects.toMatchObject({ name: 'HeadgateError', code: 'unavailable' })
   expect(await sound.head()).toEqual(head)
@@ -150,4 +136,47 @@ test('two first appends: the second one is stale', async () => {
   const late = faulty({ between: () => sound.append(empty, [evidence(a)]) })
   expect(await late.append(empty, [invalidation(a)])).toEqual({ kind: 'stale', head: await sound.head() })
   expect((await sound.head()).seq).toBe(1)
+})
+
+test('a lock that somebody died holding is named, and nothing is stored', async () => {
+  const lock = join(bare, `${LEDGER_REF}.lock`)
+  writeFileSync(lock, '')
+  await expect(append(sound)).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('cannot lock ref'),
+    hint: expect.stringContaining(lock),
+  })
+  expect(existsSync(lock)).toBe(true)
+  rmSync(lock)
+  expect(await stored()).toBe(0)
+  expect((await append(sound)).kind).toBe('appended')
+})
+
+test('what is written is sound to git, and packing it in between changes nothing', async () => {
+  await append(sound)
+  git('pack-refs', '--all', '--prune')
+  git('gc', '--quiet', '--prune=now')
+  const fresh = new GitLedger(repository, seal)
+  expect((await fresh.append(await fresh.head(), [evidence(a)])).kind).toBe('appended')
+  expect(git('fsck', '--strict', '--full')).toBe('')
+  expect(git('rev-list', '--count', LEDGER_REF)).toBe('5')
+})
+
+test('a ref whose moves git logs is moved by git, which logs it', async () => {
+  git('config', 'core.logAllRefUpdates', 'always')
+  git('update-ref', '--create-reflog', LEDGER_REF, `${LEDGER_REF}~1`)
+  git('update-ref', LEDGER_REF, `${LEDGER_REF}@{1}`)
+  const before = git('reflog', 'show', LEDGER_REF).split('\n').length
+  expect((await append(sound)).kind).toBe('appended')
+  expect(git('reflog', 'show', LEDGER_REF).split('\n').length).toBe(before + 1)
+})
+
+test('in a shared repository the files are as open as git makes them', async () => {
+  git('config', 'core.sharedRepository', 'group')
+  git('init', '-q', '--bare', '--shared=group', bare)
+  await append(sound)
+  const oid = git('rev-parse', LEDGER_REF)
+  const folder = join(bare, 'objects', oid.slice(0, 2))
+  expect(statSync(join(folder, oid.slice(2))).mode & 0o777).toBe(statSync(join(bare, 'objects')).mode & 0o444)
+  expect(statSync(folder).mode & 0o020).toBe(statSync(join(bare, 'objects')).mode & 0o020)
 })

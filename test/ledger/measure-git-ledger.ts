@@ -11,9 +11,9 @@ import { join } from 'node:path'
 import { advanceState, emptyState } from '../../src/core/state.ts'
 import { openRepository } from '../../src/git/repository.ts'
 import { GitLedger, LEDGER_REF } from '../../src/ledger/git-ledger.ts'
-import { importStream } from '../../src/ledger/import-stream.ts'
 import { EMPTY_HEAD } from '../../src/ledger/ledger.ts'
 import { parseRecord, sealRecord } from '../../src/ledger/record.ts'
+import { importStream } from './import-stream.ts'
 import { evidence, oidOf, seal } from './records.ts'
 
 const count = Number(process.argv[2] ?? 20_000)

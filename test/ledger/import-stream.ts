@@ -1,11 +1,18 @@
 /** New records as input for `git fast-import`: one commit each, on top of one another. */
 import { randomBytes } from 'node:crypto'
-import type { Oid } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
-import { summarizeRecord } from '../core/record-summary.ts'
-import type { LedgerState } from '../core/state.ts'
-import { entryPath, POLICY_FILE, policyPath, SIGNERS_FILE, STATE_PATH, stateFile } from './ledger-tree.ts'
-import type { LedgerRecord } from './record.ts'
+import type { Oid } from '../../src/core/oid.ts'
+import { printable } from '../../src/core/printable.ts'
+import { summarizeRecord } from '../../src/core/record-summary.ts'
+import type { LedgerState } from '../../src/core/state.ts'
+import {
+  entryPath,
+  POLICY_FILE,
+  policyPath,
+  SIGNERS_FILE,
+  STATE_PATH,
+  stateFile,
+} from '../../src/ledger/ledger-tree.ts'
+import type { LedgerRecord } from '../../src/ledger/record.ts'
 
 /** A record and the ledger's state after it. */
 export type NextRecord = { readonly record: LedgerRecord; readonly state: LedgerState }

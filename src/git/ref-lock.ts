@@ -1,0 +1,64 @@
+/**
+ * Moves a ref that is a file, as git does: `REF.lock` is made where none may be, the present value compared, the new
+ * one written, synced and renamed into place. Whoever holds the lock, git or headgate, keeps the other out.
+ */
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { HeadgateError } from '../core/errors.ts'
+import type { Oid } from '../core/oid.ts'
+import { readRefFile } from './ref-files.ts'
+
+/** Writers hold the lock for milliseconds and meet often; git would wait 100 ms. */
+const LOCK_TIMEOUT_MS = 2_000
+
+/**
+ * Moves `ref` from exactly `from` (null: it must not exist) to `to`, durably but for its name in the folder. False, with
+ * nothing moved, if it is elsewhere; 'ask-git', with nothing moved, if the files do not tell where it is. Throws
+ * HeadgateError 'unavailable' if the lock cannot be had or written.
+ */
+export async function moveRefFile(
+  commonDirectory: string,
+  ref: string,
+  from: Oid | null,
+  to: Oid,
+): Promise<boolean | 'ask-git'> {
+  const path = join(commonDirectory, ref)
+  const lock = `${path}.lock`
+  const file = await takeLock(lock)
+  let held = true
+  try {
+    const found = readRefFile(commonDirectory, ref, to.length as 40 | 64)
+    if (found === 'ask-git' || found?.symref !== undefined) return 'ask-git'
+    if ((found?.oid ?? null) !== from) return false
+    await file.writeFile(`${to}\n`)
+    await file.sync()
+    await rename(lock, path)
+    held = false
+    return true
+  } catch (cause) {
+    throw new HeadgateError('unavailable', `could not write ${ref}: ${(cause as Error).message}`, { cause })
+  } finally {
+    await file.close().catch(() => {})
+    if (held) await rm(lock, { force: true })
+  }
+}
+
+async function takeLock(lock: string): ReturnType<typeof open> {
+  const start = performance.now()
+  for (;;) {
+    try {
+      return await open(lock, 'wx', 0o666)
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException
+      // git removes folders that have become empty.
+      if (code === 'ENOENT') await mkdir(dirname(lock), { recursive: true })
+      else if (code !== 'EEXIST') throw problem(message, cause)
+      if (performance.now() - start > LOCK_TIMEOUT_MS) throw problem(message, cause)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 5))
+  }
+}
+
+function problem(message: string, cause: unknown): HeadgateError {
+  return new HeadgateError('unavailable', `cannot lock ref: ${message}`, { cause })
+}
