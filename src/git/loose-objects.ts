@@ -36,7 +36,7 @@ export function readLooseObject(
   objectsDirectory: string,
   oid: Oid,
   maxBytes: number,
-): { type: string; body: Buffer } | null {
+): { type: NewObject['type'] | 'tag'; body: Buffer } | null {
   const path = loosePath(objectsDirectory, oid)
   let content: Buffer
   try {
@@ -52,7 +52,9 @@ export function readLooseObject(
   const hash = createHash(oid.length === 40 ? 'sha1' : 'sha256')
   if (hash.update(content).digest('hex') !== oid) return null
   const body = content.subarray(end + 1)
-  return body.length === Number(header[2]) && body.length <= maxBytes ? { type: header[1]!, body } : null
+  return body.length === Number(header[2]) && body.length <= maxBytes
+    ? { type: header[1] as NewObject['type'] | 'tag', body }
+    : null
 }
 
 /**

@@ -13,6 +13,7 @@ import type { Socket } from 'node:net'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { readLooseObject } from './loose-objects.ts'
 import { firstLines, type GitCommand } from './process.ts'
 import { parseTree, type TreeEntry } from './tree.ts'
 
@@ -43,6 +44,7 @@ type Request = {
 export class ObjectReader {
   readonly #command: GitCommand
   readonly #hexLength: 40 | 64
+  readonly #folders: readonly string[]
   #child: ChildProcessWithoutNullStreams | undefined
   #pending: Request[] = []
   #line: Buffer[] = []
@@ -54,10 +56,14 @@ export class ObjectReader {
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  /** `command` is `cat-file --batch`; nothing is started before the first request. */
-  constructor(command: GitCommand, hexLength: 40 | 64) {
+  /**
+   * `command` is `cat-file --batch`; nothing is started before the first request that needs it. Small loose objects in
+   * `folders` (object directories that git would look into as well) are read without it.
+   */
+  constructor(command: GitCommand, hexLength: 40 | 64, folders: readonly string[] = []) {
     this.#command = command
     this.#hexLength = hexLength
+    this.#folders = folders
   }
 
   /**
@@ -68,13 +74,13 @@ export class ObjectReader {
    */
   async read(name: string, maxBytes = MAX_OBJECT_BYTES): Promise<GitObject | null> {
     if (!this.#isName(name)) return null
-    return this.#ask(name, maxBytes)
+    return this.#readLoose(name, maxBytes) ?? this.#ask(name, maxBytes)
   }
 
   /** Type and size of an object without its body, whatever its size. */
   async info(name: string): Promise<ObjectInfo | null> {
     if (!this.#isName(name)) return null
-    const answer = await this.#ask(name, -1)
+    const answer = this.#readLoose(name, MAX_OBJECT_BYTES) ?? (await this.#ask(name, -1))
     return answer === null ? null : { oid: answer.oid, type: answer.type, size: answer.size }
   }
 
@@ -89,6 +95,21 @@ export class ObjectReader {
     this.#closed = true
     this.#child?.stdin.end()
     this.#stop(new HeadgateError('unavailable', 'the object reader was closed'))
+  }
+
+  /** Whatever is not plainly there is git's to find, or to complain about. */
+  #readLoose(name: string, maxBytes: number): GitObject | null {
+    const [, oid = '', rest] = /^([0-9a-f]+)(.*)$/.exec(name) ?? []
+    if (this.#closed || (rest !== '' && rest !== '^{tree}')) return null
+    for (const folder of this.#folders) {
+      const object = readLooseObject(folder, oid, maxBytes)
+      if (object === null) continue
+      const { type, body } = object
+      if (rest === '' || type === 'tree') return { oid, type, size: body.length, body }
+      const tree = /^tree ([0-9a-f]+)\n/.exec(body.toString('latin1', 0, 80))?.[1]
+      return type === 'commit' && tree !== undefined ? this.#readLoose(tree, maxBytes) : null
+    }
+    return null
   }
 
   /** Abbreviations, refs and revision syntax never reach git: each could mean something else tomorrow. */

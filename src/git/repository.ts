@@ -7,6 +7,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { isNearAncestor } from './ancestry.ts'
 import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine } from './environment.ts'
 import { findGit } from './find-git.ts'
 import { type NewObject, objectId, writeLooseObjects } from './loose-objects.ts'
@@ -152,6 +153,10 @@ export class GitRepository {
     this.#reader ??= new ObjectReader(
       this.#command([], ['cat-file', '--batch'], undefined, this.#shape.quarantine),
       this.oidLength,
+      [
+        join(this.commonDirectory, 'objects'),
+        ...(this.#shape.quarantine === null ? [] : [this.#shape.quarantine.path]),
+      ],
     )
     return this.#reader
   }
@@ -184,6 +189,7 @@ export class GitRepository {
         throw new HeadgateError('data', `${printable(oid)} is not a full object id of this repository`)
       }
     }
+    if (await isNearAncestor(this.objects(), ancestor, descendant)) return true
     const { exitCode, stderr } = await this.run(['merge-base', '--is-ancestor', ancestor, descendant], {
       allowExit: [1],
     })

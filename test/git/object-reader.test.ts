@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
+  existsSync,
   mkdtempSync,
   readFileSync,
   realpathSync,
@@ -41,6 +42,13 @@ function git(args: string[], input: string | Buffer = ''): string {
   }).trim()
 }
 const blob = (content: string | Buffer) => git(['hash-object', '-w', '--stdin'], content)
+/** A blob that only git reads: loose ones are read without it. */
+function packedBlob(content: string): string {
+  const oid = blob(content)
+  git(['pack-objects', '-q', join(bare, 'objects', 'pack', 'pack')], `${oid}\n`)
+  git(['prune-packed'])
+  return oid
+}
 
 async function setUp(objectFormat: string): Promise<void> {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'headgate-objects-')))
@@ -201,7 +209,7 @@ describe('an object reader', () => {
   })
 
   test('goes on with another process when one dies', async () => {
-    const oid = blob('hello')
+    const oid = packedBlob('hello')
     const pidFile = join(folder, 'pid')
     const script = join(folder, 'git')
     writeFileSync(script, `#!/bin/sh\necho $$ > ${pidFile}\nexec ${findGit()} "$@"\n`, { mode: 0o755 })
@@ -255,8 +263,31 @@ describe('an object reader', () => {
     fake.close()
   })
 
+  test('starts no process for loose objects, and one for what is missing, packed or damaged', async () => {
+    const script = join(folder, 'git')
+    const started = join(folder, 'started')
+    writeFileSync(script, `#!/bin/sh\necho x >> ${started}\nexec ${findGit()} "$@"\n`, { mode: 0o755 })
+    const other = await openRepository(bare, { gitPath: script })
+    const starts = () => (existsSync(started) ? readFileSync(started, 'utf8').length / 2 : 0)
+    const file = blob('hello')
+    const tree = git(['mktree'], `100644 blob ${file}\tf\n`)
+    const commit = git(['commit-tree', '-m', 'x', tree])
+    expect(await other.objects().read(file)).toEqual(await reader.read(file))
+    expect(await other.objects().read(`${commit}^{tree}`)).toMatchObject({ oid: tree, type: 'tree' })
+    expect(await other.objects().info(commit)).toMatchObject({ type: 'commit' })
+    expect(starts()).toBe(0)
+    expect(await other.objects().read('c'.repeat(file.length))).toBeNull()
+    expect((await other.objects().read(packedBlob('packed')))?.size).toBe(6)
+    expect(starts()).toBe(1)
+    const path = join(bare, 'objects', file.slice(0, 2), file.slice(2))
+    chmodSync(path, 0o644)
+    truncateSync(path, 3)
+    await expect(other.objects().read(file)).rejects.toMatchObject({ name: 'HeadgateError' })
+    other.close()
+  })
+
   test('cannot be asked after it was closed', async () => {
-    const oid = blob('hello')
+    const oid = packedBlob('hello')
     const pending = reader.read(oid)
     reader.close()
     await expect(pending).rejects.toMatchObject({ code: 'unavailable' })

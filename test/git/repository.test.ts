@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -13,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { verifyQuarantine } from '../../src/git/environment.ts'
+import { findGit } from '../../src/git/find-git.ts'
 import { isRefName } from '../../src/git/ref-files.ts'
 import { openRepository } from '../../src/git/repository.ts'
 
@@ -223,7 +226,25 @@ describe('isAncestor', () => {
     }
     for (const oid of ['1'.repeat(40), git('rev-parse', `${commits[0]}^{tree}`)]) {
       await expect(repository.isAncestor(oid, commits[3]!)).rejects.toMatchObject({ code: 'unavailable' })
+      await expect(repository.isAncestor(oid, oid)).rejects.toMatchObject({ code: 'unavailable' })
     }
+  })
+
+  test('starts git only where the answer is not a few commits away', async () => {
+    const started = join(folder, 'started')
+    const script = join(folder, 'counting-git')
+    writeFileSync(script, `#!/bin/sh\necho x >> ${started}\nexec ${findGit()} "$@"\n`, { mode: 0o755 })
+    const repository = await openRepository(bare, { gitPath: script })
+    const [first = '', , , fourth = ''] = commits
+    let far = fourth
+    for (let i = 0; i < 100; i++) far = git('commit-tree', '-m', `${i}`, '-p', far, `${first}^{tree}`)
+    expect(await repository.isAncestor(first, fourth)).toBe(true)
+    expect(existsSync(started)).toBe(false)
+    expect(await repository.isAncestor(fourth, first)).toBe(false)
+    expect(readFileSync(started, 'utf8')).toBe('x\n')
+    expect(await repository.isAncestor(first, far)).toBe(true)
+    expect(readFileSync(started, 'utf8')).toBe('x\nx\n')
+    repository.close()
   })
 
   test('a history with a hole in it is an error and not "no"', async () => {
