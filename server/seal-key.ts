@@ -69,6 +69,7 @@ export function readSealKey(gitDirectory: string): SealKey {
   if (privateKey.asymmetricKeyType !== 'ed25519') {
     throw new HeadgateError('configuration', `the seal key ${path} is not an Ed25519 key`)
   }
+  let keyid: string | undefined
   const signature = (message: Uint8Array) => createSshsig({ privateKey, namespace: SEAL_NAMESPACE, message })
   return {
     publicKeyLine: publicLine(privateKey),
@@ -76,7 +77,7 @@ export function readSealKey(gitDirectory: string): SealKey {
     sign: (payload) => {
       const bytes = Buffer.from(payload, 'utf8')
       const blob = signature(preAuthEncoding(PAYLOAD_TYPE, bytes))
-      const keyid = parseSshsig(blob).fingerprint
+      keyid ??= parseSshsig(blob).fingerprint
       return {
         payloadType: PAYLOAD_TYPE,
         payload: bytes.toString('base64'),

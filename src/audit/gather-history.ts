@@ -7,7 +7,7 @@ import type { LedgerRecord, Snapshot } from '../ledger/ledger.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import type { Envelope } from '../signing/dsse.ts'
 import { verifyEnvelope } from '../signing/envelope-verify.ts'
-import { parsePolicyFiles } from './policy-in-force.ts'
+import { type PolicyInForce, parseSigners } from './policy-in-force.ts'
 
 /** The name that an authorization calls an envelope by: SHA-256 of its canonical JSON. */
 export function envelopeDigest(envelope: Envelope): string {
@@ -17,10 +17,15 @@ export function envelopeDigest(envelope: Envelope): string {
 /**
  * The history that a move to `commit` is judged by. Each signature is checked here again, by the allowed_signers that
  * were in force when the statement was recorded, so that a decision rests on keys and not on what the ledger says of them.
+ * `inForce` spares reading the policy of this snapshot once more.
  */
-export async function gatherHistory(snapshot: Snapshot, commit: Oid): Promise<History> {
+export async function gatherHistory(
+  snapshot: Snapshot,
+  commit: Oid,
+  inForce: PolicyInForce | null = null,
+): Promise<History> {
   const records = await snapshot.about(commit)
-  const signersAt = signersByRecord(snapshot)
+  const signersAt = signersByRecord(snapshot, inForce)
   const about: HistoryRecord[] = []
   for (const record of records) about.push(await judgeRecord(record, signersAt))
   return { state: snapshot.state, about }
@@ -56,15 +61,18 @@ export function isSubmitted(kind: string): kind is SubmittedKind {
 }
 
 /** Reads each allowed_signers at most once; almost always there is one. */
-function signersByRecord(snapshot: Snapshot): (seq: number) => Promise<readonly AllowedSigner[]> {
-  const cache = new Map<number, readonly AllowedSigner[]>()
+function signersByRecord(
+  snapshot: Snapshot,
+  inForce: PolicyInForce | null,
+): (seq: number) => Promise<readonly AllowedSigner[]> {
+  const cache = new Map(inForce === null ? [] : [[inForce.version, inForce.signers]])
   return async (seq) => {
     const version = versionInForce(snapshot.state, seq)
     if (version === null) return []
     const known = cache.get(version)
     if (known !== undefined) return known
     const files = await snapshot.policyVersion(version)
-    const signers = files === null ? [] : parsePolicyFiles(files).signers
+    const signers = files === null ? [] : parseSigners(files)
     cache.set(version, signers)
     return signers
   }

@@ -15,6 +15,11 @@ export type PolicyInForce = {
 /** Parses both files. Throws HeadgateError 'configuration' that lists what is wrong with them, line by line. */
 export function parsePolicyFiles(files: PolicyFiles): PolicyInForce {
   const policy = parsePolicy(files.policy)
+  return { version: files.version, policy, signers: parseSigners(files), files }
+}
+
+/** The keys alone. */
+export function parseSigners(files: PolicyFiles): readonly AllowedSigner[] {
   const { signers, problems } = parseAllowedSigners(files.allowedSigners)
   if (problems.length > 0) {
     const lines = problems.map(({ line, message }) => `allowed_signers:${line}: ${message}`)
@@ -22,5 +27,5 @@ export function parsePolicyFiles(files: PolicyFiles): PolicyInForce {
       hint: 'the format is in ssh-keygen(1), ALLOWED SIGNERS; `headgate key generate` prints a line that fits',
     })
   }
-  return { version: files.version, policy, signers, files }
+  return signers
 }

@@ -30,18 +30,3 @@ export function parseUpdates(input: Uint8Array): RefUpdate[] {
       return { from, to, ref: Buffer.from(ref, 'latin1').toString('utf8') }
     })
 }
-
-/** The environment variables of push options: `GIT_PUSH_OPTION_COUNT` and `GIT_PUSH_OPTION_<n>`. They are claims. */
-export function parsePushOptions(environment: Readonly<Record<string, string | undefined>>): string[] {
-  const count = environment.GIT_PUSH_OPTION_COUNT ?? '0'
-  if (!/^\d{1,3}$/.test(count)) throw new HeadgateError('data', 'the push has too many push options')
-  const options: string[] = []
-  for (let index = 0; index < Math.min(Number(count), MAX_PUSH_OPTIONS); index++) {
-    options.push((environment[`GIT_PUSH_OPTION_${index}`] ?? '').slice(0, MAX_PUSH_OPTION_LENGTH))
-  }
-  return options
-}
-
-/** A note and a plan need two; the rest is for other hooks. Both bounds keep a record small. */
-const MAX_PUSH_OPTIONS = 16
-const MAX_PUSH_OPTION_LENGTH = 4096

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { deflateSync, inflateSync, constants as zlib } from 'node:zlib'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import type { SpareFile, SpareFiles } from './spare-files.ts'
 
 export type NewObject = {
   readonly oid: Oid
@@ -64,36 +65,39 @@ export function readLooseObject(
 export async function writeLooseObjects(
   objectsDirectory: string,
   objects: readonly NewObject[],
+  spare?: SpareFiles,
 ): Promise<void> {
   // As git does it in a shared repository: whoever may read or write in `objects` may do so below it.
   const mode = statSync(objectsDirectory).mode & 0o7777
   const once = new Map(objects.map((object) => [object.oid, object]))
   try {
-    await Promise.all([...once.values()].map((object) => writeObject(objectsDirectory, object, mode)))
+    await Promise.all([...once.values()].map((object) => writeObject(objectsDirectory, object, mode, spare)))
   } catch (cause) {
     const { message } = cause as Error
     throw new HeadgateError('unavailable', `git objects could not be written: ${message}`, { cause })
   }
 }
 
-async function writeObject(directory: string, object: NewObject, folderMode: number): Promise<void> {
+async function writeObject(
+  directory: string,
+  object: NewObject,
+  folderMode: number,
+  spare: SpareFiles | undefined,
+): Promise<void> {
   const path = loosePath(directory, object.oid)
   if (await isKept(directory, path, object)) return
   const folder = join(directory, object.oid.slice(0, 2))
-  await makeFolder(folder, folderMode)
-  // The name that git gives its own, so that `git gc` removes what a crash leaves.
-  const temporary = join(folder, `tmp_obj_${randomBytes(8).toString('hex')}`)
   const raw = Buffer.concat([Buffer.from(`${object.type} ${object.body.length}\0`), object.body])
+  const { path: temporary, file } = spare?.take() ?? (await createIn(folder, folderMode))
   try {
-    const file = await open(temporary, files.O_WRONLY | files.O_CREAT | files.O_EXCL, 0o444)
     try {
       await file.writeFile(deflateSync(raw, { level: zlib.Z_BEST_SPEED }))
-      await file.chmod(folderMode & 0o444)
+      if ((0o444 & ~process.umask()) !== (folderMode & 0o444)) await file.chmod(folderMode & 0o444)
       await file.sync()
     } finally {
       await file.close()
     }
-    await rename(temporary, path)
+    await inFolder(folder, folderMode, () => rename(temporary, path))
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
@@ -113,6 +117,24 @@ async function isKept(directory: string, path: string, { oid, body }: NewObject)
   } catch {
     return false
   }
+}
+
+/** Most folders are there: a repository has 256 of them. */
+async function inFolder<T>(folder: string, folderMode: number, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  await makeFolder(folder, folderMode)
+  return action()
+}
+
+function createIn(folder: string, folderMode: number): Promise<SpareFile> {
+  // The name that git gives its own, so that `git gc` removes what a crash leaves.
+  const path = join(folder, `tmp_obj_${randomBytes(8).toString('hex')}`)
+  const flags = files.O_WRONLY | files.O_CREAT | files.O_EXCL
+  return inFolder(folder, folderMode, async () => ({ path, file: await open(path, flags, 0o444) }))
 }
 
 async function makeFolder(folder: string, mode: number): Promise<void> {

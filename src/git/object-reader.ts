@@ -15,6 +15,7 @@ import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { readLooseObject } from './loose-objects.ts'
 import { firstLines, type GitCommand } from './process.ts'
+import type { RecentObjects } from './recent-objects.ts'
 import { parseTree, type TreeEntry } from './tree.ts'
 
 export type GitObjectType = 'commit' | 'tree' | 'blob' | 'tag'
@@ -41,10 +42,19 @@ type Request = {
   readonly reject: (error: Error) => void
 }
 
+type Nearer = {
+  readonly folders?: readonly string[]
+  readonly outer?: () => ObjectReader | undefined
+  /** What was read lately; only of a repository outside of quarantine, whose objects stay. */
+  readonly recent?: RecentObjects | undefined
+}
+
 export class ObjectReader {
   readonly #command: GitCommand
   readonly #hexLength: 40 | 64
   readonly #folders: readonly string[]
+  readonly #outer: () => ObjectReader | undefined
+  readonly #recent: RecentObjects | undefined
   #child: ChildProcessWithoutNullStreams | undefined
   #pending: Request[] = []
   #line: Buffer[] = []
@@ -58,12 +68,19 @@ export class ObjectReader {
 
   /**
    * `command` is `cat-file --batch`; nothing is started before the first request that needs it. Small loose objects in
-   * `folders` (object directories that git would look into as well) are read without it.
+   * `folders` (object directories that git would look into as well) are read without it, and what `outer` finds is not
+   * asked for again: it reads the same repository outside of the quarantine and may have its process already.
    */
-  constructor(command: GitCommand, hexLength: 40 | 64, folders: readonly string[] = []) {
+  constructor(
+    command: GitCommand,
+    hexLength: 40 | 64,
+    { folders = [], outer = () => undefined, recent }: Nearer = {},
+  ) {
     this.#command = command
     this.#hexLength = hexLength
     this.#folders = folders
+    this.#outer = outer
+    this.#recent = recent
   }
 
   /**
@@ -74,13 +91,21 @@ export class ObjectReader {
    */
   async read(name: string, maxBytes = MAX_OBJECT_BYTES): Promise<GitObject | null> {
     if (!this.#isName(name)) return null
-    return this.#readLoose(name, maxBytes) ?? this.#ask(name, maxBytes)
+    const recent = this.#closed ? undefined : this.#recent?.get(name)
+    if (recent !== undefined && recent.size <= maxBytes) return recent
+    const object = (await this.#readNear(name, maxBytes)) ?? (await this.#ask(name, maxBytes))
+    if (object !== null) this.#recent?.keep(name, object)
+    return object
   }
 
   /** Type and size of an object without its body, whatever its size. */
   async info(name: string): Promise<ObjectInfo | null> {
     if (!this.#isName(name)) return null
-    const answer = this.#readLoose(name, MAX_OBJECT_BYTES) ?? (await this.#ask(name, -1))
+    if (this.#closed) return this.#ask(name, -1)
+    const answer =
+      this.#readLoose(name, MAX_OBJECT_BYTES) ??
+      (await this.#outer()?.info(name)) ??
+      (await this.#ask(name, -1))
     return answer === null ? null : { oid: answer.oid, type: answer.type, size: answer.size }
   }
 
@@ -97,10 +122,15 @@ export class ObjectReader {
     this.#stop(new HeadgateError('unavailable', 'the object reader was closed'))
   }
 
+  async #readNear(name: string, maxBytes: number): Promise<GitObject | null> {
+    if (this.#closed) return null
+    return this.#readLoose(name, maxBytes) ?? (await this.#outer()?.read(name, maxBytes)) ?? null
+  }
+
   /** Whatever is not plainly there is git's to find, or to complain about. */
   #readLoose(name: string, maxBytes: number): GitObject | null {
     const [, oid = '', rest] = /^([0-9a-f]+)(.*)$/.exec(name) ?? []
-    if (this.#closed || (rest !== '' && rest !== '^{tree}')) return null
+    if (rest !== '' && rest !== '^{tree}') return null
     for (const folder of this.#folders) {
       const object = readLooseObject(folder, oid, maxBytes)
       if (object === null) continue

@@ -2,19 +2,22 @@
  * A git repository as the guard reads it: the repository itself and never one of its worktrees, by full ref names and
  * full ids, with an environment of its own making (see environment.ts).
  */
-import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { accessSync, constants, existsSync, realpathSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { isNearAncestor } from './ancestry.ts'
 import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine } from './environment.ts'
 import { findGit } from './find-git.ts'
+import { isFile, locate, readText } from './locate.ts'
 import { type NewObject, objectId, writeLooseObjects } from './loose-objects.ts'
 import { ObjectReader } from './object-reader.ts'
 import { firstLines, type GitCommand, type RunOptions, type RunResult, runGit, streamGit } from './process.ts'
+import { RecentObjects } from './recent-objects.ts'
 import { isRefName, type Ref, readRefFile } from './ref-files.ts'
 import { moveRefFile } from './ref-lock.ts'
+import { SpareFiles } from './spare-files.ts'
 
 export type { Ref } from './ref-files.ts'
 
@@ -83,15 +86,30 @@ export class GitRepository {
   /** Hex digits of an id. */
   readonly oidLength: 40 | 64
   readonly #shape: Shape
+  readonly #outer: GitRepository | undefined
+  readonly #recent = new RecentObjects()
+  #spare: SpareFiles | undefined
   #reader: ObjectReader | undefined
 
-  constructor(shape: Shape) {
+  /** `outer` is the same repository outside of the quarantine. */
+  constructor(shape: Shape, outer?: GitRepository) {
+    this.#outer = outer
     this.gitPath = shape.gitPath
     this.gitDirectory = shape.gitDirectory
     this.commonDirectory = shape.commonDirectory
     this.objectFormat = shape.objectFormat
     this.oidLength = shape.objectFormat === 'sha1' ? 40 : 64
     this.#shape = shape
+  }
+
+  /**
+   * The same repository with the objects of a push that is being judged; what both have is read through this one.
+   * `path` is a hook's `GIT_QUARANTINE_PATH`. Throws HeadgateError 'configuration' if it is no quarantine of this
+   * repository.
+   */
+  inQuarantine(path: string): GitRepository {
+    const quarantine = quarantineOf(path, join(this.commonDirectory, 'objects'))
+    return new GitRepository({ ...this.#shape, quarantine }, this)
   }
 
   /** Runs a git command that reads; it sees the quarantine, if there is one. Limits and errors: see `runGit`. */
@@ -120,9 +138,16 @@ export class GitRepository {
     return { oid: objectId(type, body, this.oidLength), type, body }
   }
 
+  /** Says that objects will be written soon, so that what can be done before is. */
+  expectWrites(): void {
+    this.#spare ??= new SpareFiles(join(this.commonDirectory, 'objects'), SPARE_FILES)
+    this.#spare.fill()
+  }
+
   /** Writes objects, never into the quarantine. When it resolves they are on disk; see `writeLooseObjects`. */
-  store(objects: readonly NewObject[]): Promise<void> {
-    return writeLooseObjects(join(this.commonDirectory, 'objects'), objects)
+  async store(objects: readonly NewObject[]): Promise<void> {
+    await writeLooseObjects(join(this.commonDirectory, 'objects'), objects, this.#spare)
+    for (const { oid, type, body } of objects) this.#recent.keep(oid, { oid, type, size: body.length, body })
   }
 
   /**
@@ -150,13 +175,19 @@ export class GitRepository {
 
   /** Reads objects, those in quarantine too. One process, shared by all who ask this repository. */
   objects(): ObjectReader {
+    const { quarantine } = this.#shape
+    const folders = [
+      ...(quarantine === null ? [] : [quarantine.path]),
+      ...(this.#outer === undefined ? [join(this.commonDirectory, 'objects')] : []),
+    ]
     this.#reader ??= new ObjectReader(
-      this.#command([], ['cat-file', '--batch'], undefined, this.#shape.quarantine),
+      this.#command([], ['cat-file', '--batch'], undefined, quarantine),
       this.oidLength,
-      [
-        join(this.commonDirectory, 'objects'),
-        ...(this.#shape.quarantine === null ? [] : [this.#shape.quarantine.path]),
-      ],
+      {
+        folders,
+        outer: () => this.#outer?.objects(),
+        recent: quarantine === null ? this.#recent : undefined,
+      },
     )
     return this.#reader
   }
@@ -198,8 +229,10 @@ export class GitRepository {
     return exitCode === 0
   }
 
-  /** Ends the process that reads objects. */
+  /** Ends the process that reads objects, and removes what was made ahead. */
   close(): void {
+    this.#spare?.close()
+    this.#spare = undefined
     this.#reader?.close()
     this.#reader = undefined
   }
@@ -243,6 +276,9 @@ export class GitRepository {
   }
 }
 
+/** An authorization and its outcome are seven objects each. */
+const SPARE_FILES = 16
+
 /** git syncs neither loose objects nor refs unless told; before 2.36 it knew the last of these only. */
 const DURABLE_CONFIGURATION: readonly string[] = [
   'core.fsync=committed,loose-object,pack-metadata,reference',
@@ -251,33 +287,6 @@ const DURABLE_CONFIGURATION: readonly string[] = [
   // Two writers of one ref meet often, and each holds the lock for milliseconds; git would wait 100 ms.
   'core.filesRefLockTimeout=2000',
 ].flatMap((setting) => ['-c', setting])
-
-/** As git looks: `.git` before the folder itself, then the parents. */
-function locate(path: string): { gitDirectory: string; commonDirectory: string } | null {
-  let folder: string
-  try {
-    folder = realpathSync(path)
-  } catch {
-    return null
-  }
-  for (;;) {
-    const found = gitDirAt(join(folder, '.git')) ?? gitDirAt(folder)
-    if (found !== null) return found
-    const parent = dirname(folder)
-    if (parent === folder) return null
-    folder = parent
-  }
-}
-
-function gitDirAt(path: string): { gitDirectory: string; commonDirectory: string } | null {
-  const pointer = isFile(path) ? /^gitdir: (.+?)\n*$/.exec(readText(path) ?? '')?.[1] : undefined
-  const gitDir = pointer === undefined ? path : resolve(dirname(path), pointer)
-  if (!isFile(join(gitDir, 'HEAD'))) return null
-  const common = readText(join(gitDir, 'commondir'))?.replace(/\n+$/, '')
-  const commonDirectory = common === undefined ? gitDir : resolve(gitDir, common)
-  if (!isFolder(join(commonDirectory, 'objects')) || !isFolder(join(commonDirectory, 'refs'))) return null
-  return { gitDirectory: realpathSync(gitDir), commonDirectory: realpathSync(commonDirectory) }
-}
 
 function quarantineOf(path: string | undefined, objectsDir: string): Quarantine | null {
   if (path === undefined) return null
@@ -295,21 +304,5 @@ function isExecutable(path: string): boolean {
     return isFile(path)
   } catch {
     return false
-  }
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
   }
 }

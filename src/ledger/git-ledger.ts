@@ -10,7 +10,16 @@ import { advanceState, emptyState, type LedgerState } from '../core/state.ts'
 import type { Statement } from '../core/statement.ts'
 import { readCommits } from './commit-log.ts'
 import { commitObjects, type NextRecord } from './commit-objects.ts'
-import type { Appended, Head, Ledger, NewRecord, PolicyFiles, Snapshot, Stale } from './ledger.ts'
+import type {
+  Appended,
+  Head,
+  Ledger,
+  NewRecord,
+  PolicyFiles,
+  PreparedAppend,
+  Snapshot,
+  Stale,
+} from './ledger.ts'
 import { EMPTY_HEAD } from './ledger.ts'
 import type { LedgerRepository } from './ledger-repository.ts'
 import { LedgerTree } from './ledger-tree.ts'
@@ -56,6 +65,10 @@ export class GitLedger implements Ledger {
   }
 
   async append(expectedHead: Head, records: readonly NewRecord[]): Promise<Appended | Stale> {
+    return (await this.prepare(expectedHead, records)).commit()
+  }
+
+  async prepare(expectedHead: Head, records: readonly NewRecord[]): Promise<PreparedAppend> {
     if (records.length < 1 || records.length > MAX_APPENDED) {
       throw new RangeError(`an append is of 1 to ${MAX_APPENDED} records, not ${records.length}`)
     }
@@ -67,20 +80,26 @@ export class GitLedger implements Ledger {
     }
     const tip = await this.#tip()
     const head = headOf(tip)
-    if (head.seq !== expectedHead.seq || head.hash !== expectedHead.hash) return { kind: 'stale', head }
+    if (head.seq !== expectedHead.seq || head.hash !== expectedHead.hash) {
+      return { commit: async () => ({ kind: 'stale', head: await this.head() }) }
+    }
     const next = sealAll(head, tip?.state ?? emptyState, records, this.#seal)
 
     // Until the swap nothing refers to what is written: a crash leaves objects that `git gc` prunes.
     const oldTip = tip?.commit ?? null
     const made = await commitObjects(this.#repository, oldTip, next)
     await this.#repository.store(made.objects)
-    const swapped = await swapRef(this.#repository, this.#ref, made.tip, oldTip)
+    const appended = next.map(({ record }) => record)
+    return { commit: () => this.#commit(oldTip, made.tip, appended) }
+  }
+
+  async #commit(from: Oid | null, tip: Oid, records: readonly LedgerRecord[]): Promise<Appended | Stale> {
+    const swapped = await swapRef(this.#repository, this.#ref, tip, from)
     // Here the records are durable and everybody sees them. A crash from here on only means that the caller does not
     // hear of it; its next snapshot shows them.
     if (!swapped) return { kind: 'stale', head: await this.head() }
-    const appended = next.map(({ record }) => record)
-    const { seq, hash } = appended.at(-1)!
-    return { kind: 'appended', head: { seq, hash }, records: appended }
+    const { seq, hash } = records.at(-1)!
+    return { kind: 'appended', head: { seq, hash }, records, tip }
   }
 
   async #tip(): Promise<LedgerTree | null> {

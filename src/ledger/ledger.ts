@@ -48,7 +48,11 @@ export type Appended = {
   readonly kind: 'appended'
   readonly head: Head
   readonly records: readonly LedgerRecord[]
+  /** Where a ref holds the ledger: the commit that it names with these records as its last. */
+  readonly tip: Oid | null
 }
+/** `commit` is for one call: stale if the head is no longer the one that was expected. */
+export type PreparedAppend = { commit(): Promise<Appended | Stale> }
 export type Stale = { readonly kind: 'stale'; readonly head: Head }
 
 export interface Ledger {
@@ -63,6 +67,12 @@ export interface Ledger {
    * version does not go up, and 'unavailable' if the storage failed.
    */
   append(expectedHead: Head, records: readonly NewRecord[]): Promise<Appended | Stale>
+
+  /**
+   * An append but for its last step: whoever waits for something before the records may be seen has them ready. What was
+   * prepared and is never committed leaves no trace. Throws as `append` does.
+   */
+  prepare(expectedHead: Head, records: readonly NewRecord[]): Promise<PreparedAppend>
 
   /** All records about a commit, in order, at the present head. Costs the same whatever the ledger's length. */
   about(commit: Oid): Promise<readonly LedgerRecord[]>

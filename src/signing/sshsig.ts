@@ -51,10 +51,7 @@ export function parseSshsig(blob: Uint8Array): ParsedSignature {
   if (version !== VERSION) throw new HeadgateError('data', `SSH signature has unknown version ${version}`)
   const publicKey = reader.string()
   const keyType = new WireReader(publicKey).text()
-  const namespace = reader.text()
-  if (namespace === '' || namespace.length > MAX_NAMESPACE_LENGTH) {
-    throw new HeadgateError('data', 'SSH signature has no usable namespace')
-  }
+  const namespace = readNamespace(reader)
   if (reader.string().length > 0) throw new HeadgateError('data', 'SSH signature uses its reserved field')
   const hashAlgorithm = parseHashAlgorithm(reader.text())
   const certificate = certifiedKeyType(keyType) === undefined ? undefined : parseCertificate(publicKey)
@@ -71,6 +68,12 @@ export function parseSshsig(blob: Uint8Array): ParsedSignature {
     ...(certificate === undefined ? {} : { certificate }),
     signature,
   }
+}
+
+function readNamespace(reader: WireReader): string {
+  const namespace = reader.text()
+  if (namespace !== '' && namespace.length <= MAX_NAMESPACE_LENGTH) return namespace
+  throw new HeadgateError('data', 'SSH signature has no usable namespace')
 }
 
 /**
@@ -91,8 +94,9 @@ export function createSshsig(input: {
   readonly message: Uint8Array
 }): Buffer {
   const { privateKey, namespace, message } = input
+  readNamespace(new WireReader(wireString(namespace))) // Nobody gets a signature that nobody would accept.
   const signature = sign(null, signedData(namespace, 'sha512', message), privateKey)
-  const blob = Buffer.concat([
+  return Buffer.concat([
     MAGIC,
     wireUint32(VERSION),
     wireString(ed25519Blob(privateKey)),
@@ -101,8 +105,6 @@ export function createSshsig(input: {
     wireString('sha512'),
     wireString(Buffer.concat([wireString('ssh-ed25519'), wireString(signature)])),
   ])
-  parseSshsig(blob) // Nobody gets a signature that nobody would accept, such as one with an empty namespace.
-  return blob
 }
 
 /** `ssh-ed25519 AAAA... comment`, of a public or private Ed25519 key. */
@@ -113,10 +115,17 @@ export function ed25519PublicKeyLine(key: KeyObject, comment: string): string {
   return `ssh-ed25519 ${ed25519Blob(key).toString('base64')} ${comment}`.trimEnd()
 }
 
+/** The server seals every record with one key; taking it apart each time costs as much as signing. */
+const BLOBS = new WeakMap<KeyObject, Buffer>()
+
 function ed25519Blob(key: KeyObject): Buffer {
+  const known = BLOBS.get(key)
+  if (known !== undefined) return known
   if (key.asymmetricKeyType !== 'ed25519') throw new HeadgateError('configuration', 'not an Ed25519 key')
   const { x } = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' })
-  return Buffer.concat([wireString('ssh-ed25519'), wireString(Buffer.from(x ?? '', 'base64url'))])
+  const blob = Buffer.concat([wireString('ssh-ed25519'), wireString(Buffer.from(x ?? '', 'base64url'))])
+  BLOBS.set(key, blob)
+  return blob
 }
 
 function signedData(namespace: string, hashAlgorithm: HashAlgorithm, message: Uint8Array): Buffer {
