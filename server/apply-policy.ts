@@ -28,7 +28,7 @@ export async function applyPolicy(
   by: string,
   clock: () => number,
 ): Promise<AppliedPolicy> {
-  return untilDone<AppliedPolicy>(async () => {
+  return untilDone<AppliedPolicy>(guarded, async () => {
     const snapshot = await guarded.ledger.snapshot()
     const previous = await snapshot.policyInForce()
     const version = (previous?.version ?? 0) + 1

@@ -2,11 +2,27 @@
  * `REPO.git/headgate/guarded`: which refs the shell hooks must not let pass by themselves. One a line, `ROLE SP NAME`;
  * the role is `staging`, `release` or `ledger`.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Policy } from '../src/core/policy.ts'
-import { releaseRef, stagingRef } from './guarded-branches.ts'
+import { guardedBranches, releaseRef, stagingRef } from './guarded-branches.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
+
+/**
+ * git goes on with a log that is there, whatever the configuration; one of every ref would cost every new branch a file.
+ * It tells of moves behind the guard, and where a branch has been when the ledger is lost.
+ */
+function startReflog(gitDirectory: string, ref: string): void {
+  const path = join(gitDirectory, 'logs', ref)
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, '', { flag: 'a' })
+  } catch {
+    // A branch below that name is in the way, or the repository keeps no such files: nothing depends on it.
+  }
+}
+
+type Role = 'staging' | 'release' | 'ledger'
 
 /** Replaces the list by the guarded refs of all these policies. Readers see the old list or the new one. */
 export function writeGuardedList(gitDirectory: string, policies: readonly Policy[]): void {
@@ -15,16 +31,18 @@ export function writeGuardedList(gitDirectory: string, policies: readonly Policy
     `release ${releaseRef(policy)}`,
   ])
   const text = [...new Set(lines), 'ledger refs/headgate/ledger', ''].join('\n')
+  for (const ref of policies.flatMap(guardedBranches)) startReflog(gitDirectory, ref)
   const path = join(gitDirectory, SERVER_DIRECTORY, 'guarded')
   if (readIfThere(path) === text) return
   writeFileSync(`${path}.new`, text, { mode: 0o644 })
   renameSync(`${path}.new`, path)
 }
 
-/** The names in the list; none where there is no list. */
-export function readGuardedNames(gitDirectory: string): ReadonlySet<string> {
+/** The names in the list, of every role or of one; none where there is no list. */
+export function readGuardedNames(gitDirectory: string, role?: Role): ReadonlySet<string> {
   const text = readIfThere(join(gitDirectory, SERVER_DIRECTORY, 'guarded')) ?? ''
-  return new Set(text.split('\n').map((line) => line.slice(line.indexOf(' ') + 1)))
+  const lines = text.split('\n').filter((line) => role === undefined || line.startsWith(`${role} `))
+  return new Set(lines.map((line) => line.slice(line.indexOf(' ') + 1)))
 }
 
 /** Whether the list names a staging or release branch: whether a policy was ever in force here. */

@@ -4,7 +4,7 @@ import type { Oid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
-import type { Ledger, Snapshot } from '../src/ledger/ledger.ts'
+import type { Ledger, PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
 import { guardedBranches } from './guarded-branches.ts'
 import { listsBranches } from './guarded-list.ts'
 import { readSealKey, type SealKey } from './seal-key.ts'
@@ -17,6 +17,10 @@ export type GuardedRepository = {
   readonly repository: GitRepository
   readonly ledger: Ledger
   readonly sealKey: SealKey
+  /** The policy that was parsed last: it changes once a month. */
+  readonly parsed: { last?: { readonly files: PolicyFiles; readonly inForce: PolicyInForce } }
+  /** Runs one attempt of `untilDone`; the service lets one of them at a time look at a repository. */
+  inTurn<T>(attempt: () => Promise<T>): Promise<T>
   /** Ends the git processes that reading needs. */
   close(): void
 }
@@ -29,29 +33,35 @@ export type ServerView = {
   readonly refs: ReadonlyMap<string, Oid>
 }
 
-export async function openGuarded(gitDirectory: string, quarantinePath?: string): Promise<GuardedRepository> {
+export async function openGuarded(gitDirectory: string): Promise<GuardedRepository> {
   const settings = readSettings(gitDirectory)
-  const options = { gitPath: settings.git }
-  const repository = await openRepository(gitDirectory, {
-    ...options,
-    ...(quarantinePath === undefined ? {} : { quarantinePath }),
-  })
+  const repository = await openRepository(gitDirectory, { gitPath: settings.git })
   const sealKey = readSealKey(gitDirectory)
-  // The ledger is opened apart: what it writes must never land in the quarantine and vanish with it.
-  const ledgerRepository =
-    quarantinePath === undefined ? repository : await openRepository(gitDirectory, options)
-  const ledger = new GitLedger(ledgerRepository, sealKey.seal)
-  const close = () => {
-    repository.close()
-    ledgerRepository.close()
+  const ledger = new GitLedger(repository, sealKey.seal)
+  return {
+    settings,
+    repository,
+    ledger,
+    sealKey,
+    parsed: {},
+    inTurn: (attempt) => attempt(),
+    close: () => repository.close(),
   }
-  return { settings, repository, ledger, sealKey, close }
 }
 
-export async function viewServer({ ledger, repository }: GuardedRepository): Promise<ServerView> {
+/**
+ * The same, with the objects of the push that is being judged. The ledger stays outside: what it writes must never land
+ * in the quarantine and vanish with it. Closing it leaves `guarded` open.
+ */
+export function inQuarantine(guarded: GuardedRepository, path: string): GuardedRepository {
+  const repository = guarded.repository.inQuarantine(path)
+  return { ...guarded, repository, close: () => repository.close() }
+}
+
+export async function viewServer(guarded: GuardedRepository): Promise<ServerView> {
+  const { ledger, repository } = guarded
   const snapshot = await ledger.snapshot()
-  const files = await snapshot.policyInForce()
-  const inForce = files === null ? null : parsePolicyFiles(files)
+  const inForce = parsePolicyOnce(guarded, await snapshot.policyInForce())
   if (inForce === null && listsBranches(repository.commonDirectory)) {
     // Whoever removes the ledger must not remove the guard with it.
     throw new HeadgateError('data', 'branches are guarded here, but the ledger with their policy is gone', {
@@ -72,11 +82,29 @@ export async function viewServer({ ledger, repository }: GuardedRepository): Pro
   return { snapshot, inForce, refs: new Map([...found].map(([name, ref]) => [name, ref.oid])) }
 }
 
+function parsePolicyOnce({ parsed }: GuardedRepository, files: PolicyFiles | null): PolicyInForce | null {
+  if (files === null) return null
+  const { last } = parsed
+  if (
+    last?.files.version === files.version &&
+    last.files.policy === files.policy &&
+    last.files.allowedSigners === files.allowedSigners
+  ) {
+    return last.inForce
+  }
+  const inForce = parsePolicyFiles(files)
+  parsed.last = { files, inForce }
+  return inForce
+}
+
 /** How long a push waits for others before it is told to come back: people still look, and hosts' limits are longer. */
 const PATIENCE_MS = 10_000
 
 /** One look at everything: an answer, or why another look is needed. */
-export type Attempt<T> = { readonly done: T } | { readonly again: string }
+export type Attempt<T> =
+  | { readonly done: T }
+  /** `pauseMs`: nothing changes earlier. */
+  | { readonly again: string; readonly pauseMs?: number }
 
 export const LEDGER_MOVED: Attempt<never> = { again: 'others keep writing to the ledger' }
 
@@ -84,15 +112,19 @@ export const LEDGER_MOVED: Attempt<never> = { again: 'others keep writing to the
  * Runs `attempt` until it has an answer. Each attempt must look at everything anew: what it decided on may have changed.
  * Throws HeadgateError 'unavailable' with the last reason when that never ends.
  */
-export async function untilDone<T>(attempt: () => Promise<Attempt<T>>): Promise<T> {
+export async function untilDone<T>(
+  { inTurn }: GuardedRepository,
+  attempt: () => Promise<Attempt<T>>,
+): Promise<T> {
   const start = performance.now()
   for (let count = 0; ; count++) {
-    const result = await attempt()
+    const result = await inTurn(attempt)
     if ('done' in result) return result.done
     if (performance.now() - start > PATIENCE_MS) {
       throw new HeadgateError('unavailable', result.again, { hint: 'push again in a moment' })
     }
     // Jitter, so that two that lost together do not meet again; it grows, because many may be waiting.
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(20 + 10 * count, 300)))
+    const pause = (result.pauseMs ?? 0) + Math.random() * Math.min(20 + 10 * count, 300)
+    await new Promise((resolve) => setTimeout(resolve, pause))
   }
 }

@@ -70,7 +70,7 @@ export function installHooks(gitDirectory: string, settings: ServerSettings): { 
       if (((statSync(keptFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o111) !== 0) kept.push(name)
     }
     const template = readFileSync(join(root, 'hooks', 'server', name), 'utf8')
-    const text = render(template, settings, exists(keptFile) ? `${name}${KEPT_SUFFIX}` : '')
+    const text = render(root, template, settings, exists(keptFile) ? `${name}${KEPT_SUFFIX}` : '')
     // Renamed into place: a push never meets half a hook.
     const fresh = `${target}.headgate-new`
     writeFileSync(fresh, text, { mode: 0o755 })
@@ -95,18 +95,31 @@ export function uninstallHooks(gitDirectory: string): string[] {
   return restored
 }
 
-function render(template: string, settings: ServerSettings, kept: string): string {
+function render(root: string, template: string, settings: ServerSettings, kept: string): string {
   const source = parseIdentitySource(settings.identity)
   const values: Record<string, string> = {
     '@NODE@': quote(process.execPath),
     '@APP@': quote(join(packageRoot(), 'dist', 'hook.js')),
+    '@PERL@': quote(findPerl()),
+    '@CURL@': quote(findCurl()),
     '@GIT@': quote(settings.git),
     '@KEPT@': quote(kept),
     '@PUSHER@': source.kind === 'env' ? `\${${source.name}-}` : '',
   }
   return template
     .replace(/^#!\/bin\/sh\n/, shebang())
-    .replace(/@(?:NODE|APP|GIT|KEPT|PUSHER)@/g, (placeholder) => values[placeholder] ?? '')
+    .replace('@ASK@\n', () => readFileSync(join(root, 'hooks', 'server', 'ask'), 'utf8'))
+    .replace(/@(?:NODE|APP|PERL|CURL|GIT|KEPT|PUSHER)@/g, (placeholder) => values[placeholder] ?? '')
+}
+
+/** The hooks talk to the service through it on Linux, whose socket addresses the hook packs itself. */
+function findPerl(): string {
+  return process.platform === 'linux' && existsSync('/usr/bin/perl') ? '/usr/bin/perl' : ''
+}
+
+/** Elsewhere through this one; where there is neither, the hooks decide by themselves. */
+function findCurl(): string {
+  return ['/usr/bin/curl', '/bin/curl', '/usr/local/bin/curl'].find((path) => existsSync(path)) ?? ''
 }
 
 /**

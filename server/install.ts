@@ -88,7 +88,8 @@ export async function uninstallServer(path: string): Promise<Removal> {
     requireOwnWritable(gitDirectory)
     const settings = await unpinSettings(repository)
     const restored = uninstallHooks(gitDirectory)
-    rmSync(join(gitDirectory, SERVER_DIRECTORY, 'guarded'), { force: true })
+    for (const name of ['guarded', 'move', 'service', 'cache'])
+      rmSync(join(gitDirectory, SERVER_DIRECTORY, name), { force: true, recursive: true })
     // Last: as long as it is there, an interrupted removal can be run again.
     rmSync(settingsPath(gitDirectory))
     return { gitDirectory, restored, settings }

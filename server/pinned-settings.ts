@@ -24,7 +24,6 @@ const SETTINGS: readonly (readonly [string, string])[] = [
   ['receive.denyNonFastForwards', 'false'],
   ['receive.advertisePushOptions', 'true'],
   ['core.fsync', 'committed,loose-object,reference'],
-  ['core.logAllRefUpdates', 'always'],
   ['receive.certNonceSlop', '300'],
 ]
 

@@ -3,9 +3,12 @@
  * before the hook answers, and it is no move yet: git moves the ref afterwards, or doesn't.
  */
 
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { gatherHistory } from '../src/audit/gather-history.ts'
 import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { decide, decideStaging } from '../src/core/decide.ts'
+import { HeadgateError } from '../src/core/errors.ts'
 import { explainRefusal, nameMove, type RefReport, shortRef } from '../src/core/explain.ts'
 import type { ReleaseMove } from '../src/core/facts.ts'
 import type { History, HistoryRecord } from '../src/core/history.ts'
@@ -14,7 +17,6 @@ import { printable } from '../src/core/printable.ts'
 import { advanceState } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../src/git/gather-facts.ts'
-import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
 import {
@@ -25,6 +27,7 @@ import {
   untilDone,
   viewServer,
 } from './guarded-repository.ts'
+import type { HookAnswer } from './hook-request.ts'
 import {
   certificateFor,
   type IdentityInput,
@@ -32,33 +35,40 @@ import {
   type JudgedCertificate,
   judgeCertificate,
 } from './identity.ts'
+import { type AuthorizedMove, writeAuthorized } from './move-file.ts'
 import { announce, isReserved, type JudgedInbox, type JudgedMove, reportOf, unblamed } from './push-report.ts'
+import type { TargetedUpdate } from './push-targets.ts'
 import { parseIdentitySource } from './settings.ts'
 import { closePending, isFresh, landedOutcomes, pendingMove } from './settle.ts'
 import { authorizationRecord, type StatementContext } from './statements.ts'
 import { anticipate, INBOX, judgeSubmission, type Submission } from './submissions.ts'
 
 export type Push = {
-  /** What the client asked for, each ref with the branch that it stands for where it is an alias. */
-  readonly updates: readonly (RefUpdate & { readonly target: string })[]
+  readonly updates: readonly TargetedUpdate[]
   readonly identity: IdentityInput
   readonly pushOptions: readonly string[]
+  /** Whether somebody still waits for the answer: nothing is permitted to those who left. */
+  readonly isAwaited: () => Promise<boolean>
 }
 
-export type HookAnswer = { readonly accepted: boolean; readonly text: string }
+type PreReceiveAnswer = HookAnswer & { readonly move?: AuthorizedMove }
 
-/** While another push of the same ref is on its way, this one waits: at most this long in one go. */
-const PENDING_POLL_MS = 100
+/** While another push of the same ref is on its way, this one looks again about this often. */
+const PENDING_POLL_MS = 50
 
 export async function preReceive(
   guarded: GuardedRepository,
   push: Push,
   clock: () => number,
-): Promise<HookAnswer> {
-  return untilDone(() => judgeOnce(guarded, push, clock()))
+): Promise<PreReceiveAnswer> {
+  return untilDone(guarded, () => judgeOnce(guarded, push, clock()))
 }
 
-async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): Promise<Attempt<HookAnswer>> {
+async function judgeOnce(
+  guarded: GuardedRepository,
+  push: Push,
+  now: number,
+): Promise<Attempt<PreReceiveAnswer>> {
   const view = await viewServer(guarded)
   const { inForce } = view
   const source = parseIdentitySource(guarded.settings.identity)
@@ -93,6 +103,9 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): P
     }
   }
   if (inForce === null) return { done: { accepted: true, text: '' } }
+  // git could not make the move, and its authorization would only be in the way of the next.
+  if (move !== null && existsSync(join(guarded.repository.commonDirectory, `${move.facts.ref}.lock`)))
+    return lockedElsewhere(move.facts.ref)
 
   const context = statementContext(court, inForce)
   const records: NewRecord[] = [
@@ -101,14 +114,20 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, now: number): P
     ...(move === null ? [] : [authorizationRecord(context, move.facts, move.verdict)]),
   ]
   if (records.length > 0) {
+    if (!(await push.isAwaited()))
+      throw new HeadgateError('unavailable', 'the hook stopped waiting for this answer')
     // The commit point: when this returns, the evidence and the permission are on disk, and only then may git move.
     const appended = await guarded.ledger.append(view.snapshot.head, records)
     if (appended.kind === 'stale') return LEDGER_MOVED
+    if (move !== null && appended.tip !== null) {
+      writeAuthorized(guarded.repository.commonDirectory, move.facts, appended.tip)
+    }
   }
   return {
     done: {
       accepted: true,
       text: announce(inForce, inbox, move, tolerated, view.snapshot.head.seq + records.length),
+      ...(move === null ? {} : { move: move.facts }),
     },
   }
 }
@@ -131,7 +150,7 @@ function statementContext(court: Court, inForce: PolicyInForce): StatementContex
 }
 
 /** For a push that does not touch the release branch any update of the certificate tells who signed it. */
-function ownCertificate(judged: JudgedCertificate, update: RefUpdate | undefined) {
+function ownCertificate(judged: JudgedCertificate, update: TargetedUpdate | undefined) {
   if (update !== undefined) return certificateFor(judged, update)
   if (!judged.offered || !judged.good) return judged
   return { offered: true, good: true, principal: judged.principal, text: judged.text } as const
@@ -184,10 +203,7 @@ function judgeReserved({ updates }: Push): RefReport[] {
 }
 
 /** git takes an update to the same value, and the deletion of a ref that does not exist, and changes nothing. */
-function isNoChange(
-  { from, to, target }: RefUpdate & { readonly target: string },
-  { refs }: ServerView,
-): boolean {
+function isNoChange({ from, to, target }: TargetedUpdate, { refs }: ServerView): boolean {
   if (isZeroOid(to)) return !refs.has(target)
   return from === to && refs.get(target) === to
 }
@@ -221,7 +237,7 @@ function duplicates({ updates }: Push, { policy }: PolicyInForce): RefReport[] {
 async function judgeRelease(
   { guarded, push, view, now, judged, source }: Court,
   inForce: PolicyInForce,
-  update: RefUpdate & { readonly target: string },
+  update: TargetedUpdate,
   submissions: readonly Submission[],
 ): Promise<JudgedMove> {
   const ref = update.target
@@ -253,7 +269,7 @@ async function historyWith(
   submissions: readonly Submission[],
   now: number,
 ): Promise<History> {
-  const recorded = await gatherHistory(view.snapshot, facts.to)
+  const recorded = await gatherHistory(view.snapshot, facts.to, view.inForce)
   let { state } = recorded
   const about: HistoryRecord[] = [...recorded.about]
   const at = new Date(now).toISOString()
@@ -277,13 +293,15 @@ async function waitOrClose(
   court: Court,
   inForce: PolicyInForce,
   pending: NonNullable<ReturnType<typeof pendingMove>>,
-): Promise<Attempt<HookAnswer>> {
+): Promise<Attempt<never>> {
   const { guarded, view, now } = court
   const branch = shortRef(pending.ref)
   const who = printable(pending.by, 80)
   if (isFresh(pending, now)) {
-    await new Promise((resolve) => setTimeout(resolve, PENDING_POLL_MS))
-    return { again: `another push of ${branch}, by ${who}, is under way; fetch first, then look again` }
+    return {
+      again: `another push of ${branch}, by ${who}, is under way; fetch first, then look again`,
+      pauseMs: PENDING_POLL_MS,
+    }
   }
   const context = statementContext(court, inForce)
   const closed = await closePending(guarded, view, pending, context, async (outcome) => {
@@ -291,7 +309,12 @@ async function waitOrClose(
     return appended.kind === 'appended'
   })
   if (closed) return { again: `the ledger was settled after an earlier push of ${branch} that did not land` }
+  return lockedElsewhere(pending.ref)
+}
+
+function lockedElsewhere(ref: string): Attempt<never> {
   return {
-    again: `${branch} is locked: another push of it is under way, or git died and left ${pending.ref}.lock behind`,
+    again: `${shortRef(ref)} is locked: another push of it is under way, or git died and left ${ref}.lock behind`,
+    pauseMs: PENDING_POLL_MS,
   }
 }

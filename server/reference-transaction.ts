@@ -9,7 +9,7 @@ import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import { releaseRef } from './guarded-branches.ts'
 import { type GuardedRepository, LEDGER_MOVED, untilDone, viewServer } from './guarded-repository.ts'
-import type { HookAnswer } from './pre-receive.ts'
+import type { HookAnswer } from './hook-request.ts'
 import { landedOutcomes } from './settle.ts'
 import type { StatementContext } from './statements.ts'
 
@@ -48,7 +48,7 @@ export async function prepared(
 
 /** Records what has landed. The move is done: whatever fails here, the next push finds it out from the ref itself. */
 export async function committed(guarded: GuardedRepository, clock: () => number): Promise<HookAnswer> {
-  return untilDone<HookAnswer>(async () => {
+  return untilDone<HookAnswer>(guarded, async () => {
     const view = await viewServer(guarded)
     const { inForce, snapshot } = view
     if (inForce === null) return { done: { accepted: true, text: '' } }

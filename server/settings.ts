@@ -32,7 +32,7 @@ export function parseIdentitySource(text: string): IdentitySource {
   const name = /^env:(.*)$/.exec(text)?.[1]
   if (name !== undefined && ENVIRONMENT_NAME.test(name)) return { kind: 'env', name }
   throw new HeadgateError('usage', `identity source ${JSON.stringify(text)} is not one that headgate knows`, {
-    hint: 'use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts) or push-cert',
+    hint: 'use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts with git-shell) or push-cert',
   })
 }
 

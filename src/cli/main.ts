@@ -11,6 +11,7 @@ import { gateCommand } from './commands/gate.ts'
 import { keyCommand } from './commands/key.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
+import { serveCommand } from './commands/serve.ts'
 import { serverCommand } from './commands/server.ts'
 import { note, printError } from './output.ts'
 import { type Grammar, usageError } from './usage-error.ts'
@@ -22,6 +23,7 @@ export type CommandModule = (cli: Argv) => Argv
 const COMMANDS: readonly CommandModule[] = [
   demoCommand,
   serverCommand,
+  serveCommand,
   policyCommand,
   keyCommand,
   gateCommand,

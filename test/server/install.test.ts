@@ -80,7 +80,6 @@ describe('server install', () => {
   set receive.denyNonFastForwards=false
   set receive.advertisePushOptions=true
   set core.fsync=committed,loose-object,reference
-  set core.logAllRefUpdates=always
   set receive.certNonceSlop=300
   set receive.certNonceSeed=(random)
   set receive.hideRefs=refs/headgate/ledger
@@ -235,7 +234,7 @@ policy version 1 is in force already; nothing changed
     const ran = repository.headgate('server', 'install', repository.bare, '--identity', 'env:remote user')
     expect(ran.stderr).toBe(
       'headgate: identity source "env:remote user" is not one that headgate knows\n' +
-        '  hint: use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts) or push-cert\n',
+        '  hint: use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts with git-shell) or push-cert\n',
     )
     expect(ran.code).toBe(64)
     expect(snapshot(repository.bare)).toEqual(before)
@@ -570,7 +569,6 @@ describe('hooks that were there before', () => {
   put back receive.denyNonFastForwards (not set)
   put back receive.advertisePushOptions (not set)
   put back core.fsync (not set)
-  put back core.logAllRefUpdates (not set)
   put back receive.certNonceSlop (not set)
   put back receive.certNonceSeed (not set)
   kept: refs/headgate/ledger and the seal key, headgate/seal-key.pem
@@ -598,13 +596,13 @@ describe('server uninstall', () => {
     repository.install()
     expect(repository.server('config', 'receive.denyNonFastForwards')).toBe('false')
     expect(repository.server('config', 'core.fsync')).toBe('all')
-    repository.server('config', 'core.logAllRefUpdates', 'false')
+    repository.server('config', 'receive.certNonceSlop', '60')
 
     repository.mustRun(repository.headgate('server', 'uninstall', repository.bare))
 
     expect(repository.server('config', 'receive.denyNonFastForwards')).toBe('true')
     expect(repository.server('config', 'core.fsync')).toBe('all')
-    expect(repository.server('config', 'core.logAllRefUpdates')).toBe('false')
+    expect(repository.server('config', 'receive.certNonceSlop')).toBe('60')
   })
 
   test('and installing again guards what the ledger says, and sees what moved meanwhile', () => {

@@ -256,12 +256,15 @@ describe('an authorization that did not land', () => {
         'bob',
       ),
     )
-    // git refuses to lock the ref: pre-receive has said yes by then.
-    const lock = join(repository.bare, 'refs/heads/release.lock')
-    writeFileSync(lock, '')
+    // Another hook refuses: pre-receive has said yes by then.
+    const update = join(repository.bare, 'hooks', 'update')
+    writeFileSync(update, '#!/bin/sh\nexit 1\n', { mode: 0o755 })
     const failed = repository.push(`+${first}:refs/heads/release`)
     expect(failed.code).not.toBe(0)
     expect(repository.ref('refs/heads/release')).toBe(second)
+    repository.run('rm', [update])
+    const lock = join(repository.bare, 'refs/heads/release.lock')
+    writeFileSync(lock, '')
     const blocked = repository.push(`+${first}:refs/heads/release`)
     expect(blocked.code).not.toBe(0)
     expect(blocked.stderr).toContain('release is locked')

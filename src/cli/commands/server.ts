@@ -33,7 +33,10 @@ export function serverCommand(cli: Argv): Argv {
                   'smart HTTP, with the policy of a folder',
                   '$0 server install app.git --identity env:REMOTE_USER --policy DIR',
                 ],
-                ['a system account for each person', '$0 server install app.git --identity env:USER'],
+                [
+                  'an account with git-shell for each person',
+                  '$0 server install app.git --identity env:USER',
+                ],
                 ['people are known by git push --signed', '$0 server install app.git --identity push-cert'],
               ),
             ),

@@ -1,0 +1,59 @@
+/** One answer to one hook, the same whether the service or a process of the hook's own gives it. */
+import { realpathSync } from 'node:fs'
+import { join } from 'node:path'
+import { verifyQuarantine } from '../src/git/environment.ts'
+import { readGuardedNames } from './guarded-list.ts'
+import { type GuardedRepository, inQuarantine } from './guarded-repository.ts'
+import type { HookAnswer, HookRequest } from './hook-request.ts'
+import type { AuthorizedMove } from './move-file.ts'
+import { postReceive } from './post-receive.ts'
+import { preReceive } from './pre-receive.ts'
+import { isReserved } from './push-report.ts'
+import { type TargetedUpdate, withTargets } from './push-targets.ts'
+import { committed, prepared } from './reference-transaction.ts'
+
+/** A push of the staging branch alone is judged and leaves no record. */
+function bringsRecords({ repository }: GuardedRepository, updates: readonly TargetedUpdate[]): boolean {
+  const release = readGuardedNames(repository.commonDirectory, 'release')
+  return updates.some(({ target }) => isReserved(target) || release.has(target))
+}
+
+/** With the move that was authorized, if one was: whoever answers follows it until it has landed. */
+export type Answered = HookAnswer & { readonly move?: AuthorizedMove }
+
+export async function answerHook(
+  guarded: GuardedRepository,
+  request: HookRequest,
+  clock: () => number,
+  isAwaited: () => Promise<boolean> = async () => true,
+): Promise<Answered> {
+  const { phase, updates, namespace, quarantine } = request
+  switch (phase) {
+    case 'prepared':
+      return prepared(guarded, updates)
+    case 'committed':
+      return committed(guarded, clock)
+    case 'post-receive':
+      return postReceive(guarded, await withTargets(guarded.repository, updates, namespace), clock)
+    case 'pre-receive': {
+      const { commonDirectory } = guarded.repository
+      const verified = verifyQuarantine(quarantine, join(realpathSync(commonDirectory), 'objects'))
+      const judging = verified === null ? guarded : inQuarantine(guarded, verified)
+      try {
+        const push = {
+          updates: await withTargets(judging.repository, updates, namespace),
+          identity: {
+            value: request.pusher,
+            certificate: { blob: request.certificate, nonceStatus: request.certificateNonce },
+          },
+          pushOptions: request.pushOptions,
+          isAwaited,
+        }
+        if (bringsRecords(guarded, push.updates)) guarded.repository.expectWrites()
+        return await preReceive(judging, push, clock)
+      } finally {
+        if (judging !== guarded) judging.close()
+      }
+    }
+  }
+}

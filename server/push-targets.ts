@@ -1,0 +1,52 @@
+/** Which ref each update of a push would really change: through namespaces and symbolic refs. */
+import { lstatSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { RefUpdate } from '../src/git/hook-input.ts'
+import type { GitRepository } from '../src/git/repository.ts'
+import { readGuardedNames } from './guarded-list.ts'
+import { isReserved } from './push-report.ts'
+
+export type TargetedUpdate = RefUpdate & { readonly target: string }
+
+export async function withTargets(
+  repository: GitRepository,
+  updates: readonly RefUpdate[],
+  namespace: string,
+): Promise<TargetedUpdate[]> {
+  const prefix = namespace
+    .split('/')
+    .filter((part) => part !== '')
+    .map((part) => `refs/namespaces/${part}/`)
+    .join('')
+  const guarded = readGuardedNames(repository.commonDirectory)
+  const result: TargetedUpdate[] = []
+  for (const update of updates) {
+    const name = prefix + update.ref
+    // A guarded name stays what it is, also where somebody made it a symbolic ref: see viewServer.
+    const settled = guarded.has(name) || isReserved(name)
+    result.push({ ...update, target: settled ? name : await resolveAlias(repository, name) })
+  }
+  return result
+}
+
+/** The ref that a symbolic ref stands for, also where that does not exist yet. Most refs are none. */
+async function resolveAlias(repository: GitRepository, ref: string): Promise<string> {
+  if (!mayBeSymbolic(repository.commonDirectory, ref)) return ref
+  const { stdout, exitCode } = await repository.run(['symbolic-ref', '-q', ref], { allowExit: [0, 1, 128] })
+  return exitCode === 0 ? stdout.toString('utf8').trimEnd() : ref
+}
+
+function mayBeSymbolic(directory: string, ref: string): boolean {
+  if (!ref.startsWith('refs/') || ref.includes('\0')) return false
+  // With reftable there are no ref files to look at, so git is asked.
+  if (lstatSync(join(directory, 'reftable'), { throwIfNoEntry: false }) !== undefined) return true
+  try {
+    const file = join(directory, ref)
+    const status = lstatSync(file, { throwIfNoEntry: false })
+    if (status === undefined || status.isDirectory()) return false
+    return status.isSymbolicLink() || (status.isFile() && readFileSync(file, 'latin1').startsWith('ref:'))
+  } catch {
+    // A name that the file system won't have (too long, a file where a folder should be) is no symbolic ref either.
+    return false
+  }
+}

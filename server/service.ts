@@ -1,0 +1,142 @@
+/**
+ * The hook service: HTTP on a unix socket.
+ *
+ *     POST /hook       a hook's request and its answer, both as hook-request.ts has them
+ *     GET /healthz     JSON: whether each repository can be read, and whether its release branch has drifted
+ */
+import type { Socket } from 'node:net'
+import type { HttpBindings } from '@hono/node-server'
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { HTTPException } from 'hono/http-exception'
+import { stream } from 'hono/streaming'
+import type { Logger } from 'pino'
+import { HeadgateError } from '../src/core/errors.ts'
+import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
+import type { ServedRepository } from './served-repository.ts'
+
+/** A push with more guarded refs and submissions than this is rare, and decides by itself. */
+const MAX_BODY_BYTES = 1024 * 1024
+/** While a decision takes time, a dot this often says that somebody works on it. */
+const DOT_MS = 500
+/** A hook leaves after two seconds without a dot. What took longer than this is answered to nobody. */
+const MAX_SILENCE_MS = 1_500
+
+export type Health = {
+  readonly status: 'ok' | 'degraded'
+  readonly repositories: readonly {
+    readonly path: string
+    readonly records: number | null
+    readonly problem: string | null
+  }[]
+}
+
+export function hookService(
+  find: (path: string) => ServedRepository | undefined,
+  health: () => Promise<Health>,
+  log: Logger,
+): Hono<{ Bindings: HttpBindings }> {
+  const service = new Hono<{ Bindings: HttpBindings }>()
+  service.post('/hook', bodyLimit({ maxSize: MAX_BODY_BYTES }), async (context) => {
+    const wait = new Waiting(context.env.incoming.socket)
+    const start = performance.now()
+    const answering = answer(find, new Uint8Array(await context.req.arrayBuffer()), wait).then(
+      ({ text, ...about }) => {
+        log.info({ ...about, ms: Math.round((performance.now() - start) * 10) / 10 }, 'hook')
+        return text
+      },
+      (error: unknown) => {
+        if (error instanceof HeadgateError) log.warn({ reason: error.message }, 'no decision')
+        else log.error({ err: error }, 'bug')
+        return failureText(error)
+      },
+    )
+    const soon = await Promise.race([answering, wait.dot()])
+    if (soon !== DOT) {
+      wait.end()
+      return context.text(soon)
+    }
+    return stream(context, async (output) => {
+      for (;;) {
+        await output.write(DOT)
+        const next = await Promise.race([answering, wait.dot()])
+        if (next === DOT) continue
+        wait.end()
+        await output.write(next)
+        return
+      }
+    })
+  })
+  service.get('/healthz', async (context) => {
+    const found = await health()
+    return context.json(found, found.status === 'ok' ? 200 : 503)
+  })
+  service.notFound((context) => context.text('there is POST /hook and GET /healthz\n', 404))
+  service.onError((error, context) => {
+    if (error instanceof HTTPException) return error.getResponse()
+    log.error({ err: error }, 'bug')
+    return context.text('failed\nheadgate: the service has a bug\n', 500)
+  })
+  return service
+}
+
+const DOT = '.'
+
+/** Whether a hook still waits for its answer: it hung up, or this process was stopped for so long that it has left. */
+class Waiting {
+  readonly #socket: Socket
+  #lastDot = performance.now()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  async isAwaited(): Promise<boolean> {
+    // The end of a connection that came with the request itself is read in the event loop's next turn but one.
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve))
+    const left = this.#socket.readableEnded || this.#socket.destroyed
+    return !left && performance.now() - this.#lastDot < MAX_SILENCE_MS
+  }
+
+  dot(): Promise<typeof DOT> {
+    return new Promise((resolve) => {
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(() => {
+        if (performance.now() - this.#lastDot < MAX_SILENCE_MS) this.#lastDot = performance.now()
+        resolve(DOT)
+      }, DOT_MS)
+    })
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+  }
+}
+
+type Told = {
+  readonly repository: string
+  readonly phase: HookRequest['phase']
+  readonly refs: number
+  readonly verdict: 'accepted' | 'refused'
+  readonly text: string
+}
+
+async function answer(
+  find: (path: string) => ServedRepository | undefined,
+  body: Uint8Array,
+  wait: Waiting,
+): Promise<Told> {
+  const request = parseHookRequest(body)
+  const repository = find(request.repository)
+  if (repository === undefined)
+    throw new HeadgateError('configuration', `${request.repository} is not served here`)
+  const given = await repository.answer(request, () => wait.isAwaited())
+  return {
+    repository: repository.path,
+    phase: request.phase,
+    refs: request.updates.length,
+    verdict: given.accepted ? 'accepted' : 'refused',
+    text: answerText(given),
+  }
+}
