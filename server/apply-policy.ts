@@ -2,9 +2,9 @@ import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { type Oid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
-import type { NewRecord } from '../src/ledger/ledger.ts'
+import type { NewRecord, Snapshot } from '../src/ledger/ledger.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
-import { writeGuardedList } from './guarded-list.ts'
+import { requireNeverGuarded, writeGuardedList } from './guarded-list.ts'
 import { type GuardedRepository, LEDGER_MOVED, untilDone } from './guarded-repository.ts'
 import type { PolicySource } from './policy-files.ts'
 import { authorizationRecord, outcomeRecord, policyRecord, type StatementContext } from './statements.ts'
@@ -31,6 +31,7 @@ export async function applyPolicy(
   return untilDone<AppliedPolicy>(guarded, async () => {
     const snapshot = await guarded.ledger.snapshot()
     const previous = await snapshot.policyInForce()
+    if (previous === null) requireNeverGuarded(guarded.repository.commonDirectory)
     const version = (previous?.version ?? 0) + 1
     const files = { version, policy: source.policy, allowedSigners: source.allowedSigners }
     const inForce = parsePolicyFiles(files)
@@ -38,7 +39,8 @@ export async function applyPolicy(
     if (
       previous !== null &&
       previous.policy === files.policy &&
-      previous.allowedSigners === files.allowedSigners
+      previous.allowedSigners === files.allowedSigners &&
+      (await recordedSealKey(snapshot)) === guarded.sealKey.publicKeyLine
     ) {
       writeGuardedList(guarded.repository.commonDirectory, [policy])
       return { done: { version: previous.version, changed: false, baseline: null, policy } }
@@ -65,12 +67,21 @@ export async function applyPolicy(
     // The shell hooks must never let a guarded ref pass by themselves: the list covers the old policy and the new one
     // until the new one is recorded. A crash in between leaves a list that is too long, which only costs time.
     const old = previous === null ? [] : [parsePolicyFiles(previous).policy]
-    writeGuardedList(guarded.repository.commonDirectory, [...old, policy])
+    writeGuardedList(guarded.repository.commonDirectory, [...old, policy], { beginning: previous === null })
     const appended = await guarded.ledger.append(snapshot.head, records)
     if (appended.kind === 'stale') return LEDGER_MOVED
     writeGuardedList(guarded.repository.commonDirectory, [policy])
     return { done: { version, changed: true, baseline, policy } }
   })
+}
+
+/** The seal key that the policy in force names: another one that seals from now on belongs into the record, too. */
+async function recordedSealKey(snapshot: Snapshot): Promise<string | null> {
+  const seq = snapshot.state.policies.at(-1)?.seq
+  if (seq === undefined) return null
+  for await (const { statement } of snapshot.read(seq))
+    return statement.kind === 'policy' ? statement.predicate.sealKey : null
+  return null
 }
 
 /** The release that was there before headgate: taken as it is, on the word of the admin who installs. */

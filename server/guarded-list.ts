@@ -1,9 +1,11 @@
 /**
  * `REPO.git/headgate/guarded`: which refs the shell hooks must not let pass by themselves. One a line, `ROLE SP NAME`;
- * the role is `staging`, `release` or `ledger`.
+ * the role is `staging`, `release` or `ledger`. While the first policy is being recorded there is one more line,
+ * `beginning ledger`: only then may branches be listed with no ledger beside them.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
 import { guardedBranches, releaseRef, stagingRef } from './guarded-branches.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
@@ -24,13 +26,24 @@ function startReflog(gitDirectory: string, ref: string): void {
 
 type Role = 'staging' | 'release' | 'ledger'
 
-/** Replaces the list by the guarded refs of all these policies. Readers see the old list or the new one. */
-export function writeGuardedList(gitDirectory: string, policies: readonly Policy[]): void {
+const BEGINNING = 'beginning ledger'
+
+/**
+ * Replaces the list by the guarded refs of all these policies. Readers see the old list or the new one. `beginning` says
+ * that no ledger has any of them yet.
+ */
+export function writeGuardedList(
+  gitDirectory: string,
+  policies: readonly Policy[],
+  { beginning = false } = {},
+): void {
   const lines = policies.flatMap((policy) => [
     `staging ${stagingRef(policy)}`,
     `release ${releaseRef(policy)}`,
   ])
-  const text = [...new Set(lines), 'ledger refs/headgate/ledger', ''].join('\n')
+  const text = [...new Set(lines), 'ledger refs/headgate/ledger', ...(beginning ? [BEGINNING] : []), ''].join(
+    '\n',
+  )
   for (const ref of policies.flatMap(guardedBranches)) startReflog(gitDirectory, ref)
   const path = join(gitDirectory, SERVER_DIRECTORY, 'guarded')
   if (readIfThere(path) === text) return
@@ -45,10 +58,16 @@ export function readGuardedNames(gitDirectory: string, role?: Role): ReadonlySet
   return new Set(lines.map((line) => line.slice(line.indexOf(' ') + 1)))
 }
 
-/** Whether the list names a staging or release branch: whether a policy was ever in force here. */
-export function listsBranches(gitDirectory: string): boolean {
+/**
+ * For a ledger in which no policy was ever applied. Throws HeadgateError 'data' if one must have been, since branches are
+ * guarded: whoever removes the ledger must not remove the guard with it.
+ */
+export function requireNeverGuarded(gitDirectory: string): void {
   const text = readIfThere(join(gitDirectory, SERVER_DIRECTORY, 'guarded')) ?? ''
-  return /^(?:staging|release) /m.test(text)
+  if (text.includes(BEGINNING) || !/^(?:staging|release) /m.test(text)) return
+  throw new HeadgateError('data', 'branches are guarded here, but the ledger with their policy is gone', {
+    hint: 'the server admin brings it back from a copy: git -c core.hooksPath=/dev/null fetch COPY refs/headgate/ledger:refs/headgate/ledger',
+  })
 }
 
 function readIfThere(path: string): string | null {

@@ -6,7 +6,7 @@ import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
 import { guardedBranches } from './guarded-branches.ts'
-import { listsBranches } from './guarded-list.ts'
+import { requireNeverGuarded } from './guarded-list.ts'
 import { readSealKey, type SealKey } from './seal-key.ts'
 import { readSettings, type ServerSettings } from './settings.ts'
 
@@ -62,12 +62,7 @@ export async function viewServer(guarded: GuardedRepository): Promise<ServerView
   const { ledger, repository } = guarded
   const snapshot = await ledger.snapshot()
   const inForce = parsePolicyOnce(guarded, await snapshot.policyInForce())
-  if (inForce === null && listsBranches(repository.commonDirectory)) {
-    // Whoever removes the ledger must not remove the guard with it.
-    throw new HeadgateError('data', 'branches are guarded here, but the ledger with their policy is gone', {
-      hint: 'the server admin brings refs/headgate/ledger back from a copy: git -c core.hooksPath=/dev/null fetch COPY',
-    })
-  }
+  if (inForce === null) requireNeverGuarded(repository.commonDirectory)
   // The refs are read after the ledger: a move that the ledger already knows as landed is then on disk, too.
   const names = inForce === null ? [] : guardedBranches(inForce.policy)
   for (const move of snapshot.state.open) if (!names.includes(move.ref)) names.push(move.ref)
@@ -75,8 +70,10 @@ export async function viewServer(guarded: GuardedRepository): Promise<ServerView
   for (const [name, { symref }] of found) {
     if (symref === undefined) continue
     // It moves whenever its target does, under a name that nobody guards: no move of it can be judged.
+    const git = 'git -c core.hooksPath=/dev/null'
+    const known = snapshot.state.landed[name]?.to ?? 'COMMIT'
     throw new HeadgateError('configuration', `${name} was made a symbolic ref to ${printable(symref)}`, {
-      hint: `the server admin makes it a branch again: git symbolic-ref --delete ${name}, then git update-ref`,
+      hint: `the server admin makes it a branch again: ${git} symbolic-ref --delete ${name}, then ${git} update-ref ${name} ${known}`,
     })
   }
   return { snapshot, inForce, refs: new Map([...found].map(([name, ref]) => [name, ref.oid])) }

@@ -48,14 +48,14 @@ export async function installServer(path: string, identity: string): Promise<Ins
   try {
     await requireGuardable(path, repository)
     const gitDirectory = repository.commonDirectory
+    // The ledger outlives an installation: what its policy guards is guarded from the first moment of the next one.
+    const inForce = await readPolicyInForce(repository)
     mkdirSync(join(gitDirectory, SERVER_DIRECTORY), { recursive: true })
     const shared = (await configValue(repository, 'core.sharedRepository')) ?? ''
     const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
     ensureSealKey(gitDirectory, groupShared ? 0o640 : 0o600)
     const settings: ServerSettings = { version: 1, identity, git: repository.gitPath }
     writeSettings(gitDirectory, settings)
-    // The ledger outlives an installation: what its policy guards is guarded from the first moment of the next one.
-    const inForce = await readPolicyInForce(repository)
     writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy])
 
     mkdirSync(join(gitDirectory, 'hooks'), { recursive: true })

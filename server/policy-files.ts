@@ -9,6 +9,7 @@ import type { GitRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { PolicyFiles } from '../src/ledger/ledger.ts'
 import { parseAllowedSigners } from '../src/signing/allowed-signers.ts'
+import { requireNeverGuarded } from './guarded-list.ts'
 
 export type PolicySource = { readonly policy: string; readonly allowedSigners: string; readonly from: string }
 
@@ -75,12 +76,17 @@ export function parsePolicySource({ policy, allowedSigners }: PolicySource): Pol
   }
 }
 
-/** The policy that the ledger has in force, read without the seal key; null if there is none. */
+/**
+ * The policy that the ledger has in force, read without the seal key; null if there never was one. Throws HeadgateError
+ * 'data' if the ledger is gone.
+ */
 export async function readPolicyInForce(repository: GitRepository): Promise<PolicyFiles | null> {
   const ledger = new GitLedger(repository, () => {
     throw new HeadgateError('configuration', 'this ledger was opened for reading')
   })
-  return (await ledger.snapshot()).policyInForce()
+  const files = await (await ledger.snapshot()).policyInForce()
+  if (files === null) requireNeverGuarded(repository.commonDirectory)
+  return files
 }
 
 type Tip = { readonly ref: string; readonly oid: Oid }
