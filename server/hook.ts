@@ -3,6 +3,7 @@
  * goes to standard output, which ends with it.
  */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { answerHook } from './answer-hook.ts'
 import { followMove } from './follow-move.ts'
 import { openGuarded } from './guarded-repository.ts'
@@ -19,7 +20,7 @@ async function main(): Promise<void> {
     process.exit()
   }, DEADLINE_MS)
   const request = parseHookRequest(readFileSync(0))
-  const guarded = await openGuarded(request.repository)
+  const guarded = await openGuarded(resolve(request.repository))
   try {
     const answer = await answerHook(guarded, request, Date.now)
     say(answerText(answer))

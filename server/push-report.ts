@@ -7,6 +7,7 @@ import { isZeroOid, shortOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
 import type { MoveVerdict, Objection } from '../src/core/verdict.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
+import type { TargetedUpdate } from './push-targets.ts'
 import type { Submission } from './submissions.ts'
 
 export type JudgedMove = {
@@ -30,10 +31,12 @@ export function reportOf(update: RefUpdate, what: string, objections: readonly O
   return { ref: update.ref, from: update.from, to: update.to, what, objections }
 }
 
-export function unblamed(updates: readonly RefUpdate[], reports: readonly RefReport[]): string[] {
+/** What of a push could go by itself: nothing that changes a ref which somebody objects to, under whatever name. */
+export function unblamed(updates: readonly TargetedUpdate[], reports: readonly RefReport[]): string[] {
   const blamed = new Set(reports.filter(({ objections }) => objections.length > 0).map(({ ref }) => ref))
+  const targets = new Set(updates.filter(({ ref }) => blamed.has(ref)).map(({ target }) => target))
   return updates
-    .filter(({ ref, to }) => !blamed.has(ref) && !isZeroOid(to) && !isReserved(ref))
+    .filter(({ ref, target, to }) => !targets.has(target) && !isZeroOid(to) && !isReserved(ref))
     .map(({ ref }) => ref)
 }
 
@@ -73,9 +76,10 @@ export function announce(
     )
   }
   if (move !== null) {
-    const from = isZeroOid(move.facts.from) ? '' : ` from ${shortOid(move.facts.from)}`
+    // git prints from where to where; with `remote: ` before it this fits a line of 80.
+    const to = shortOid(move.facts.to)
     lines.push(
-      `headgate: ${move.verdict.kind} of ${policy.release}${from} to ${shortOid(move.facts.to)} authorized, ledger record ${lastSeq}`,
+      `headgate: ${move.verdict.kind} of ${policy.release} to ${to} authorized, ledger record ${lastSeq}`,
     )
   }
   return lines.join('\n')

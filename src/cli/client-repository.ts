@@ -125,13 +125,16 @@ export class ClientRepository {
         cause: result,
       })
     }
-    const { undecided, lines, hint } = serverWords(result.message)
+    const { undecided, judged, lines, hint } = serverWords(result.message)
     const what = undecided ? 'the server could not decide' : 'the server refused the statement'
+    const otherwise = judged
+      ? 'headgate policy show prints the policy that the server judges by'
+      : 'it may be recorded all the same, if headgate took it before another hook refused: headgate evidence list'
     throw new HeadgateError(
       undecided ? 'unavailable' : 'refused',
-      [`${what}; nothing was recorded`, ...lines].join('\n'),
+      [judged || undecided ? `${what}; nothing was recorded` : what, ...lines].join('\n'),
       {
-        hint: hint ?? 'headgate policy show prints the policy that the server judges by',
+        hint: hint ?? (undecided ? 'try again in a moment, or ask the server admin' : otherwise),
         cause: result,
       },
     )

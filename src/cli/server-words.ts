@@ -5,6 +5,8 @@
 export type ServerWords = {
   /** The server could not tell; the same push may pass later. */
   readonly undecided: boolean
+  /** The refusal is headgate's own. Another hook may refuse after headgate has recorded the statement. */
+  readonly judged: boolean
   readonly lines: readonly string[]
   readonly hint: string | undefined
 }
@@ -26,8 +28,13 @@ export function serverWords(output: string): ServerWords {
     if (part !== null && line.startsWith('    ')) part.push(line.trim().replace(/^fix: /, ''))
   }
   if (found.length > 0) {
-    return { undecided, lines: [found.join(' ')], hint: fix.length === 0 ? undefined : fix.join(' ') }
+    return {
+      undecided,
+      judged: true,
+      lines: [found.join(' ')],
+      hint: fix.length === 0 ? undefined : fix.join(' '),
+    }
   }
   // Somebody else's hook refused, or headgate itself has a problem: their words are all there is.
-  return { undecided, lines: said.filter((line) => line !== ''), hint: undefined }
+  return { undecided, judged: false, lines: said.filter((line) => line !== ''), hint: undefined }
 }

@@ -33,7 +33,8 @@ export function explainRefusal(reports: readonly RefReport[], others: readonly s
 /** The text for a push that lands although rules object: by override, or because headgate only evaluates. */
 export function explainException(title: string, report: RefReport, why: readonly string[]): string {
   const stars = '*'.repeat(WIDTH)
-  return [stars, ...wrap(title, ''), ...wrap(why.join(' '), ''), '', ...explainRef(report), stars].join('\n')
+  const prose = [title, ...(why.length === 0 ? [] : [why.join(' ')])].flatMap((text) => wrap(text, ''))
+  return [stars, ...prose, '', ...explainRef(report), stars].join('\n')
 }
 
 /** One ref, then each rule with what was found and what to do. */

@@ -109,7 +109,9 @@ function close(
   if (result === 'not-landed') return { ...state, open }
   const landed = { ...state.landed, [move.ref]: { ...move, at: record.at } }
   const counts = { ...state.counts, [move.kind]: (state.counts[move.kind] ?? 0) + 1 }
-  if (move.fastForward || isZeroOid(move.from)) return { ...state, open, landed, counts }
+  // Where the branch was created or deleted nobody went back from one commit to another.
+  if (move.fastForward || isZeroOid(move.from) || isZeroOid(move.to))
+    return { ...state, open, landed, counts }
   const bars = [
     ...state.bars.filter((bar) => bar.commit !== move.from),
     { commit: move.from, seq: record.seq, at: record.at },
