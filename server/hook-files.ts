@@ -99,7 +99,7 @@ function render(root: string, template: string, settings: ServerSettings, kept: 
   const source = parseIdentitySource(settings.identity)
   const values: Record<string, string> = {
     '@NODE@': quote(process.execPath),
-    '@APP@': quote(join(packageRoot(), 'dist', 'hook.js')),
+    '@APP@': quote(join(packageRoot(), 'dist', 'hook.cjs')),
     '@PERL@': quote(findPerl()),
     '@CURL@': quote(findCurl()),
     '@GIT@': quote(settings.git),

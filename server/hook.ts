@@ -2,6 +2,7 @@
  * The embedded decision: a shell hook starts this where no service answers. The request is on standard input, the answer
  * goes to standard output, which ends with it.
  */
+import './short-lived.ts'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { answerHook } from './answer-hook.ts'

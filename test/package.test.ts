@@ -63,7 +63,7 @@ describe('the tarball', () => {
         'README.md',
         'package.json',
         'dist/headgate.js',
-        'dist/hook.js',
+        'dist/hook.cjs',
         'hooks/server/pre-receive',
         'hooks/server/reference-transaction',
         'hooks/server/post-receive',
@@ -135,7 +135,7 @@ describe.each(nodes())('installed, with Node $version', ({ path }) => {
       for (const name of ['pre-receive', 'reference-transaction', 'post-receive']) {
         const hook = readFileSync(join(repository.bare, 'hooks', name), 'utf8')
         expect(hook).not.toContain(dirname(PROGRAM))
-        expect(hook).toContain(join(installed, 'dist', 'hook.js'))
+        expect(hook).toContain(join(installed, 'dist', 'hook.cjs'))
       }
 
       // Whoever pushes has a PATH without this node, as on any git server.

@@ -246,7 +246,7 @@ describe('no decision can be made', () => {
       () =>
         change(
           'hooks/pre-receive',
-          readFileSync(hook('pre-receive'), 'utf8').replace(/APP='[^']*'/, "APP='/nonexistent/hook.js'"),
+          readFileSync(hook('pre-receive'), 'utf8').replace(/APP='[^']*'/, "APP='/nonexistent/hook.cjs'"),
         ),
       /no decision can be made/,
     ],
