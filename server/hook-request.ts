@@ -84,12 +84,19 @@ export function answerText({ accepted, text }: HookAnswer): string {
   return `${accepted ? 'accepted' : 'refused'}\n${text}\n`
 }
 
-/** The answer where no decision could be made. A bug comes with its stack, so that it can be reported. */
-export function failureText(error: unknown): string {
+/**
+ * The answer where headgate could not do what it was asked. After the move there is no decision left to make, only a
+ * record to write, which is made up for later. A bug comes with its stack, so that it can be reported.
+ */
+export function failureText(error: unknown, phase?: HookRequest['phase']): string {
+  const late = phase === 'committed' || phase === 'post-receive'
   if (!(error instanceof HeadgateError)) {
     const stack = String((error as Error | undefined)?.stack ?? error)
-    return `failed\nheadgate: a bug kept it from deciding; please report it:\n${stack}\n`
+    const what = late ? 'recording what landed' : 'deciding'
+    return `failed\nheadgate: a bug kept it from ${what}; please report it:\n${stack}\n`
   }
+  if (late)
+    return `failed\nheadgate: the move landed and is not recorded yet: ${error.message}\n  the next push records it, or the start of the service\n`
   const hint = error.hint === undefined ? '' : `  ${error.hint}\n`
   return `failed\nheadgate: no decision can be made: ${error.message}\n${hint}`
 }

@@ -8,12 +8,14 @@ import { resolve } from 'node:path'
 import { answerHook } from './answer-hook.ts'
 import { followMove } from './follow-move.ts'
 import { openGuarded } from './guarded-repository.ts'
-import { answerText, failureText, parseHookRequest } from './hook-request.ts'
+import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
 
 /** A hook that answers later than this helps nobody: the client has hung up, or somebody kills it. */
 const DEADLINE_MS = 60_000
 /** How long git may take from our yes to its move, before that is left to the next push to find out. */
 const FOLLOW_MS = 10_000
+
+let phase: HookRequest['phase'] | undefined
 
 async function main(): Promise<void> {
   const deadline = setTimeout(() => {
@@ -21,6 +23,7 @@ async function main(): Promise<void> {
     process.exit()
   }, DEADLINE_MS)
   const request = parseHookRequest(readFileSync(0))
+  phase = request.phase
   const guarded = await openGuarded(resolve(request.repository))
   try {
     const answer = await answerHook(guarded, request, Date.now)
@@ -50,7 +53,7 @@ function hangUp(): void {
 main().then(
   () => process.exit(),
   (error: unknown) => {
-    say(failureText(error))
+    say(failureText(error, phase))
     process.exit()
   },
 )

@@ -40,7 +40,13 @@ export function hookService(
   service.post('/hook', bodyLimit({ maxSize: MAX_BODY_BYTES }), async (context) => {
     const wait = new Waiting(context.env.incoming.socket)
     const start = performance.now()
-    const answering = answer(find, new Uint8Array(await context.req.arrayBuffer()), wait).then(
+    let phase: HookRequest['phase'] | undefined
+    const asked = async (body: Uint8Array) => {
+      const request = parseHookRequest(body)
+      phase = request.phase
+      return answer(find, request, wait)
+    }
+    const answering = asked(new Uint8Array(await context.req.arrayBuffer())).then(
       ({ text, ...about }) => {
         log.info({ ...about, ms: Math.round((performance.now() - start) * 10) / 10 }, 'hook')
         return text
@@ -48,7 +54,7 @@ export function hookService(
       (error: unknown) => {
         if (error instanceof HeadgateError) log.warn({ reason: error.message }, 'no decision')
         else log.error({ err: error }, 'bug')
-        return failureText(error)
+        return failureText(error, phase)
       },
     )
     const soon = await Promise.race([answering, wait.dot()])
@@ -124,10 +130,9 @@ type Told = {
 
 async function answer(
   find: (path: string) => ServedRepository | undefined,
-  body: Uint8Array,
+  request: HookRequest,
   wait: Waiting,
 ): Promise<Told> {
-  const request = parseHookRequest(body)
   const repository = find(request.repository)
   if (repository === undefined)
     throw new HeadgateError('configuration', `${request.repository} is not served here`)

@@ -177,7 +177,9 @@ describe('between the move and its record', () => {
       // As git takes a lock: not where somebody holds it.
       `#!/bin/sh\ncase $1 in committed) (set -C; : >${lock}) 2>/dev/null;; esac\nexec @HOOK@ "$@"\n`,
       async () => {
-        repository.push(`${commit}:${RELEASE}`)
+        const pushed = repository.mustRun(repository.push(`${commit}:${RELEASE}`))
+        expect(pushed.all).toContain('headgate: the move landed and is not recorded yet: ')
+        expect(pushed.all).not.toContain('no decision')
       },
     )
     const done = repository.ref(RELEASE)
