@@ -88,8 +88,10 @@ async function judgeOnce(
     if (update !== undefined && !isNoChange(update, view) && release.length === 1) {
       const pending = pendingMove(view, update.target)
       if (pending !== undefined) return waitOrClose(court, inForce, pending)
-      move = await judgeRelease(court, inForce, update, inbox.submissions)
-      branches.push(move.report)
+      const judgedMove = await judgeRelease(court, inForce, update, inbox.submissions)
+      branches.push(judgedMove.report)
+      // git refuses a change from where the branch is not: while headgate only evaluates there is nothing to authorize.
+      if (judgedMove.facts.claimedFrom === judgedMove.facts.from) move = judgedMove
     }
     for (const report of branches) (enforced ? reports : tolerated).push(report)
   }
