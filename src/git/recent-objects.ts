@@ -23,7 +23,8 @@ export class RecentObjects {
 
   keep(name: string, object: GitObject): void {
     if (object.size > MAX_OBJECT_BYTES || this.#objects.has(name)) return
-    this.#objects.set(name, object)
+    // What git printed comes in parts of 64 KiB, and a view of one would keep all of it.
+    this.#objects.set(name, { ...object, body: Buffer.from(new Uint8Array(object.body).buffer) })
     this.#bytes += object.size
     for (const [oldest, { size }] of this.#objects) {
       if (this.#bytes <= MAX_TOTAL_BYTES) return
