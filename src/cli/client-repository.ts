@@ -7,22 +7,28 @@ import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { findGit } from '../git/find-git.ts'
-import { openRepository } from '../git/repository.ts'
+import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { serverWords } from './server-words.ts'
 
-const LEDGER_REF = 'refs/headgate/ledger'
+export const LEDGER_REF = 'refs/headgate/ledger'
 
 /** Two commands of one clone at a time lock the same ref for milliseconds. */
 const FETCH_ATTEMPTS = 5
 
 export type RemoteLedger = { readonly snapshot: Snapshot; readonly close: () => void }
 
+export type ClientOptions = {
+  readonly folder?: string
+  /** Ends every git that is running. */
+  readonly abort?: AbortSignal
+}
+
 export class ClientRepository {
   readonly #git: SimpleGit
 
-  constructor(folder = process.cwd()) {
+  constructor({ folder = process.cwd(), abort }: ClientOptions = {}) {
     // What git says is read below, so it must say it in one language. Only processes that are started notice.
     process.env.LC_ALL = 'C'
     this.#git = simpleGit({
@@ -31,6 +37,7 @@ export class ClientRepository {
       // simple-git hides GIT_* from git unless told; here it is the user's own environment, GIT_SSH_COMMAND among it.
       allowEnvironment: Object.keys(process.env),
       config: ['color.ui=false'],
+      ...(abort === undefined ? {} : { abort }),
     })
   }
 
@@ -64,9 +71,43 @@ export class ClientRepository {
 
   /** Where a branch of the remote is now; null if it does not exist. */
   async remoteBranch(remote: string, ref: string): Promise<Oid | null> {
-    const lines = (await this.#listRemote(remote, ref)).split('\n').map((line) => line.split('\t'))
-    // The remote lists every ref that ends in the name.
-    return lines.find(([, name]) => name === ref)?.[0] ?? null
+    return (await this.remoteRefs(remote, [ref])).get(ref) ?? null
+  }
+
+  /** Those of the named refs that the remote has, all at one moment. */
+  async remoteRefs(remote: string, refs: readonly string[]): Promise<Map<string, Oid>> {
+    const found = new Map<string, Oid>()
+    for (const line of (await this.#listRemote(remote, refs)).split('\n')) {
+      const [oid = '', name = ''] = line.split('\t')
+      // The remote lists every ref that ends in one of the names.
+      if (refs.includes(name) && isOid(oid)) found.set(name, oid)
+    }
+    return found
+  }
+
+  /** The repository of this clone, for reading as the guard reads. */
+  async open(): Promise<GitRepository> {
+    await this.#requireRepository()
+    const folder = (await this.git('rev-parse', '--absolute-git-dir')).replace(/\n$/, '')
+    return openRepository(folder, { gitPath: findGit() })
+  }
+
+  /** Brings the remote's ledger, and the objects behind other refs of it, here. */
+  async fetchRefs(remote: string, refs: readonly string[]): Promise<void> {
+    await this.#fetch(
+      remote,
+      refs.map((ref) => (ref === LEDGER_REF ? `+${LEDGER_REF}:${copyRef(remote)}` : ref)),
+    )
+  }
+
+  /** The copy of a remote's ledger that was fetched last; null where there is none. */
+  async ledgerCopy(
+    repository: GitRepository,
+    remote: string,
+  ): Promise<{ oid: Oid; snapshot: Snapshot } | null> {
+    const ref = copyRef(remote)
+    const oid = (await repository.refs([ref])).get(ref)?.oid
+    return oid === undefined ? null : { oid, snapshot: await readOnly(repository, ref).snapshot() }
   }
 
   /** Fetches the ledger of a guarded remote and opens it for reading. */
@@ -81,18 +122,10 @@ export class ClientRepository {
         },
       )
     }
-    const copy = copyRef(remote)
-    await this.#fetch(remote, `+${LEDGER_REF}:${copy}`)
-    const folder = (await this.git('rev-parse', '--absolute-git-dir')).replace(/\n$/, '')
-    const repository = await openRepository(folder, { gitPath: findGit() })
-    const ledger = new GitLedger(
-      repository,
-      () => {
-        throw new HeadgateError('usage', 'a copy of the ledger is not written to')
-      },
-      { ref: copy },
-    )
-    return { snapshot: await ledger.snapshot(), close: () => repository.close() }
+    await this.fetchRefs(remote, [LEDGER_REF])
+    const repository = await this.open()
+    const snapshot = await readOnly(repository, copyRef(remote)).snapshot()
+    return { snapshot, close: () => repository.close() }
   }
 
   /**
@@ -140,9 +173,11 @@ export class ClientRepository {
     )
   }
 
-  async #fetch(remote: string, refspec: string): Promise<void> {
-    // Nothing but the ledger, and all of it, also where this is a partial clone.
+  async #fetch(remote: string, refspecs: readonly string[]): Promise<void> {
+    // Nothing but what is named, and all of it, also where this is a partial clone. The branches that follow the remote
+    // stay where they are: --force-with-lease compares with them.
     const options = [
+      '--refmap=',
       '--quiet',
       '--no-tags',
       '--no-write-fetch-head',
@@ -150,7 +185,7 @@ export class ClientRepository {
       '--no-filter',
     ]
     for (let attempt = 1; ; attempt++) {
-      const result = await this.#try(['fetch', ...options, '--', remote, refspec])
+      const result = await this.#try(['fetch', ...options, '--', remote, ...refspecs])
       if (typeof result === 'string') return
       const locked = /cannot lock ref|unable to lock|\.lock': File exists/.test(result.message)
       if (!locked || attempt === FETCH_ATTEMPTS) {
@@ -163,8 +198,8 @@ export class ClientRepository {
     }
   }
 
-  async #listRemote(remote: string, ref: string): Promise<string> {
-    const result = await this.#try(['ls-remote', '--', remote, ref])
+  async #listRemote(remote: string, refs: readonly string[]): Promise<string> {
+    const result = await this.#try(['ls-remote', '--', remote, ...refs])
     if (typeof result === 'string') return result
     const shown = printable(remote, 200)
     const remotes = (await this.git('remote')).split('\n').filter((name) => name !== '')
@@ -220,6 +255,16 @@ function copyRef(remote: string): string {
   const plain = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(remote) && !/\.lock$|\.$|\.\./.test(remote)
   const name = plain ? remote : createHash('sha256').update(remote).digest('hex').slice(0, 16)
   return `refs/headgate-copies/${name}/ledger`
+}
+
+function readOnly(repository: GitRepository, ref: string): GitLedger {
+  return new GitLedger(
+    repository,
+    () => {
+      throw new HeadgateError('usage', 'a copy of the ledger is not written to')
+    },
+    { ref },
+  )
 }
 
 function lastWords(message: string): string {

@@ -5,6 +5,7 @@ import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import { checkCommand } from './commands/check.ts'
 import { demoCommand } from './commands/demo.ts'
 import { evidenceCommand } from './commands/evidence.ts'
 import { gateCommand } from './commands/gate.ts'
@@ -29,6 +30,7 @@ const COMMANDS: readonly CommandModule[] = [
   gateCommand,
   evidenceCommand,
   operatorCommands,
+  checkCommand,
 ]
 
 /** What yargs has against a command line; `usageError` says it better. */

@@ -1,0 +1,190 @@
+/**
+ * What the server will say of a change before it is pushed: the same `decide` on the same facts, as far as a clone can
+ * know them. It cannot know who the server will take the pusher for, and its clock may differ a little.
+ */
+import { decide, decideStaging } from '../core/decide.ts'
+import { nameMove, type RefReport } from '../core/explain.ts'
+import type { Certificate, Pusher, ReleaseMove } from '../core/facts.ts'
+import type { History } from '../core/history.ts'
+import type { Oid } from '../core/oid.ts'
+import type { Policy } from '../core/policy.ts'
+import { printable } from '../core/printable.ts'
+import type { LedgerState } from '../core/state.ts'
+import type { MoveVerdict, Objection, RuleName } from '../core/verdict.ts'
+import { gatherReleaseMove, gatherStagingMove } from '../git/gather-facts.ts'
+import type { RefUpdate } from '../git/hook-input.ts'
+import type { GitRepository } from '../git/repository.ts'
+import type { Snapshot } from '../ledger/ledger.ts'
+import { gatherHistory } from './gather-history.ts'
+import type { PolicyInForce } from './policy-in-force.ts'
+
+/** The rules that judge a release branch, in the order in which `decide` tells them. */
+export const RELEASE_RULES = [
+  'release-delete',
+  'commit-object',
+  'on-staging',
+  'fast-forward',
+  'evidence',
+  'served-commit',
+  'known-good',
+  'approval',
+  'barred',
+  'frozen',
+  'drift',
+  'operator',
+] as const satisfies readonly RuleName[]
+
+/** The same for the staging branch. */
+export const STAGING_RULES = ['staging-history', 'log-append-only'] as const satisfies readonly RuleName[]
+
+/** A guarded remote at one moment: its ledger, the policy in force, its guarded branches. */
+export type RemoteView = {
+  readonly snapshot: Snapshot
+  readonly inForce: PolicyInForce
+  readonly refs: ReadonlyMap<string, Oid>
+}
+
+export type Foresight = {
+  readonly report: RefReport
+  /** `no`: the server refuses this, whoever pushes it. `unclear`: it depends on what a clone cannot know. */
+  readonly answer: 'yes' | 'no' | 'unclear'
+  /** Why it is unclear; else empty. */
+  readonly reason: string
+  /** From whom the server takes it. Empty for `no`, and for a branch that anybody may push. */
+  readonly pushers: readonly string[]
+  /** It has to be `git push --signed`. */
+  readonly signed: boolean
+  /** What an override waives for this move. */
+  readonly waived: readonly Objection[]
+}
+
+export type ForesightOptions = {
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** A `no` must hold this much earlier and later, too: clocks differ. */
+  readonly toleranceMs: number
+  /** Only this person will push; else any of the operators may. */
+  readonly pusher?: string | undefined
+}
+
+/** A push whose authorization is younger may still be under way; the server gives it 5 s, and clocks differ. */
+const UNDER_WAY_MS = 60_000
+
+export function refsOf({ staging, release }: Policy): { staging: string; release: string } {
+  return { staging: `refs/heads/${staging}`, release: `refs/heads/${release}` }
+}
+
+export async function foreseeRelease(
+  repository: GitRepository,
+  view: RemoteView,
+  update: RefUpdate,
+  options: ForesightOptions,
+): Promise<Foresight> {
+  const { policy } = view.inForce
+  const facts = await gatherReleaseMove(repository, {
+    update,
+    current: view.refs.get(update.ref) ?? null,
+    staging: view.refs.get(refsOf(policy).staging) ?? null,
+    pusher: { identified: false, reason: 'the server will tell' },
+    certificate: { offered: false },
+    pushOptions: [],
+  })
+  const recorded = await gatherHistory(view.snapshot, facts.to, view.inForce)
+  const history = { ...recorded, state: withLanded(recorded.state, view.refs) }
+  const best = bestPush(facts, policy, history, options.now, options.pusher)
+  const foresight: Foresight = {
+    report: {
+      ref: update.ref,
+      from: facts.from,
+      to: facts.to,
+      what: nameMove(best.verdict.kind),
+      objections: best.verdict.objections,
+    },
+    answer: best.verdict.verdict === 'allowed' ? 'yes' : 'no',
+    reason: '',
+    pushers: best.pushers,
+    signed: best.signed,
+    waived: best.verdict.waived,
+  }
+  const pending = history.state.open.find(
+    ({ ref, to, at }) =>
+      ref === update.ref &&
+      view.refs.get(ref) !== to &&
+      Math.abs(options.now - Date.parse(at)) < UNDER_WAY_MS,
+  )
+  if (pending !== undefined) {
+    const reason = `a push of ${policy.release} by ${printable(pending.by, 80)} may be under way`
+    return { ...foresight, answer: 'unclear', reason }
+  }
+  if (foresight.answer === 'no' && options.toleranceMs > 0) {
+    const times = [options.now - options.toleranceMs, options.now + options.toleranceMs]
+    const passes = times.some(
+      (now) => bestPush(facts, policy, history, now, options.pusher).verdict.verdict === 'allowed',
+    )
+    if (passes) return { ...foresight, answer: 'unclear', reason: 'it depends on the minute' }
+  }
+  return foresight
+}
+
+export async function foreseeStaging(
+  repository: GitRepository,
+  view: RemoteView,
+  update: RefUpdate,
+): Promise<Foresight> {
+  const current = view.refs.get(update.ref) ?? null
+  const facts = await gatherStagingMove(repository, update, current, view.inForce.policy.releaseLog)
+  const objections = decideStaging(facts)
+  return {
+    report: { ref: update.ref, from: facts.from, to: facts.to, what: '', objections },
+    answer: objections.length === 0 ? 'yes' : 'no',
+    reason: '',
+    pushers: [],
+    signed: false,
+    waived: [],
+  }
+}
+
+type BestPush = {
+  readonly verdict: MoveVerdict
+  readonly pushers: readonly string[]
+  readonly signed: boolean
+}
+
+/** Everybody who may push it, with and without a signature: the verdict of whoever gets furthest. */
+function bestPush(
+  facts: ReleaseMove,
+  policy: Policy,
+  history: History,
+  now: number,
+  pusher: string | undefined,
+): BestPush {
+  const people = pusher === undefined ? policy.promotion.operators : [pusher]
+  const tries = people.flatMap((name) =>
+    [false, true].map((signed) => {
+      const who: Pusher = { identified: true, principal: name, source: 'foreseen' }
+      const certificate: Certificate = signed
+        ? { offered: true, good: true, principal: name, text: 'still to be made' }
+        : { offered: false }
+      const verdict = decide({ ...facts, pusher: who, certificate }, policy, history, now)
+      return { name, signed, verdict }
+    }),
+  )
+  const allowed = tries.filter(({ verdict }) => verdict.verdict === 'allowed')
+  const [first] =
+    allowed.length > 0
+      ? allowed
+      : tries.toSorted((a, b) => a.verdict.objections.length - b.verdict.objections.length)
+  return {
+    // A policy without operators is refused when it is parsed, so that somebody tried.
+    verdict: first!.verdict,
+    pushers: [...new Set(allowed.map(({ name }) => name))],
+    signed: allowed.length > 0 && allowed.every(({ signed }) => signed),
+  }
+}
+
+/** As on the server: a move that is on disk has landed, whether or not anybody has recorded it yet. */
+function withLanded(state: LedgerState, refs: ReadonlyMap<string, Oid>): LedgerState {
+  const landed = { ...state.landed }
+  for (const move of state.open) if (refs.get(move.ref) === move.to) landed[move.ref] = move
+  return { ...state, landed }
+}

@@ -1,0 +1,186 @@
+/** What would the server say of a push? Asked before it is made. */
+import {
+  type Foresight,
+  foreseeRelease,
+  foreseeStaging,
+  RELEASE_RULES,
+  refsOf,
+  STAGING_RULES,
+} from '../audit/foresee.ts'
+import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { explainRef, shortRef } from '../core/explain.ts'
+import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import type { RuleName } from '../core/verdict.ts'
+import { ClientRepository } from './client-repository.ts'
+import { colour, note, print, printJson } from './output.ts'
+import { lookAt } from './remote-view.ts'
+
+export type CheckOptions = {
+  readonly commit: string
+  readonly remote: string
+  /** Branch or full ref; the release branch unless told. */
+  readonly to: string | undefined
+  readonly as: string | undefined
+  readonly json: boolean
+}
+
+export async function check(options: CheckOptions): Promise<void> {
+  const client = new ClientRepository()
+  const commit = await client.resolveCommit(options.commit)
+  const repository = await client.open()
+  try {
+    const look = await lookAt(client, repository, options.remote)
+    const shown = printable(options.remote, 200)
+    if (look.kind === 'open') {
+      throw new HeadgateError('configuration', `the remote "${shown}" is not guarded by headgate`, {
+        hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
+      })
+    }
+    const { view } = look
+    const { staging, release } = refsOf(view.inForce.policy)
+    const ref = fullRef(options.to ?? release)
+    const current = view.refs.get(ref) ?? zeroOidLike(commit)
+    const question: Question = { options, commit, ref, current, record: view.snapshot.head.seq }
+    if (ref !== release && ref !== staging) return answerUnguarded(question)
+    if (current === commit) return answer(question, null, [])
+    const update = { from: current, to: commit, ref }
+    const enforced = view.inForce.policy.enforcement === 'enforce'
+    const foresight =
+      ref === release
+        ? await foreseeRelease(repository, view, update, {
+            now: Date.now(),
+            toleranceMs: 0,
+            pusher: options.as,
+          })
+        : await foreseeStaging(repository, view, update)
+    answer(question, foresight, ref === release ? RELEASE_RULES : STAGING_RULES, enforced)
+  } finally {
+    repository.close()
+  }
+}
+
+type Question = {
+  readonly options: CheckOptions
+  readonly commit: Oid
+  readonly ref: string
+  readonly current: Oid
+  /** The last record of the ledger that was looked at. */
+  readonly record: number
+}
+
+function answer(
+  question: Question,
+  foresight: Foresight | null,
+  rules: readonly RuleName[],
+  enforced = true,
+): void {
+  const { options, commit, ref, current, record } = question
+  const verdict = foresight?.answer ?? 'yes'
+  process.exitCode =
+    verdict === 'unclear'
+      ? EXIT_CODES.unavailable
+      : verdict === 'no' && enforced
+        ? EXIT_CODES.refused
+        : EXIT_CODES.ok
+  if (options.json) {
+    answerJson(question, foresight, rules, enforced)
+    return
+  }
+  const where = `${shortRef(ref)} of ${printable(options.remote, 200)}`
+  if (foresight === null) {
+    print(`${where} is at ${shortOid(commit)} already: there is nothing to push`)
+    return
+  }
+  const says = { yes: 'takes', no: enforced ? 'refuses' : 'only reports', unclear: 'may take or refuse' }[
+    verdict
+  ]
+  print(`the server ${says} ${shortOid(commit)} on ${where}, as of record ${record}:`)
+  for (const rule of rules) {
+    const found = verdictOf(rule, foresight.report.objections, foresight.waived)
+    print(`  ${WORDS[found]()} ${rule}`)
+  }
+  print('')
+  for (const line of explainRef(foresight.report)) print(line)
+  if (verdict === 'unclear') note(`headgate: could not tell: ${foresight.reason}; ask again in a moment`)
+  if (verdict === 'no' && !enforced) note('remark: enforcement: evaluate judges every push and refuses none')
+  if (verdict !== 'yes') return
+  const from = foresight.pushers.map((name) => printable(name, 80)).join(' or ')
+  const force =
+    foresight.report.what === 'a rollback'
+      ? `${shellWord(`--force-with-lease=${shortRef(ref)}:${shortOid(current)}`)} `
+      : ''
+  const push = `git push ${foresight.signed ? '--signed ' : ''}${force}${shellWord(options.remote)} ${shellWord(`${shortOid(commit)}:${pushName(ref, current)}`)}`
+  print(`  ${from === '' ? '' : `${from} may run: `}${push}`)
+}
+
+function answerJson(
+  { options, commit, ref, current, record }: Question,
+  foresight: Foresight | null,
+  rules: readonly RuleName[],
+  enforced: boolean,
+): void {
+  const objections = foresight?.report.objections ?? []
+  const waived = foresight?.waived ?? []
+  printJson({
+    remote: options.remote,
+    ref,
+    from: current,
+    to: commit,
+    answer: foresight?.answer ?? 'yes',
+    enforced,
+    reason: foresight?.reason ?? '',
+    pushers: foresight?.pushers ?? [],
+    signed: foresight?.signed ?? false,
+    rules: rules.map((rule) => ({
+      rule,
+      verdict: verdictOf(rule, objections, waived),
+      found: [...objections, ...waived].filter((one) => one.rule === rule).flatMap(({ found }) => found),
+      fix: objections.filter((one) => one.rule === rule).flatMap(({ fix }) => fix),
+    })),
+    record,
+  })
+}
+
+const WORDS = {
+  passed: () => colour('green', 'passed '),
+  refused: () => colour('red', 'REFUSED'),
+  waived: () => colour('yellow', 'waived '),
+}
+
+function verdictOf(
+  rule: RuleName,
+  objections: readonly { rule: RuleName }[],
+  waived: readonly { rule: RuleName }[],
+): keyof typeof WORDS {
+  if (objections.some((one) => one.rule === rule)) return 'refused'
+  return waived.some((one) => one.rule === rule) ? 'waived' : 'passed'
+}
+
+function answerUnguarded(question: Question): void {
+  const { options, ref } = question
+  const reserved = ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
+  if (reserved) {
+    throw new HeadgateError(
+      'refused',
+      `${printable(ref, 200)} belongs to headgate: only the server writes there`,
+      {
+        hint: 'evidence and approvals go to the inbox; headgate gate, evidence and approve push them there',
+      },
+    )
+  }
+  if (options.json) answer(question, null, [])
+  else
+    print(
+      `nobody guards ${shortRef(ref)} on ${printable(options.remote, 200)}: headgate lets any push of it pass`,
+    )
+}
+
+/** git cannot guess what a commit id should become where there is no branch of that name yet. */
+function pushName(ref: string, current: Oid): string {
+  return /^0+$/.test(current) ? ref : ref.replace(/^refs\/heads\//, '')
+}
+
+function fullRef(name: string): string {
+  return name.startsWith('refs/') ? name : `refs/heads/${name}`
+}

@@ -1,0 +1,67 @@
+import { type RemoteView, refsOf } from '../audit/foresee.ts'
+import { parsePolicyFiles } from '../audit/policy-in-force.ts'
+import { HeadgateError } from '../core/errors.ts'
+import type { Oid } from '../core/oid.ts'
+import type { GitRepository } from '../git/repository.ts'
+import { type ClientRepository, LEDGER_REF } from './client-repository.ts'
+
+/** What a clone has just seen of a remote. */
+export type Look =
+  | { readonly kind: 'guarded'; readonly view: RemoteView }
+  /** No ledger, or one without a policy: nothing is guarded there but headgate's own refs. */
+  | { readonly kind: 'open' }
+
+/** Somebody may push between the two connections; more often than that in a row, nobody can tell. */
+const ATTEMPTS = 4
+
+/**
+ * Looks at a remote: where its guarded branches are, the ledger, and every object that a verdict needs.
+ * Fetches only what this clone lacks: usually one connection, two where something is new. Throws HeadgateError
+ * 'unavailable' if the remote cannot be reached.
+ */
+export async function lookAt(
+  client: ClientRepository,
+  repository: GitRepository,
+  remote: string,
+): Promise<Look> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const before = await readCopy(client, repository, remote)
+    const names = before === null ? [] : Object.values(refsOf(before.inForce.policy))
+    const refs = await client.remoteRefs(remote, [LEDGER_REF, ...names])
+    const tip = refs.get(LEDGER_REF)
+    if (tip === undefined) return { kind: 'open' }
+    const missing = before?.oid === tip ? [] : [LEDGER_REF]
+    for (const [name, oid] of refs) {
+      if (name !== LEDGER_REF && !(await has(repository, oid))) missing.push(name)
+    }
+    if (missing.length > 0) await client.fetchRefs(remote, missing)
+    const now = missing.includes(LEDGER_REF) ? await readCopy(client, repository, remote) : before
+    if (now === null) return { kind: 'open' }
+    // The ledger and the branches must be of one moment, and the names those of its policy.
+    const agree =
+      now.oid === tip && Object.values(refsOf(now.inForce.policy)).every((name) => names.includes(name))
+    if (!agree) continue
+    refs.delete(LEDGER_REF)
+    const { snapshot, inForce } = now
+    return { kind: 'guarded', view: { snapshot, inForce, refs } }
+  }
+  throw new HeadgateError('unavailable', `${remote} changes faster than it can be read`, {
+    hint: 'try again in a moment',
+  })
+}
+
+/** What was fetched last, as if the remote were still so; null where nothing was, or no policy was in force. */
+export async function readCopy(
+  client: ClientRepository,
+  repository: GitRepository,
+  remote: string,
+): Promise<(Omit<RemoteView, 'refs'> & { oid: Oid }) | null> {
+  const copy = await client.ledgerCopy(repository, remote)
+  const files = await copy?.snapshot.policyInForce()
+  if (copy === null || files === null || files === undefined) return null
+  return { ...copy, inForce: parsePolicyFiles(files) }
+}
+
+async function has(repository: GitRepository, oid: Oid): Promise<boolean> {
+  return (await repository.objects().info(oid)) !== null
+}
