@@ -9,6 +9,7 @@ import { checkCommand } from './commands/check.ts'
 import { demoCommand } from './commands/demo.ts'
 import { evidenceCommand } from './commands/evidence.ts'
 import { gateCommand } from './commands/gate.ts'
+import { hookCommand } from './commands/hook.ts'
 import { keyCommand } from './commands/key.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
@@ -31,6 +32,7 @@ const COMMANDS: readonly CommandModule[] = [
   evidenceCommand,
   operatorCommands,
   checkCommand,
+  hookCommand,
 ]
 
 /** What yargs has against a command line; `usageError` says it better. */

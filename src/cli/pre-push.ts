@@ -1,0 +1,185 @@
+/**
+ * The part of the pre-push hook that thinks: the server's verdict before anything is sent. It refuses only what the
+ * server would certainly refuse; whenever it cannot tell it says so, and the push goes on.
+ */
+import { type Foresight, foreseeRelease, foreseeStaging, type RemoteView, refsOf } from '../audit/foresee.ts'
+import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { explainRefusal, type RefReport, shortRef } from '../core/explain.ts'
+import { isZeroOid, zeroOidLike } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import { rememberRemote } from '../git/guarded-remotes.ts'
+import { type PushLine, parsePushLines, updateOf } from '../git/push-lines.ts'
+import type { GitRepository } from '../git/repository.ts'
+import { ClientRepository } from './client-repository.ts'
+import { note } from './output.ts'
+import { lookAt, readCopy } from './remote-view.ts'
+import { thisProgram } from './this-program.ts'
+
+/**
+ * git has opened its connection to the server already, and a server hangs up after a while. Two short connections take
+ * a second on a bad day.
+ */
+const DEADLINE_MS = 5_000
+/** Clocks of developers and servers that are kept in time differ by less. */
+const TOLERANCE_MS = 60_000
+const INBOX = 'refs/headgate/inbox/'
+
+export async function prePush(remote: string, url: string, input: Uint8Array): Promise<void> {
+  const lines = parsePushLines(input)
+  const abort = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<'too late'>((resolve) => {
+    timer = setTimeout(() => resolve('too late'), DEADLINE_MS)
+  })
+  try {
+    const verdict = await Promise.race([judge(remote, url, lines, abort.signal), tooLate])
+    if (verdict === 'too late') {
+      letGo(`${printable(remote, 200)} did not answer within ${DEADLINE_MS / 1000} seconds`)
+      abort.abort()
+      // Whatever is still open must not keep the push waiting.
+      process.exit(EXIT_CODES.unavailable)
+    }
+    if (verdict.unclear !== '') letGo(verdict.unclear)
+    if (verdict.refusal === '') return
+    note(verdict.refusal)
+    note('')
+    note('Nothing was sent. This is what the server would say; git push --no-verify asks it.')
+    process.exitCode = EXIT_CODES.refused
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+    letGo(printable(error.message.split('\n')[0] ?? '', 300))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The server will decide. */
+function letGo(reason: string): void {
+  note(`headgate: could not tell beforehand, so the server decides: ${reason}`)
+  process.exitCode = EXIT_CODES.unavailable
+}
+
+/** Both empty: nothing speaks against the push. */
+type Verdict = { readonly refusal: string; readonly unclear: string }
+
+const NOTHING: Verdict = { refusal: '', unclear: '' }
+
+async function judge(
+  remote: string,
+  url: string,
+  lines: readonly PushLine[],
+  signal: AbortSignal,
+): Promise<Verdict> {
+  const client = new ClientRepository({ abort: signal })
+  await askNothing(client)
+  const repository = await client.open()
+  try {
+    const target = await fetchTarget(client, remote, url)
+    if (await passesByCopy(client, repository, target, lines)) return NOTHING
+    const look = await lookAt(client, repository, target)
+    const names = look.kind === 'guarded' ? refsOf(look.view.inForce.policy) : null
+    rememberRemote(repository.commonDirectory, thisProgram(), { name: remote, url }, names)
+    return look.kind === 'open' ? NOTHING : await judgeLines(repository, look.view, lines)
+  } finally {
+    repository.close()
+  }
+}
+
+/** A hook has no terminal to itself: whatever would ask for a password fails instead, and the server decides. */
+async function askNothing(client: ClientRepository): Promise<void> {
+  process.env.GIT_TERMINAL_PROMPT = '0'
+  const { GIT_SSH, GIT_SSH_COMMAND } = process.env
+  if (GIT_SSH !== undefined && GIT_SSH_COMMAND === undefined) return
+  const configured = await client.git('config', '--default', 'ssh', '--get', 'core.sshCommand')
+  const command = GIT_SSH_COMMAND ?? configured.replace(/\n$/, '')
+  if (/^(?:\S*\/)?ssh(?:\s|$)/.test(command)) process.env.GIT_SSH_COMMAND = `${command} -o BatchMode=yes`
+}
+
+/** Pushes may go elsewhere than fetches come from; the ledger that counts is where the push goes. */
+async function fetchTarget(client: ClientRepository, remote: string, url: string): Promise<string> {
+  if (remote === url) return url
+  const fetches = await client.git('ls-remote', '--get-url', remote)
+  return fetches.replace(/\n$/, '') === url ? remote : url
+}
+
+/**
+ * A push of the staging branch needs nothing of the remote but its policy, which changes once a month: where the copy of
+ * the ledger has nothing against it, nobody is asked. Where it has, the remote is looked at before anything is refused.
+ */
+async function passesByCopy(
+  client: ClientRepository,
+  repository: GitRepository,
+  target: string,
+  lines: readonly PushLine[],
+): Promise<boolean> {
+  const copy = await readCopy(client, repository, target)
+  if (copy === null) return false
+  const { staging, release } = refsOf(copy.inForce.policy)
+  for (const line of lines) {
+    if (line.ref === release || isReserved(line.ref) || line.from === null) return false
+    if (line.ref !== staging) continue
+    const refs = new Map(isZeroOid(line.from) ? [] : [[staging, line.from]])
+    try {
+      const { answer } = await foreseeStaging(repository, { ...copy, refs }, updateOf(line, line.from))
+      if (answer !== 'yes') return false
+    } catch (error) {
+      if (!(error instanceof HeadgateError)) throw error
+      return false
+    }
+  }
+  return true
+}
+
+async function judgeLines(
+  repository: GitRepository,
+  view: RemoteView,
+  lines: readonly PushLine[],
+): Promise<Verdict> {
+  const { policy } = view.inForce
+  const { staging, release } = refsOf(policy)
+  const submits = lines.some(({ ref }) => ref.startsWith(INBOX))
+  const blamed: RefReport[] = []
+  let unclear = ''
+  for (const line of lines) {
+    const current = view.refs.get(line.ref)
+    const update = updateOf(line, current)
+    if (isReserved(line.ref) && !line.ref.startsWith(INBOX)) blamed.push(reservedReport(line))
+    if (line.ref !== staging && line.ref !== release) continue
+    if (line.to === (current ?? zeroOidLike(line.to))) continue
+    const foresight: Foresight =
+      line.ref === staging
+        ? await foreseeStaging(repository, view, update)
+        : await foreseeRelease(repository, view, update, { now: Date.now(), toleranceMs: TOLERANCE_MS })
+    if (foresight.answer === 'unclear') unclear ||= foresight.reason
+    if (foresight.answer !== 'no' || policy.enforcement !== 'enforce') continue
+    // The server judges submissions first, and they may be what is missing.
+    if (submits && line.ref === release) unclear ||= `the push brings submissions with ${shortRef(release)}`
+    else blamed.push(foresight.report)
+  }
+  if (blamed.length === 0) return { refusal: '', unclear }
+  const causes = new Set(blamed.map(({ ref }) => ref))
+  const others = lines
+    .filter(({ ref, to }) => !causes.has(ref) && !isZeroOid(to) && !isReserved(ref))
+    .map(({ ref }) => ref)
+  return { refusal: explainRefusal(blamed, others), unclear: '' }
+}
+
+function isReserved(ref: string): boolean {
+  return ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
+}
+
+function reservedReport(line: PushLine): RefReport {
+  return {
+    ref: line.ref,
+    from: line.from ?? zeroOidLike(line.to),
+    to: line.to,
+    what: '',
+    objections: [
+      {
+        rule: 'reserved',
+        found: [`${printable(line.ref, 120)} belongs to headgate: only the server writes there`],
+        fix: ['evidence and approvals go to the inbox; headgate gate, evidence and approve push them there'],
+      },
+    ],
+  }
+}

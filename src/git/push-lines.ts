@@ -1,0 +1,31 @@
+/** What git tells a pre-push hook: `<local ref> SP <local oid> SP <remote ref> SP <remote oid> LF` for each ref. */
+import { HeadgateError } from '../core/errors.ts'
+import { isOid, zeroOidLike } from '../core/oid.ts'
+import type { RefUpdate } from './hook-input.ts'
+
+export type PushLine = Omit<RefUpdate, 'from'> & {
+  /** Where the remote says the ref is; null where whoever started the hook does not tell (pre-commit). */
+  readonly from: string | null
+}
+
+/** Far above any push that names refs one by one. */
+const MAX_INPUT_BYTES = 16 * 1024 * 1024
+
+/** Parses a pre-push hook's standard input. A line that is not a ref is an error: git writes no others. */
+export function parsePushLines(input: Uint8Array): PushLine[] {
+  if (input.length > MAX_INPUT_BYTES) throw new HeadgateError('data', 'the push names too many refs to judge')
+  const lines = Buffer.from(input).toString('utf8').split('\n')
+  if (lines.pop() !== '') throw new HeadgateError('data', 'the list of refs ends in the middle of a line')
+  return lines.map((line) => {
+    // What is pushed can be named by any expression, with spaces in it; the other three have none.
+    const [, to = '', ref = '', from = ''] = /^.+ (\S+) (\S+) (\S+)$/.exec(line) ?? []
+    if (!isOid(to) || ref === '' || (from !== 'unknown' && (!isOid(from) || from.length !== to.length)))
+      throw new HeadgateError('data', 'the list of refs has a malformed line')
+    return { to, ref, from: from === 'unknown' ? null : from }
+  })
+}
+
+/** The update of a line, seen from where its ref is now. */
+export function updateOf({ ref, to, from }: PushLine, current: string | undefined): RefUpdate {
+  return { ref, to, from: from ?? current ?? zeroOidLike(to) }
+}
