@@ -10,6 +10,7 @@ import { demoCommand } from './commands/demo.ts'
 import { evidenceCommand } from './commands/evidence.ts'
 import { gateCommand } from './commands/gate.ts'
 import { hookCommand } from './commands/hook.ts'
+import { initCommand } from './commands/init.ts'
 import { keyCommand } from './commands/key.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
@@ -24,6 +25,7 @@ export type CommandModule = (cli: Argv) => Argv
 
 const COMMANDS: readonly CommandModule[] = [
   demoCommand,
+  initCommand,
   serverCommand,
   serveCommand,
   policyCommand,

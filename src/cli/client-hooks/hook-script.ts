@@ -1,0 +1,33 @@
+/** The texts of the client hooks: shell scripts that stand alone, the same on every machine. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageFolder } from '../this-program.ts'
+
+export const CLIENT_HOOKS = ['pre-push', 'pre-commit', 'pre-merge-commit', 'prepare-commit-msg'] as const
+export type ClientHook = (typeof CLIENT_HOOKS)[number]
+
+/** The second line of each of our hooks begins so. */
+const MARK = '# headgate '
+
+/** One file; `kept` names a hook in the same folder that runs after ours. */
+export function hookScript(name: ClientHook, kept = ''): string {
+  const folder = join(packageFolder(), 'hooks', 'client')
+  const clone = readFileSync(join(folder, 'clone'), 'utf8')
+  return readFileSync(join(folder, name), 'utf8')
+    .replace(/^\. .*\/clone"\n/m, () => clone)
+    .replace("KEPT=''", () => `KEPT='${kept}'`)
+}
+
+/** A hook's text, and whether it is one of ours; null where there is none. */
+export function readHook(
+  path: string,
+): { readonly text: string; readonly ours: boolean; kept: string } | null {
+  let text: string
+  try {
+    text = readFileSync(path, 'latin1')
+  } catch {
+    return null
+  }
+  const ours = text.split('\n', 2)[1]?.startsWith(MARK) ?? false
+  return { text, ours, kept: ours ? (/^KEPT='([^']*)'$/m.exec(text)?.[1] ?? '') : '' }
+}

@@ -1,0 +1,104 @@
+/**
+ * lefthook: `.headgate/lefthook.yml` says what to start, and lefthook's own configuration names that file under `extends`.
+ * lefthook makes git's hooks from it by itself, and moves away every hook that it finds.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { HeadgateError } from '../../core/errors.ts'
+import { blockOf, hasBlock, withoutBlock } from './marked-block.ts'
+import { removeIfEmpty, SHARED_HOOKS } from './shared-hooks.ts'
+
+const NAMES = ['lefthook', '.lefthook', '.config/lefthook']
+const OWN = '.headgate/lefthook.yml'
+
+const CONFIGURATION = `# Put here by \`headgate init\`; lefthook's own configuration names this file under \`extends\`.
+pre-push:
+  commands:
+    headgate:
+      run: sh ${SHARED_HOOKS}/pre-push "{1}" "{2}"
+      use_stdin: true
+pre-commit:
+  commands:
+    headgate:
+      run: sh ${SHARED_HOOKS}/pre-commit
+pre-merge-commit:
+  commands:
+    headgate:
+      run: sh ${SHARED_HOOKS}/pre-merge-commit
+prepare-commit-msg:
+  commands:
+    headgate:
+      run: sh ${SHARED_HOOKS}/prepare-commit-msg "{1}" "{2}"
+`
+
+/** lefthook's configuration file in a working tree, relative to it. */
+export function lefthookFile(top: string): string | null {
+  const files = NAMES.flatMap((name) =>
+    ['yml', 'yaml', 'json', 'jsonc', 'toml'].map((kind) => `${name}.${kind}`),
+  )
+  return files.find((file) => existsSync(join(top, file))) ?? null
+}
+
+export function addToLefthook(top: string, file: string): string[] {
+  const changed: string[] = []
+  const path = join(top, file)
+  const before = readFileSync(path, 'utf8')
+  const text = extend(before, file)
+  if (!existsSync(join(top, OWN)) || readFileSync(join(top, OWN), 'utf8') !== CONFIGURATION) {
+    writeFileSync(join(top, OWN), CONFIGURATION)
+    changed.push(OWN)
+  }
+  if (text !== before) {
+    writeFileSync(path, text)
+    changed.push(file)
+  }
+  return changed
+}
+
+export function removeFromLefthook(top: string): string[] {
+  const changed: string[] = []
+  const file = lefthookFile(top)
+  if (file !== null) {
+    const before = readFileSync(join(top, file), 'utf8')
+    if (hasBlock(before)) {
+      writeFileSync(join(top, file), withoutBlock(before))
+      changed.push(file)
+    }
+  }
+  if (existsSync(join(top, OWN))) {
+    rmSync(join(top, OWN))
+    changed.push(OWN)
+  }
+  removeIfEmpty(join(top, '.headgate'))
+  return changed
+}
+
+export function isInLefthook(top: string, file: string): boolean {
+  return existsSync(join(top, OWN)) && readFileSync(join(top, file), 'utf8').includes(OWN)
+}
+
+/** Lets lefthook make git's hooks anew, with the project's own lefthook or the one in PATH. False if there is none. */
+export function syncLefthook(top: string): boolean {
+  const own = join(top, 'node_modules', '.bin', 'lefthook')
+  const { status } = spawnSync(existsSync(own) ? own : 'lefthook', ['install'], { cwd: top, stdio: 'ignore' })
+  return status === 0
+}
+
+/** Adds our file to the list `extends`, which is a block of lines or not there yet. */
+function extend(text: string, file: string): string {
+  if (text.includes(OWN)) return text
+  const byHand = (reason: string) =>
+    new HeadgateError('configuration', `${file} ${reason}`, {
+      hint: `add "${OWN}" to its list \`extends\` by hand, then run headgate init again`,
+    })
+  if (!/\.ya?ml$/.test(file)) throw byHand('is not YAML, the only format that headgate adds itself to')
+  const lines = text.split('\n')
+  const at = lines.findIndex((line) => /^extends\s*:/.test(line))
+  if (at === -1)
+    return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${blockOf(['extends:', `  - ${OWN}`])}`
+  if (!/^extends\s*:\s*(?:#.*)?$/.test(lines[at] ?? '')) throw byHand('has its list `extends` on one line')
+  const indent = /^(\s*)- /.exec(lines[at + 1] ?? '')?.[1] ?? '  '
+  const block = blockOf([`- ${OWN}`], indent).replace(/\n$/, '')
+  return [...lines.slice(0, at + 1), block, ...lines.slice(at + 1)].join('\n')
+}

@@ -1,0 +1,92 @@
+/**
+ * Where `core.hooksPath` of the account or the machine names one folder for all repositories: this clone gets a folder of
+ * its own, with our hooks and one line for each of the shared ones, and nothing is written to the shared folder.
+ */
+import { accessSync, constants, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ClientRepository } from '../client-repository.ts'
+import type { ClonePlaces } from './clone-places.ts'
+import { writeScript } from './hook-folder.ts'
+import { CLIENT_HOOKS, type ClientHook, hookScript } from './hook-script.ts'
+import { removeIfEmpty } from './shared-hooks.ts'
+
+export function ownFolder({ common }: ClonePlaces): string {
+  return join(common, 'headgate', 'hooks')
+}
+
+/** Makes the folder for the hooks in `shared` and lets git look there. Returns what was written. */
+export async function useOwnFolder(
+  client: ClientRepository,
+  places: ClonePlaces,
+  shared: string,
+): Promise<string[]> {
+  const folder = ownFolder(places)
+  const changed: string[] = []
+  const wanted = new Map<string, string>()
+  for (const name of sharedHooks(shared)) {
+    const forward = `exec '${shared.replaceAll("'", `'\\''`)}/${name}' "$@"\n`
+    if (isClientHook(name)) wanted.set(`${name}.shared`, `#!/bin/sh\n${forward}`)
+    else
+      wanted.set(
+        name,
+        `#!/bin/sh\n# headgate: the hook of the folder that all repositories share\n${forward}`,
+      )
+  }
+  for (const name of CLIENT_HOOKS)
+    wanted.set(name, hookScript(name, wanted.has(`${name}.shared`) ? `${name}.shared` : ''))
+  for (const name of existsSync(folder) ? readdirSync(folder) : [])
+    if (!wanted.has(name)) rmSync(join(folder, name))
+  for (const [name, text] of wanted)
+    if (writeScript(join(folder, name), text)) changed.push(join(folder, name))
+  await client.git('config', '--local', 'core.hooksPath', folder)
+  return changed
+}
+
+/** Hooks of the shared folder that the own one does not start: they came later. */
+export function unknownSharedHooks(places: ClonePlaces, shared: string): string[] {
+  const folder = ownFolder(places)
+  return sharedHooks(shared).filter(
+    (name) => !existsSync(join(folder, isClientHook(name) ? `${name}.shared` : name)),
+  )
+}
+
+export async function removeOwnFolder(client: ClientRepository, places: ClonePlaces): Promise<string[]> {
+  const folder = ownFolder(places)
+  const changed: string[] = []
+  if (places.hooksPath?.value === folder) {
+    await client.git('config', '--local', '--unset-all', 'core.hooksPath')
+    changed.push('core.hooksPath of this clone')
+  }
+  if (existsSync(folder)) {
+    rmSync(folder, { recursive: true })
+    changed.push(folder)
+  }
+  removeIfEmpty(join(places.common, 'headgate'))
+  return changed
+}
+
+/** The folder that the account's or the machine's configuration names; null where none does. */
+export async function sharedFolder(client: ClientRepository): Promise<string | null> {
+  for (const scope of ['--global', '--system']) {
+    const value = await client.git('config', scope, '--default', '', '--type=path', '--get', 'core.hooksPath')
+    if (value.trim() !== '') return value.replace(/\n$/, '')
+  }
+  return null
+}
+
+function sharedHooks(folder: string): string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder).filter((name) => {
+    if (!/^[a-z][a-z0-9-]+$/.test(name)) return false
+    try {
+      accessSync(join(folder, name), constants.X_OK)
+      return statSync(join(folder, name)).isFile()
+    } catch {
+      return false
+    }
+  })
+}
+
+function isClientHook(name: string): name is ClientHook {
+  return (CLIENT_HOOKS as readonly string[]).includes(name)
+}

@@ -1,0 +1,36 @@
+/**
+ * `.headgate/hooks/` in the working tree: the hooks for those who start them by their own configuration (husky, lefthook,
+ * pre-commit). It is committed, so that everybody has them, and holds nothing of this machine.
+ */
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeScript } from './hook-folder.ts'
+import { CLIENT_HOOKS, hookScript } from './hook-script.ts'
+
+export const SHARED_HOOKS = '.headgate/hooks'
+
+/** Returns what was written, by its path in the working tree. */
+export function writeSharedHooks(top: string): string[] {
+  return CLIENT_HOOKS.filter((name) => writeScript(join(top, SHARED_HOOKS, name), hookScript(name))).map(
+    (name) => `${SHARED_HOOKS}/${name}`,
+  )
+}
+
+/** Names of shared hooks that are there and are not what this version of headgate writes. */
+export function staleSharedHooks(top: string): string[] {
+  return CLIENT_HOOKS.map((name) => ({ name, path: join(top, SHARED_HOOKS, name) }))
+    .filter(({ name, path }) => existsSync(path) && readFileSync(path, 'utf8') !== hookScript(name))
+    .map(({ name }) => `${SHARED_HOOKS}/${name}`)
+}
+
+export function removeSharedHooks(top: string): string[] {
+  const folder = join(top, SHARED_HOOKS)
+  const removed = CLIENT_HOOKS.filter((name) => existsSync(join(folder, name)))
+  for (const name of removed) rmSync(join(folder, name))
+  for (const path of [folder, join(top, '.headgate')]) removeIfEmpty(path)
+  return removed.map((name) => `${SHARED_HOOKS}/${name}`)
+}
+
+export function removeIfEmpty(folder: string): void {
+  if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder)
+}
