@@ -3,7 +3,7 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import * as z from 'zod'
 import { HeadgateError } from '../../core/errors.ts'
-import type { ClientRepository } from '../client-repository.ts'
+import { ClientRepository } from '../client-repository.ts'
 
 export type ClonePlaces = {
   /** Top of this working tree. */
@@ -26,7 +26,13 @@ export async function findPlaces(client: ClientRepository): Promise<ClonePlaces>
         : 'run it in the working tree of a clone',
     })
   }
-  const paths = await client.git('-C', top, 'rev-parse', '--git-common-dir', '--git-path', 'hooks')
+  // Hooks are started at the top: a relative core.hooksPath means that folder, wherever this command runs.
+  const paths = await new ClientRepository({ folder: top }).git(
+    'rev-parse',
+    '--git-common-dir',
+    '--git-path',
+    'hooks',
+  )
   const [common = '', hooks = ''] = paths.split('\n')
   // No value is an answer; git config ends with 1 then.
   const configured = await client.git('config', '--default', '', '--show-scope', '--get', 'core.hooksPath')

@@ -71,7 +71,7 @@ export async function installClientHooks(client: ClientRepository): Promise<Inst
     case 'own-folder':
       return {
         runner,
-        changed: await useOwnFolder(client, places, runner.shared),
+        changed: useOwnFolder(places, runner.shared),
         remarks: [`the hooks in ${runner.shared}, which all repositories share, run after headgate's`],
       }
     case 'git': {
@@ -100,7 +100,7 @@ export async function removeClientHooks(client: ClientRepository): Promise<strin
     ...removeFromPreCommit(top),
     ...[...folders].flatMap((folder) => takeFromHooks(folder).map((name) => join(folder, name))),
     ...removeSharedHooks(top),
-    ...(await removeOwnFolder(client, places)),
+    ...removeOwnFolder(places),
   ]
   if (lefthook.length > 0) syncLefthook(top)
   return changed

@@ -2,8 +2,11 @@
  * Where `core.hooksPath` of the account or the machine names one folder for all repositories: this clone gets a folder of
  * its own, with our hooks and one line for each of the shared ones, and nothing is written to the shared folder.
  */
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { HeadgateError } from '../../core/errors.ts'
+import { printable } from '../../core/printable.ts'
 import type { ClientRepository } from '../client-repository.ts'
 import type { ClonePlaces } from './clone-places.ts'
 import { writeScript } from './hook-folder.ts'
@@ -15,11 +18,7 @@ export function ownFolder({ common }: ClonePlaces): string {
 }
 
 /** Makes the folder for the hooks in `shared` and lets git look there. Returns what was written. */
-export async function useOwnFolder(
-  client: ClientRepository,
-  places: ClonePlaces,
-  shared: string,
-): Promise<string[]> {
+export function useOwnFolder(places: ClonePlaces, shared: string): string[] {
   const folder = ownFolder(places)
   const changed: string[] = []
   const wanted = new Map<string, string>()
@@ -38,7 +37,7 @@ export async function useOwnFolder(
     if (!wanted.has(name)) rmSync(join(folder, name))
   for (const [name, text] of wanted)
     if (writeScript(join(folder, name), text)) changed.push(join(folder, name))
-  await client.git('config', '--local', 'core.hooksPath', folder)
+  setHooksPath(places, folder)
   return changed
 }
 
@@ -50,11 +49,11 @@ export function unknownSharedHooks(places: ClonePlaces, shared: string): string[
   )
 }
 
-export async function removeOwnFolder(client: ClientRepository, places: ClonePlaces): Promise<string[]> {
+export function removeOwnFolder(places: ClonePlaces): string[] {
   const folder = ownFolder(places)
   const changed: string[] = []
   if (places.hooksPath?.value === folder) {
-    await client.git('config', '--local', '--unset-all', 'core.hooksPath')
+    setHooksPath(places, null)
     changed.push('core.hooksPath of this clone')
   }
   if (existsSync(folder)) {
@@ -63,6 +62,16 @@ export async function removeOwnFolder(client: ClientRepository, places: ClonePla
   }
   removeIfEmpty(join(places.common, 'headgate'))
   return changed
+}
+
+/** simple-git sets no core.hooksPath, whose value could come from somebody else; this one is ours. */
+function setHooksPath({ top }: ClonePlaces, folder: string | null): void {
+  const args = folder === null ? ['--unset-all', 'core.hooksPath'] : ['core.hooksPath', folder]
+  const { status, stderr } = spawnSync('git', ['config', '--local', ...args], { cwd: top, encoding: 'utf8' })
+  if (status === 0) return
+  throw new HeadgateError('unavailable', `git config: ${printable(stderr ?? '', 300)}`, {
+    hint: 'the configuration of this clone must be writable: .git/config',
+  })
 }
 
 /** The folder that the account's or the machine's configuration names; null where none does. */
