@@ -46,7 +46,6 @@ export function packageRoot(): string {
 
 /** Writes the hooks. Safe to run again: our own hooks are replaced, a kept one stays kept. */
 export function installHooks(gitDirectory: string, settings: ServerSettings): { kept: string[] } {
-  const root = packageRoot()
   const kept: string[] = []
   for (const name of SERVER_HOOKS) {
     const target = join(gitDirectory, 'hooks', name)
@@ -69,8 +68,7 @@ export function installHooks(gitDirectory: string, settings: ServerSettings): { 
       // git runs no hook that is not executable, and neither does ours.
       if (((statSync(keptFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o111) !== 0) kept.push(name)
     }
-    const template = readFileSync(join(root, 'hooks', 'server', name), 'utf8')
-    const text = render(root, template, settings, exists(keptFile) ? `${name}${KEPT_SUFFIX}` : '')
+    const text = hookText(name, gitDirectory, settings)
     // Renamed into place: a push never meets half a hook.
     const fresh = `${target}.headgate-new`
     writeFileSync(fresh, text, { mode: 0o755 })
@@ -78,6 +76,18 @@ export function installHooks(gitDirectory: string, settings: ServerSettings): { 
     renameSync(fresh, target)
   }
   return { kept }
+}
+
+/** A hook as `installHooks` writes it into this repository. */
+export function hookText(
+  name: (typeof SERVER_HOOKS)[number],
+  gitDirectory: string,
+  settings: ServerSettings,
+): string {
+  const root = packageRoot()
+  const template = readFileSync(join(root, 'hooks', 'server', name), 'utf8')
+  const kept = `${name}${KEPT_SUFFIX}`
+  return render(root, template, settings, exists(join(gitDirectory, 'hooks', kept)) ? kept : '')
 }
 
 /** Removes our hooks and puts kept ones back; returns the names of these. */
@@ -141,7 +151,7 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`
 }
 
-function isOurs(file: string): boolean {
+export function isOurs(file: string): boolean {
   try {
     return readFileSync(file, 'latin1').includes(MARK)
   } catch {

@@ -19,7 +19,7 @@ import { SERVER_DIRECTORY, writeWhole } from './settings.ts'
 
 export const HOOKS_PATH = 'core.hooksPath'
 
-const SETTINGS: readonly (readonly [string, string])[] = [
+export const SETTINGS: readonly (readonly [string, string])[] = [
   // A rollback is not a fast-forward; the rules judge it, and better than a switch could.
   ['receive.denyNonFastForwards', 'false'],
   ['receive.advertisePushOptions', 'true'],
@@ -27,8 +27,8 @@ const SETTINGS: readonly (readonly [string, string])[] = [
   ['receive.certNonceSlop', '300'],
 ]
 
-const NONCE_SEED = 'receive.certNonceSeed'
-const HIDDEN = ['receive.hideRefs', 'refs/headgate/ledger'] as const
+export const NONCE_SEED = 'receive.certNonceSeed'
+export const HIDDEN = ['receive.hideRefs', 'refs/headgate/ledger'] as const
 const LOCATION_FILE = `${SERVER_DIRECTORY}/location.config`
 const WORKTREES_FILE = `${SERVER_DIRECTORY}/worktrees.config`
 const WORKTREE_SECTION = 'includeIf.gitdir:**/worktrees/*'
@@ -151,7 +151,7 @@ async function config(repository: GitRepository, ...args: string[]): Promise<voi
   })
 }
 
-async function allValues(repository: GitRepository, name: string): Promise<string[]> {
+export async function allValues(repository: GitRepository, name: string): Promise<string[]> {
   const { stdout } = await repository.run(
     ['config', '--local', '--no-includes', '--null', '--get-all', name],
     {

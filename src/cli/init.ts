@@ -1,18 +1,15 @@
 /** `headgate init`: client hooks in a clone, and what they must know of its remotes. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { refsOf } from '../audit/foresee.ts'
-import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
-import { readRemoteList, rememberRemote, remoteListPath, writeRemoteList } from '../git/guarded-remotes.ts'
+import { readRemoteList, remoteListPath } from '../git/guarded-remotes.ts'
 import { findPlaces } from './client-hooks/clone-places.ts'
 import { installClientHooks, removeClientHooks } from './client-hooks/install.ts'
 import { removeIfEmpty } from './client-hooks/shared-hooks.ts'
 import { ClientRepository } from './client-repository.ts'
+import { learnRemotes } from './learn-remotes.ts'
 import { note, print } from './output.ts'
-import { lookAt } from './remote-view.ts'
 import { startingPolicy } from './starting-policy.ts'
-import { thisProgram } from './this-program.ts'
 
 export async function init(options: { readonly remove: boolean; readonly policy: boolean }): Promise<void> {
   const client = new ClientRepository()
@@ -36,8 +33,15 @@ export async function init(options: { readonly remove: boolean; readonly policy:
   )
   for (const path of changed) print(`  ${printable(path, 1024)}`)
   for (const remark of changed.length === 0 ? [] : remarks) note(`remark: ${printable(remark, 1024)}`)
-  const { common } = await findPlaces(client)
-  await learnRemotes(client, common)
+  for (const { name, outcome } of await learnRemotes(client)) {
+    const shown = printable(name, 100)
+    if (outcome.kind === 'guarded') print(`${shown} is guarded: ${outcome.staging} and ${outcome.release}`)
+    else if (outcome.kind === 'open') print(`${shown} is not guarded`)
+    else {
+      note(`remark: ${shown} could not be looked at (${printable(outcome.reason, 200)})`)
+      note('  the hooks look themselves when a branch is pushed that .headgate/policy.yaml names')
+    }
+  }
 }
 
 async function remove(client: ClientRepository): Promise<void> {
@@ -47,37 +51,6 @@ async function remove(client: ClientRepository): Promise<void> {
   removeIfEmpty(join(common, 'headgate'))
   print(changed.length === 0 ? 'there are no client hooks of headgate here' : 'the client hooks are gone:')
   for (const path of changed) print(`  ${printable(path, 1024)}`)
-}
-
-/** Asks each remote for its ledger, and writes down which branches the hooks have to look at. */
-async function learnRemotes(client: ClientRepository, common: string): Promise<void> {
-  const program = thisProgram()
-  writeRemoteList(common, { guarded: [], open: [], ...readRemoteList(common), ...program })
-  const repository = await client.open()
-  try {
-    const names = (await client.git('remote')).split('\n').filter((name) => name !== '')
-    for (const name of names) {
-      const shown = printable(name, 100)
-      const url = (await client.git('remote', 'get-url', '--push', name)).split('\n')[0] ?? ''
-      try {
-        const look = await lookAt(client, repository, name)
-        const branches = look.kind === 'guarded' ? refsOf(look.view.inForce.policy) : null
-        rememberRemote(common, program, { name, url }, branches)
-        if (look.kind === 'open') print(`${shown} is not guarded`)
-        else {
-          const { staging, release } = look.view.inForce.policy
-          print(`${shown} is guarded: ${staging} and ${release}`)
-        }
-      } catch (error) {
-        if (!(error instanceof HeadgateError)) throw error
-        note(`remark: ${shown} could not be looked at (${printable(error.message, 200)})`)
-        note('  the hooks will look themselves when a branch is pushed that .headgate/policy.yaml names')
-      }
-    }
-    if (names.length === 0) note('remark: this clone has no remote yet')
-  } finally {
-    repository.close()
-  }
 }
 
 async function writeStartingPolicy(client: ClientRepository): Promise<void> {

@@ -7,6 +7,7 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { checkCommand } from './commands/check.ts'
 import { demoCommand } from './commands/demo.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { evidenceCommand } from './commands/evidence.ts'
 import { gateCommand } from './commands/gate.ts'
 import { hookCommand } from './commands/hook.ts'
@@ -34,6 +35,7 @@ const COMMANDS: readonly CommandModule[] = [
   evidenceCommand,
   operatorCommands,
   checkCommand,
+  doctorCommand,
   hookCommand,
 ]
 

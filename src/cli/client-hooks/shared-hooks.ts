@@ -23,6 +23,10 @@ export function staleSharedHooks(top: string): string[] {
     .map(({ name }) => `${SHARED_HOOKS}/${name}`)
 }
 
+export function missingSharedHooks(top: string): string[] {
+  return CLIENT_HOOKS.map((name) => `${SHARED_HOOKS}/${name}`).filter((path) => !existsSync(join(top, path)))
+}
+
 export function removeSharedHooks(top: string): string[] {
   const folder = join(top, SHARED_HOOKS)
   const removed = CLIENT_HOOKS.filter((name) => existsSync(join(folder, name)))

@@ -1,0 +1,30 @@
+import type { Argv } from 'yargs'
+import { examples } from '../examples.ts'
+
+export function doctorCommand(cli: Argv): Argv {
+  return cli.command(
+    'doctor [repo]',
+    'Examine a clone or a guarded repository: what is wrong, and how to put it right',
+    (command) =>
+      command
+        .positional('repo', {
+          type: 'string',
+          describe: 'a clone, or a guarded bare repository on this machine [default: this folder]',
+        })
+        .option('fix', { type: 'boolean', default: false, describe: 'put right what can be done safely' })
+        .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+        .epilogue(
+          [
+            'Exit codes: 0 healthy, 77 problems. Remarks leave it healthy.',
+            examples(
+              ['the clone that you are in', '$0 doctor'],
+              ['a repository that people push to, by its admin', '$0 doctor /srv/git/app.git --fix'],
+            ),
+          ].join('\n\n'),
+        ),
+    async (options) => {
+      const { doctor } = await import('../doctor/doctor.ts')
+      await doctor(options)
+    },
+  )
+}

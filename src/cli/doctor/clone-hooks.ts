@@ -1,0 +1,151 @@
+/** The client hooks of a clone: are they where git looks, whole, and those of this version? */
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { printable, shellWord } from '../../core/printable.ts'
+import type { ClonePlaces } from '../client-hooks/clone-places.ts'
+import { CLIENT_HOOKS, type ClientHook, hookScript, readHook } from '../client-hooks/hook-script.ts'
+import { missingInHusky } from '../client-hooks/husky.ts'
+import type { Runner } from '../client-hooks/install.ts'
+import { isInLefthook } from '../client-hooks/lefthook.ts'
+import { ownFolder, unknownSharedHooks } from '../client-hooks/own-folder.ts'
+import { isInPreCommit, placeBesidePreCommit } from '../client-hooks/pre-commit.ts'
+import { missingSharedHooks, staleSharedHooks } from '../client-hooks/shared-hooks.ts'
+import { type Finding, problem } from './finding.ts'
+
+const INIT = 'headgate init'
+const INSTALL = { kind: 'install' } as const
+
+export function checkCloneHooks(places: ClonePlaces, runner: Runner): Finding[] {
+  const shadowed = checkShadowed(places, runner)
+  switch (runner.kind) {
+    case 'husky':
+      return [...checkHusky(places, runner), ...shadowed]
+    case 'lefthook':
+      return [...checkLefthook(places, runner.file), ...shadowed]
+    case 'pre-commit':
+      return [...checkPreCommit(places), ...shadowed]
+    case 'git':
+      return checkFolder(places.hooks, (name) => name)
+    case 'own-folder': {
+      if (places.hooks !== ownFolder(places)) {
+        const what = `core.hooksPath of the ${places.hooksPath?.scope} configuration (${printable(runner.shared, 300)}) decides which hooks run here, and headgate's are not among them`
+        return [problem('shadowed', what, INIT, INSTALL)]
+      }
+      const later = unknownSharedHooks(places, runner.shared).map((name) =>
+        problem(
+          'shared-hook-unknown',
+          `the ${name} hook that all repositories share does not run here yet`,
+          INIT,
+          INSTALL,
+        ),
+      )
+      return [...checkFolder(places.hooks, (name) => name), ...later]
+    }
+  }
+}
+
+function checkFolder(folder: string, place: (name: ClientHook) => string): Finding[] {
+  return CLIENT_HOOKS.flatMap((name) => {
+    const path = join(folder, place(name))
+    const there = readHook(path)
+    if (there === null || !there.ours) {
+      const what =
+        there === null
+          ? `the ${name} hook is missing`
+          : `the ${name} hook is somebody else's, and headgate's is missing`
+      return [problem('hook-missing', `${what} (${printable(path, 500)})`, INIT, INSTALL)]
+    }
+    const findings: Finding[] = []
+    if (!isExecutable(path))
+      findings.push(
+        problem(
+          'hook-not-executable',
+          `${printable(path, 500)} is not executable, so that git ignores it`,
+          INIT,
+          INSTALL,
+        ),
+      )
+    if (readFileSync(path, 'utf8') !== hookScript(name, there.kept))
+      findings.push(
+        problem('hook-stale', `the ${name} hook is not the one of this version of headgate`, INIT, INSTALL),
+      )
+    return findings
+  })
+}
+
+function checkShared(top: string): Finding[] {
+  return [
+    ...missingSharedHooks(top).map((path) => problem('hook-missing', `${path} is missing`, INIT, INSTALL)),
+    ...staleSharedHooks(top).map((path) =>
+      problem(
+        'hook-stale',
+        `${path} is not the one of this version of headgate`,
+        `${INIT}, then commit it`,
+        INSTALL,
+      ),
+    ),
+  ]
+}
+
+function checkHusky({ top, hooks }: ClonePlaces, runner: Extract<Runner, { kind: 'husky' }>): Finding[] {
+  const findings = checkShared(top)
+  for (const name of missingInHusky(runner.folder))
+    findings.push(problem('hook-missing', `husky does not start headgate's ${name} hook`, INIT, INSTALL))
+  if (!runner.active) {
+    const program = join(top, 'node_modules', '.bin', 'husky')
+    const what = existsSync(hooks)
+      ? `the project has husky, but git looks for hooks in ${printable(hooks, 300)}`
+      : `husky is not set up in this working tree, so no hook runs here (${printable(hooks, 300)} is missing)`
+    const repair = existsSync(program) ? ({ kind: 'run', program, args: [], cwd: top } as const) : undefined
+    findings.push(problem('husky-inactive', what, existsSync(program) ? 'npx husky' : 'npm install', repair))
+  }
+  return findings
+}
+
+function checkLefthook({ top, hooks }: ClonePlaces, file: string): Finding[] {
+  const findings = checkShared(top)
+  if (!isInLefthook(top, file))
+    findings.push(problem('hook-missing', `${file} does not name headgate's hooks`, INIT, INSTALL))
+  for (const name of CLIENT_HOOKS) {
+    if (/lefthook/.test(readHook(join(hooks, name))?.text ?? '')) continue
+    findings.push(
+      problem('hook-missing', `git does not start lefthook for ${name}`, 'lefthook install', INSTALL),
+    )
+  }
+  return findings
+}
+
+function checkPreCommit({ top, hooks }: ClonePlaces): Finding[] {
+  const findings = [...checkShared(top), ...checkFolder(hooks, (name) => placeBesidePreCommit(hooks, name))]
+  if (!isInPreCommit(top))
+    findings.push(
+      problem('hook-missing', ".pre-commit-config.yaml does not name headgate's hooks", INIT, INSTALL),
+    )
+  return findings
+}
+
+/** Ours are in the usual folder, and git looks elsewhere. */
+function checkShadowed({ common, hooks, hooksPath }: ClonePlaces, runner: Runner): Finding[] {
+  const usual = join(common, 'hooks')
+  if (usual === hooks || hooksPath === null || runner.kind === 'husky') return []
+  const names = CLIENT_HOOKS.filter((name) => readHook(join(usual, name))?.ours)
+  if (names.length === 0) return []
+  const what = `headgate's hooks in ${printable(usual, 300)} do not run: core.hooksPath (${hooksPath.scope} configuration) names ${printable(hooksPath.value, 300)}`
+  return [
+    problem(
+      'shadowed',
+      what,
+      `${INIT}; or unset it: git config ${shellWord(`--${hooksPath.scope}`)} --unset core.hooksPath`,
+      INSTALL,
+    ),
+  ]
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,134 @@
+/** `headgate doctor`: what is wrong with a clone or a guarded repository, and how to put it right. */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync } from 'node:fs'
+import { installServer } from '../../../server/install.ts'
+import { openNamed } from '../../../server/open-named.ts'
+import { readSettings, settingsPath } from '../../../server/settings.ts'
+import { EXIT_CODES, HeadgateError } from '../../core/errors.ts'
+import { printable } from '../../core/printable.ts'
+import { installClientHooks } from '../client-hooks/install.ts'
+import { ClientRepository } from '../client-repository.ts'
+import { learnRemotes } from '../learn-remotes.ts'
+import { colour, plural, print, printJson } from '../output.ts'
+import { checkClone } from './clone-checks.ts'
+import type { Finding, Repair } from './finding.ts'
+import { checkLedger } from './ledger-checks.ts'
+import { checkServer } from './server-checks.ts'
+
+type Patient = {
+  readonly path: string
+  readonly kind: 'server' | 'clone'
+  readonly check: () => Promise<Finding[]>
+  readonly install: () => Promise<void>
+}
+
+export async function doctor(options: {
+  readonly repo: string | undefined
+  readonly fix: boolean
+  readonly json: boolean
+}): Promise<void> {
+  const patient = await findPatient(options.repo ?? '.')
+  const before = await patient.check()
+  const repaired = options.fix ? await repair(patient, before) : []
+  const after = repaired.length > 0 ? await patient.check() : before
+  const left = new Set(after.map(({ code, what }) => `${code} ${what}`))
+  const fixed = before.filter(({ code, what }) => !left.has(`${code} ${what}`))
+  const problems = after.filter(({ level }) => level === 'problem')
+  process.exitCode = problems.length === 0 ? EXIT_CODES.ok : EXIT_CODES.refused
+  if (options.json) {
+    const show = ({ repair, ...finding }: Finding) => ({ ...finding, fixable: repair !== undefined })
+    printJson({
+      repository: patient.path,
+      kind: patient.kind,
+      healthy: problems.length === 0,
+      findings: after.map(show),
+      fixed: fixed.map(show),
+    })
+    return
+  }
+  for (const { what } of fixed) print(`${colour('green', 'fixed')}    ${printable(what, 500)}`)
+  for (const { level, what, fix } of after) {
+    print(`${colour(level === 'problem' ? 'red' : 'yellow', level.padEnd(8))} ${printable(what, 500)}`)
+    print(`  fix: ${printable(fix, 500)}`)
+  }
+  const subject = `this ${patient.kind === 'server' ? 'guarded repository' : 'clone'}, ${printable(patient.path, 500)},`
+  if (problems.length === 0) {
+    print(`${subject} is healthy`)
+    return
+  }
+  const safe = problems.filter(({ repair }) => repair !== undefined).length
+  print(`${subject} has ${plural(problems.length, 'problem')}`)
+  if (safe > 0 && !options.fix)
+    print(`  headgate doctor --fix puts ${safe === problems.length ? 'them' : `${safe} of them`} right`)
+}
+
+async function findPatient(path: string): Promise<Patient> {
+  const repository = await openNamed(path)
+  const directory = repository.commonDirectory
+  repository.close()
+  if (existsSync(settingsPath(directory))) {
+    return {
+      path: directory,
+      kind: 'server',
+      check: () => examineServer(directory),
+      install: async () => {
+        await installServer(directory, readSettings(directory).identity)
+      },
+    }
+  }
+  const client = new ClientRepository({ folder: path })
+  const bare = (await client.git('rev-parse', '--is-bare-repository')).trim() === 'true'
+  if (bare) {
+    throw new HeadgateError('configuration', `headgate is not installed in ${printable(directory, 500)}`, {
+      hint: `headgate server install ${printable(path, 500)} --identity SOURCE installs it`,
+    })
+  }
+  return {
+    path: (await client.topLevel()) ?? directory,
+    kind: 'clone',
+    check: () => checkClone(client),
+    install: async () => {
+      await installClientHooks(client)
+      await learnRemotes(client)
+    },
+  }
+}
+
+async function examineServer(directory: string): Promise<Finding[]> {
+  const repository = await openNamed(directory)
+  try {
+    const findings = await checkServer(repository)
+    try {
+      findings.push(...(await checkLedger(repository, readSettings(directory).identity)))
+    } catch (error) {
+      if (!(error instanceof HeadgateError)) throw error
+      const what = `the ledger cannot be read: ${error.message}`
+      findings.push({ code: 'ledger', level: 'problem', what, fix: error.hint ?? 'restore it from a copy' })
+    }
+    return findings
+  } finally {
+    repository.close()
+  }
+}
+
+/** Does what the findings ask for, each thing once. Returns what was done. */
+async function repair(patient: Patient, findings: readonly Finding[]): Promise<Repair[]> {
+  const done: Repair[] = []
+  for (const { repair } of findings) {
+    if (repair === undefined || done.some((other) => JSON.stringify(other) === JSON.stringify(repair)))
+      continue
+    switch (repair.kind) {
+      case 'install':
+        await patient.install()
+        break
+      case 'chmod':
+        chmodSync(repair.path, repair.mode)
+        break
+      case 'run':
+        spawnSync(repair.program, [...repair.args], { cwd: repair.cwd, stdio: 'ignore' })
+        break
+    }
+    done.push(repair)
+  }
+  return done
+}

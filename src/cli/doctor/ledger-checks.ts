@@ -1,0 +1,94 @@
+/** What the ledger of a guarded repository says of its branches, its policy and its people. */
+
+import { refsOf } from '../../audit/foresee.ts'
+import { type PolicyInForce, parsePolicyFiles } from '../../audit/policy-in-force.ts'
+import { policyRemarks } from '../../audit/policy-remarks.ts'
+import { isZeroOid, type Oid, shortOid } from '../../core/oid.ts'
+import { shellWord } from '../../core/printable.ts'
+import type { GitRepository } from '../../git/repository.ts'
+import { GitLedger } from '../../ledger/git-ledger.ts'
+import type { Snapshot } from '../../ledger/ledger.ts'
+import { type Finding, problem, remark } from './finding.ts'
+import { checkPolicyOnStaging } from './policy-on-staging.ts'
+
+/** Enough to see whether pushers have names; records are a few kilobytes each. */
+const RECENT_RECORDS = 20
+
+export async function checkLedger(repository: GitRepository, identity: string): Promise<Finding[]> {
+  const snapshot = await new GitLedger(repository).snapshot()
+  const files = await snapshot.policyInForce()
+  const directory = shellWord(repository.commonDirectory)
+  if (files === null) {
+    const what = 'no policy is in force, so nothing is guarded but refs/headgate/'
+    return [problem('no-policy', what, `headgate policy apply ${directory} DIR`)]
+  }
+  const inForce = parsePolicyFiles(files)
+  const { staging, release } = refsOf(inForce.policy)
+  const refs = await repository.refs([staging, release])
+  const findings: Finding[] = []
+  for (const [name, { symref }] of refs) {
+    if (symref === undefined) continue
+    findings.push(
+      problem(
+        'symbolic-ref',
+        `${name} is a symbolic ref to ${symref}, and no move of it can be judged`,
+        `git -C ${directory} symbolic-ref --delete ${name}, then git update-ref`,
+      ),
+    )
+  }
+  const oids = new Map([...refs].map(([name, { oid }]) => [name, oid]))
+  findings.push(...driftFindings(snapshot, inForce, oids.get(release) ?? null))
+  const tip = oids.get(staging)
+  if (tip === undefined || isZeroOid(tip)) {
+    const fix = `push it, or name the right branch in the policy`
+    findings.push(
+      problem('no-staging', `${inForce.policy.staging} does not exist, so nothing can be promoted`, fix),
+    )
+  } else
+    findings.push(
+      ...(await checkPolicyOnStaging(repository, tip, inForce, `headgate policy apply ${directory}`)),
+    )
+  for (const what of policyRemarks(inForce))
+    findings.push(remark('policy', what, 'edit the policy, then apply it'))
+  findings.push(...(await checkIdentity(snapshot, identity, directory)))
+  return findings
+}
+
+/** Whether the release branch is where its last landed move put it. Also for a copy of the ledger in a clone. */
+export function driftFindings(snapshot: Snapshot, { policy }: PolicyInForce, found: Oid | null): Finding[] {
+  const { release } = refsOf(policy)
+  const { landed, open } = snapshot.state
+  const onItsWay = open.filter(({ ref }) => ref === release)
+  if (onItsWay.some(({ to }) => to === found)) return []
+  const expected = landed[release]?.to ?? null
+  if (expected === found) return []
+  const stands = found === null ? 'does not exist' : `is at ${shortOid(found)}`
+  const should =
+    expected === null ? 'no move of it ever landed' : `its last landed move put it at ${shortOid(expected)}`
+  return [
+    problem(
+      'drift',
+      `${policy.release} ${stands}, but ${should}: someone moved it behind the guard`,
+      'find out who and why; then an operator accepts it: headgate drift --reason TEXT --key FILE',
+    ),
+  ]
+}
+
+/** The server notes who pushes: where it never learns a name, nobody is an operator. */
+async function checkIdentity(snapshot: Snapshot, identity: string, directory: string): Promise<Finding[]> {
+  const { seq } = snapshot.head
+  let [named, nameless] = [0, 0]
+  for await (const { by, statement } of snapshot.read(Math.max(1, seq - RECENT_RECORDS + 1))) {
+    if (statement.kind === 'policy' || /^(?:admin |server$)/.test(by)) continue
+    if (by === 'unidentified') nameless++
+    else named++
+  }
+  if (nameless === 0 || named > 0) return []
+  return [
+    problem(
+      'identity',
+      `the last ${nameless === 1 ? 'push' : `${nameless} records`} came from nobody: the identity source ${identity} yields no name`,
+      `set it where people connect, or: headgate server install ${directory} --identity SOURCE; see docs/operations.md`,
+    ),
+  ]
+}

@@ -1,0 +1,216 @@
+/** A guarded repository on its server: hooks, settings, keys, service, and what the ledger says of the branches. */
+import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { hookText, isOurs, SERVER_HOOKS } from '../../../server/hook-files.ts'
+import {
+  allValues,
+  configValue,
+  HIDDEN,
+  HOOKS_PATH,
+  NONCE_SEED,
+  SETTINGS,
+} from '../../../server/pinned-settings.ts'
+import { readSealKey } from '../../../server/seal-key.ts'
+import {
+  parseIdentitySource,
+  readSettings,
+  SERVER_DIRECTORY,
+  type ServerSettings,
+} from '../../../server/settings.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { printable, shellWord } from '../../core/printable.ts'
+import type { GitRepository } from '../../git/repository.ts'
+import { type Finding, problem, remark } from './finding.ts'
+import { checkGitVersion } from './git-version.ts'
+import { checkPrivateKey } from './private-key.ts'
+
+const INSTALL = { kind: 'install' } as const
+
+export async function checkServer(repository: GitRepository): Promise<Finding[]> {
+  const directory = repository.commonDirectory
+  const settings = readSettings(directory)
+  const install = `headgate server install ${shellWord(directory)} --identity ${shellWord(settings.identity)}`
+  return [
+    ...checkGitVersion(settings.git),
+    ...checkHooks(directory, settings, install),
+    ...(await checkSettings(repository, settings, install)),
+    ...(await checkSealKey(repository, install)),
+    ...(await checkService(directory)),
+    ...checkLocks(directory),
+  ]
+}
+
+const WITHOUT: Record<(typeof SERVER_HOOKS)[number], string> = {
+  'pre-receive': 'nothing is guarded',
+  'reference-transaction':
+    'the guard is weaker: a move of the release branch by anything but a push is found afterwards, as drift, and not refused',
+  'post-receive': 'pushers are not told what landed, and the inbox is not emptied',
+}
+
+function checkHooks(directory: string, settings: ServerSettings, install: string): Finding[] {
+  const findings: Finding[] = []
+  for (const name of SERVER_HOOKS) {
+    const path = join(directory, 'hooks', name)
+    const without = WITHOUT[name]
+    if (!existsSync(path)) {
+      findings.push(problem('hook-missing', `the ${name} hook is missing: ${without}`, install, INSTALL))
+      continue
+    }
+    if (!isOurs(path)) {
+      findings.push(problem('hook-replaced', `${path} is not headgate's: ${without}`, install, INSTALL))
+      continue
+    }
+    if (!isExecutable(path))
+      findings.push(problem('hook-not-executable', `${path} is not executable: ${without}`, install, INSTALL))
+    const text = readFileSync(path, 'utf8')
+    const [, node = '', app = ''] = PROGRAMS.exec(text) ?? []
+    const gone = [node, app].find((file) => !existsSync(file.replaceAll(`'\\''`, "'")))
+    if (gone !== undefined) {
+      const what = `the ${name} hook starts ${printable(gone, 300)}, which is gone: guarded branches are refused`
+      findings.push(problem('hook-program-missing', what, install, INSTALL))
+    } else if (text.replace(PROGRAMS, '') !== hookText(name, directory, settings).replace(PROGRAMS, '')) {
+      const what = `the ${name} hook is not the one of this version of headgate`
+      findings.push(problem('hook-stale', what, install, INSTALL))
+    }
+  }
+  return findings
+}
+
+/** Which Node and which copy of headgate a hook starts: another than this one is no fault. */
+const PROGRAMS = /^NODE='((?:[^']|'\\'')*)' APP='((?:[^']|'\\'')*)'/m
+
+async function checkSettings(
+  repository: GitRepository,
+  settings: ServerSettings,
+  install: string,
+): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const wrong = (what: string) => findings.push(problem('setting', what, install, INSTALL))
+  for (const [name, value] of SETTINGS) {
+    const current = await configValue(repository, name)
+    if (current === value || (name === 'core.fsync' && current === 'all')) continue
+    wrong(
+      `${name} is ${current === null ? 'not set' : printable(current, 100)}, and headgate relies on ${value}`,
+    )
+  }
+  if ((await configValue(repository, NONCE_SEED)) === null)
+    wrong(`${NONCE_SEED} is not set: signed pushes (git push --signed) are not possible`)
+  const [hide, ledger] = HIDDEN
+  if (!(await allValues(repository, hide)).includes(ledger))
+    wrong(`${hide} does not name ${ledger}: git push --mirror would try to delete the ledger`)
+  const hides = (await allValues(repository, 'transfer.hideRefs')).concat(
+    await allValues(repository, 'uploadpack.hideRefs'),
+  )
+  for (const ref of hides.filter(
+    (name) => ledger.startsWith(name.replace(/^[!^]+/, '')) && !name.startsWith('!'),
+  )) {
+    findings.push(
+      problem(
+        'ledger-hidden',
+        `${printable(ref, 100)} is hidden from fetches, so that nobody can read the ledger`,
+        `git -C ${shellWord(repository.commonDirectory)} config --unset-all transfer.hideRefs (or uploadpack.hideRefs)`,
+      ),
+    )
+  }
+  const { stdout } = await repository.run(['config', '--local', '--includes', '--get', HOOKS_PATH], {
+    allowExit: [0, 1],
+  })
+  const hooks = stdout.toString('utf8').replace(/\n$/, '')
+  if (hooks !== join(repository.commonDirectory, 'hooks')) {
+    const is =
+      hooks === ''
+        ? 'not pinned, so that a configuration elsewhere can switch the hooks off'
+        : printable(hooks, 300)
+    wrong(`${HOOKS_PATH} is ${is}`)
+  }
+  const source = parseIdentitySource(settings.identity)
+  if (source.kind === 'env' && ['HOME', 'PATH', 'PWD', 'SHELL', 'LANG'].includes(source.name)) {
+    findings.push(
+      problem(
+        'identity',
+        `identity ${settings.identity} names no person`,
+        `headgate server install ${shellWord(repository.commonDirectory)} --identity SOURCE; see docs/operations.md`,
+      ),
+    )
+  }
+  return findings
+}
+
+async function checkSealKey(repository: GitRepository, install: string): Promise<Finding[]> {
+  const directory = repository.commonDirectory
+  const path = join(directory, SERVER_DIRECTORY, 'seal-key.pem')
+  const shared = (await configValue(repository, 'core.sharedRepository')) ?? ''
+  const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
+  const findings = checkPrivateKey(path, groupShared ? 0o037 : 0o077)
+  if (findings.some(({ code }) => code !== 'key-open')) return findings
+  try {
+    readSealKey(directory)
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+    findings.push(problem('seal-key', error.message, error.hint ?? install))
+  }
+  return findings
+}
+
+/** The file is there as long as hooks are to ask a service. */
+async function checkService(directory: string): Promise<Finding[]> {
+  let socket: string
+  try {
+    socket = readFileSync(join(directory, SERVER_DIRECTORY, 'service'), 'utf8').split('\n')[0] ?? ''
+  } catch {
+    return []
+  }
+  const answers = await new Promise<boolean>((resolve) => {
+    const connection = connect(socket)
+    const end = (answer: boolean) => {
+      connection.destroy()
+      resolve(answer)
+    }
+    connection.setTimeout(2000, () => end(false))
+    connection.once('connect', () => end(true))
+    connection.once('error', () => end(false))
+  })
+  if (answers) return []
+  return [
+    problem(
+      'service-down',
+      `the hooks ask a service at ${printable(socket, 300)}, and none answers there: they decide by themselves, slower`,
+      `start it: headgate serve ${shellWord(directory)} --socket ${shellWord(socket)}`,
+    ),
+  ]
+}
+
+/** git removes its locks; one that stays belongs to a git that died, and stops every push of the branch. */
+function checkLocks(directory: string): Finding[] {
+  const names = ['refs/headgate/ledger', ...guardedNames(directory)].map((name) => `${name}.lock`)
+  return names.flatMap((name) => {
+    const status = lstatSync(join(directory, name), { throwIfNoEntry: false })
+    if (status === undefined || Date.now() - status.mtimeMs < 60_000) return []
+    return [
+      remark(
+        'lock',
+        `${name} is older than a minute: a git died, or is stuck`,
+        `when no git is at work there: rm ${shellWord(join(directory, name))}`,
+      ),
+    ]
+  })
+}
+
+function guardedNames(directory: string): string[] {
+  try {
+    const text = readFileSync(join(directory, SERVER_DIRECTORY, 'guarded'), 'utf8')
+    return [...text.matchAll(/^(?:staging|release) (.+)$/gm)].map(([, name = '']) => name)
+  } catch {
+    return []
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
