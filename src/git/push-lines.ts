@@ -26,6 +26,7 @@ export function parsePushLines(input: Uint8Array): PushLine[] {
 }
 
 /** The update of a line, seen from where its ref is now. */
-export function updateOf({ ref, to, from }: PushLine, current: string | undefined): RefUpdate {
-  return { ref, to, from: from ?? current ?? zeroOidLike(to) }
+export function updateOf(line: PushLine, current: string | undefined): RefUpdate {
+  const { ref, to } = line
+  return { ref, to, from: line.from ?? current ?? zeroOidLike(to) }
 }

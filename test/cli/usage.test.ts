@@ -29,6 +29,9 @@ const COMMANDS = [
   'freeze',
   'unfreeze',
   'drift',
+  'check',
+  'init',
+  'doctor',
 ] as const
 
 describe('help', () => {

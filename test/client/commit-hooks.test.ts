@@ -1,0 +1,172 @@
+/** pre-commit, pre-merge-commit and prepare-commit-msg: nothing lands on a local release branch by accident. */
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { CLIENT_HOOKS, hookScript } from '../../src/cli/client-hooks/hook-script.ts'
+import type { Ran, TestRepository } from '../make-repository.ts'
+import { hookedClone, ROOT } from './clones.ts'
+
+/** A clone on `release`, with branches to merge and pick from. */
+function onRelease(): { repository: TestRepository; git: (...args: string[]) => Ran } {
+  const repository = hookedClone()
+  repository.release('one')
+  repository.git('branch', 'release')
+  repository.git('switch', '-q', '-c', 'topic')
+  repository.commit('topic', { 'topic.txt': '1' })
+  repository.git('switch', '-q', '-c', 'conflict', 'main')
+  repository.commit('conflict', { 'file.txt': 'theirs\n' })
+  repository.git('switch', '-q', 'release')
+  const git = (...args: string[]) => repository.run('git', args, { cwd: repository.clone })
+  return { repository, git }
+}
+
+/** Runs the command that the hook printed. */
+function follow(repository: TestRepository, { stderr }: Ran): Ran {
+  const command = /^ {4}(git .+)$/m.exec(stderr)?.[1] ?? 'false'
+  return repository.run('sh', ['-c', command], { cwd: repository.clone, env: { GIT_EDITOR: 'true' } })
+}
+
+describe('on the release branch', () => {
+  test('a commit is refused, and the message moves it to the staging branch', () => {
+    const { repository, git } = onRelease()
+    const before = repository.git('rev-parse', 'release')
+    writeFileSync(join(repository.clone, 'fix.txt'), 'fix\n')
+    git('add', 'fix.txt')
+    const ran = git('commit', '-m', 'hotfix')
+    expect(ran.code).toBe(1)
+    expect(ran.stderr).toBe(
+      [
+        'headgate: no commit is made on release',
+        '  release only takes commits of main that staging has proved: the server would',
+        '  refuse this one. Move the work to main:',
+        '    git stash && git switch main && git stash pop',
+        '  If it is meant to be here all the same: git commit --no-verify',
+        '',
+      ].join('\n'),
+    )
+    expect(follow(repository, ran).code).toBe(0)
+    expect(git('commit', '-qm', 'hotfix').code).toBe(0)
+    expect(repository.git('show', '--stat', '--format=%s', 'main')).toContain('fix.txt')
+    expect(repository.git('rev-parse', 'release')).toBe(before)
+  })
+
+  test.for([
+    ['a merge', ['merge', '--no-ff', 'topic']],
+    ['a merge with conflicts', ['merge', 'conflict']],
+    ['a cherry-pick', ['cherry-pick', 'topic']],
+    ['a cherry-pick with an editor', ['cherry-pick', '--edit', 'topic']],
+    ['a cherry-pick with conflicts', ['cherry-pick', 'conflict']],
+    ['a revert', ['revert', '--no-edit', 'HEAD']],
+    ['a revert with an editor', ['revert', '--edit', 'HEAD']],
+  ] as [string, string[]][])('%s is refused, and can be made on the staging branch', ([, args]) => {
+    const { repository, git } = onRelease()
+    if (args.includes('conflict')) {
+      // Something for it to conflict with, made on purpose.
+      writeFileSync(join(repository.clone, 'file.txt'), 'ours\n')
+      git('commit', '-qam', 'ours', '--no-verify')
+    }
+    const before = repository.git('rev-parse', 'release')
+    let ran = repository.run('git', args, { cwd: repository.clone, env: { GIT_EDITOR: 'true' } })
+    if (args.includes('conflict')) {
+      writeFileSync(join(repository.clone, 'file.txt'), 'both\n')
+      git('add', 'file.txt')
+      ran = git('commit', '-m', 'resolved')
+    }
+    expect(ran.code, ran.all).not.toBe(0)
+    expect(ran.stderr).toContain(
+      `headgate: no ${args.includes('conflict') ? 'commit' : args[0]} is made on release`,
+    )
+    expect(repository.git('rev-parse', 'release')).toBe(before)
+    const moved = follow(repository, ran)
+    expect(moved.code, moved.all).toBe(0)
+    expect(repository.git('rev-parse', '--abbrev-ref', 'HEAD')).toBe('main')
+    expect(repository.git('status', '--porcelain')).toBe('')
+  })
+
+  test('what is no accident passes: --no-verify, fast-forwards, resets', () => {
+    const { repository, git } = onRelease()
+    expect(git('merge', '-q', '--ff-only', 'topic').code).toBe(0)
+    expect(git('commit', '-q', '--allow-empty', '--no-verify', '-m', 'on purpose').code).toBe(0)
+    expect(git('merge', '-q', '--no-verify', '-m', 'on purpose', 'conflict').code).toBe(0)
+    expect(git('reset', '-q', '--hard', 'origin/release').code).toBe(0)
+    const { code, all } = git('-c', 'core.hooksPath=/dev/null', 'cherry-pick', 'topic')
+    expect(code, all).toBe(0)
+    expect(repository.git('log', '-1', '--format=%s', 'release')).toBe('topic')
+  })
+})
+
+test('on every other branch, and on none, all of it passes', () => {
+  const { repository, git } = onRelease()
+  git('switch', '-q', '-c', 'release-notes', 'main')
+  const commands = [
+    ['commit', '-q', '--allow-empty', '-m', 'x'],
+    ['merge', '-q', '--no-ff', '-m', 'x', 'topic'],
+    ['cherry-pick', '--allow-empty', '--keep-redundant-commits', 'conflict'],
+    ['revert', '--no-edit', 'HEAD'],
+    ['commit', '-q', '--amend', '--no-edit'],
+  ]
+  for (const branch of ['release-notes', '--detach']) {
+    git('switch', '-q', branch)
+    for (const command of commands) {
+      const ran = git(...command)
+      expect(ran.all, command.join(' ')).not.toContain('headgate:')
+      expect(ran.code, ran.all).toBe(0)
+    }
+    git('reset', '-q', '--hard', 'main')
+  }
+  expect(repository.git('rev-parse', 'HEAD')).toBe(repository.git('rev-parse', 'main'))
+})
+
+test('a linked worktree on the release branch is looked at by its own HEAD', () => {
+  const { repository, git } = onRelease()
+  git('switch', '-q', 'main')
+  const worktree = join(repository.folder, 'hot fix')
+  git('worktree', 'add', '-q', worktree, 'release')
+  const run = (...args: string[]) => repository.run('git', args, { cwd: worktree })
+  expect(run('commit', '--allow-empty', '-m', 'x').stderr).toContain('no commit is made on release')
+  expect(run('cherry-pick', 'topic').stderr).toContain('no cherry-pick is made on release')
+  expect(git('commit', '-q', '--allow-empty', '-m', 'x').code).toBe(0)
+})
+
+describe('the scripts are plain POSIX shell', () => {
+  const shells = [['dash'], ['busybox', 'sh'], ['bash', '--posix']].filter(
+    ([name = '']) => spawnSync(name, ['-c', ':']).status === 0 || spawnSync(name, ['true']).status === 0,
+  )
+
+  test.for(shells)('%s', (shell) => {
+    const [program = '', ...args] = shell
+    for (const file of readdirSync(join(ROOT, 'hooks', 'client')))
+      expect(
+        spawnSync(program, [...args, '-n', join(ROOT, 'hooks', 'client', file)], { encoding: 'utf8' }).stderr,
+      ).toBe('')
+    const { repository, git } = onRelease()
+    for (const name of CLIENT_HOOKS) {
+      const text = hookScript(name)
+      expect(text).toMatch(/^#!\/bin\/sh\n# headgate /)
+      expect(text).not.toMatch(/\[\[|^\s*local |<<<|\$'|&>|function /m)
+      // The same script, run by this shell.
+      const script = join(repository.clone, '.git', 'hooks', `${name}.script`)
+      writeFileSync(script, text)
+      writeFileSync(
+        join(repository.clone, '.git', 'hooks', name),
+        `#!/bin/sh\nexec ${shell.join(' ')} '${script}' "$@"\n`,
+      )
+    }
+    expect(git('commit', '--allow-empty', '-m', 'x').stderr).toContain('no commit is made on release')
+    expect(git('merge', '--no-ff', 'topic').stderr).toContain(
+      'git merge --abort && git switch main && git merge topic',
+    )
+    git('merge', '--abort')
+    expect(git('revert', '--no-edit', 'HEAD').stderr).toContain('no revert is made on release')
+    git('reset', '-q', '--merge')
+    expect(git('push', 'origin', 'topic:release').stderr).toContain('Nothing was sent.')
+    expect(git('push', 'origin', 'topic').stderr).not.toContain('headgate:')
+  })
+})
+
+test('the hooks in the package have the executable bit, and what they share is a file beside them', () => {
+  expect(readFileSync(join(ROOT, 'hooks', 'client', 'pre-push'), 'utf8')).toContain('. "${0%/*}/clone"')
+  for (const name of CLIENT_HOOKS)
+    expect(spawnSync(join(ROOT, 'hooks', 'client', name), [], { cwd: '/', input: '' }).status, name).toBe(0)
+})
