@@ -19,6 +19,8 @@ export type ClonePlaces = {
 export async function findPlaces(client: ClientRepository): Promise<ClonePlaces> {
   const top = await client.topLevel()
   if (top === null) {
+    // Says so where there is no repository at all.
+    ;(await client.open()).close()
     const bare = (await client.git('rev-parse', '--is-bare-repository')).trim() === 'true'
     throw new HeadgateError('usage', 'this repository has no working tree', {
       hint: bare

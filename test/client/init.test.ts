@@ -1,0 +1,330 @@
+/** headgate init beside husky, lefthook, pre-commit, hooks that are there, and none; and its way back. */
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { PROGRAM, type Ran, type TestRepository } from '../make-repository.ts'
+import { gitIn, guardedClone, HAS_PRE_COMMIT, HUSKY, ROOT, refusedBefore, traces, write } from './clones.ts'
+
+/** A hook that says that it ran, and what it read. */
+const MINE = '#!/bin/sh\necho "mine: $(cat)" >&2\n'
+
+type Setup = { readonly repository: TestRepository; readonly hooks: string }
+
+const SETUPS: Record<string, (repository: TestRepository) => void> = {
+  'no hooks': () => {},
+  'hooks of its own': (repository) => write(repository, '.git/hooks/pre-push', MINE),
+  husky: (repository) => {
+    symlinkSync(join(ROOT, 'node_modules'), join(repository.clone, 'node_modules'))
+    write(repository, '.git/info/exclude', 'node_modules\n')
+    write(repository, 'package.json', '{ "devDependencies": { "husky": "^9.0.0" } }\n')
+    repository.mustRun(repository.run(process.execPath, [HUSKY], { cwd: repository.clone }))
+    write(repository, '.husky/pre-push', 'echo "mine: $(cat)" >&2\n')
+  },
+  lefthook: (repository) => {
+    write(
+      repository,
+      'lefthook.yml',
+      '# ours\npre-push:\n  commands:\n    mine:\n      run: echo "mine:" && cat\n      use_stdin: true\n',
+    )
+    repository.mustRun(repository.run('lefthook', ['install'], { cwd: repository.clone }))
+  },
+  'pre-commit': (repository) => {
+    write(
+      repository,
+      '.pre-commit-config.yaml',
+      'repos:\n  - repo: local\n    hooks:\n      - id: mine\n        name: "mine:"\n        entry: "true"\n        language: system\n        always_run: true\n        stages: [push]\n',
+    )
+    const types = ['pre-commit', 'pre-push'].flatMap((type) => ['--hook-type', type])
+    repository.mustRun(repository.run('pre-commit', ['install', ...types], { cwd: repository.clone }))
+  },
+  'a hooks path for all repositories': (repository) => {
+    const shared = join(repository.folder, "everybody's hooks")
+    write(repository, join(shared, 'pre-push'), MINE)
+    write(repository, join(shared, 'commit-msg'), '#!/bin/sh\necho "commit-msg ran" >&2\n')
+    repository.git('config', '--global', 'core.hooksPath', shared)
+  },
+  'a hooks path in the project': (repository) => {
+    write(repository, '.githooks/pre-push', MINE)
+    repository.git('config', 'core.hooksPath', '.githooks')
+  },
+}
+
+function setUp(name: string): Setup {
+  const repository = guardedClone()
+  SETUPS[name]?.(repository)
+  repository.git('add', '-A')
+  repository.git('commit', '-q', '--allow-empty', '--no-verify', '-m', 'set up')
+  repository.git('-c', 'core.hooksPath=/dev/null', 'commit', '-q', '--allow-empty', '-m', 'side')
+  repository.git('branch', 'side')
+  repository.git('reset', '-q', '--hard', 'HEAD~1')
+  repository.mustRun(repository.push('main', { args: ['--no-verify'] }))
+  return { repository, hooks: repository.git('rev-parse', '--git-path', 'hooks') }
+}
+
+const names = Object.keys(SETUPS).filter((name) => name !== 'pre-commit' || HAS_PRE_COMMIT)
+if (!HAS_PRE_COMMIT)
+  console.log('skipped: tests with pre-commit, which is not installed (Debian: pre-commit)')
+
+describe.for(names)('beside %s', (name) => {
+  test('the hooks run, what was there runs as well, and init can be run again and be undone', () => {
+    const { repository } = setUp(name)
+    const before = traces(repository)
+    const first = repository.headgate('init')
+    expect(first.code, first.all).toBe(0)
+    expect(first.stdout).toMatch(/the client hooks are there now/)
+    expect(first.stdout).toContain('origin is guarded: main and release')
+    const once = traces(repository)
+    const second = repository.headgate('init')
+    expect(second.stdout).toMatch(/the client hooks are there already/)
+    expect(traces(repository)).toEqual(once)
+    expect(repository.headgate('doctor').all).toMatch(/ is healthy$/m)
+
+    repository.git('add', '-A')
+    repository.git('commit', '-q', '--allow-empty', '-m', 'hooks')
+    const refused = repository.push(['main:topic', 'main:refs/heads/release'])
+    expect(refused.code, refused.all).toBe(1)
+    expect(refused.all).toContain('Nothing was sent.')
+    expect(refused.all).not.toContain('remote:')
+    const fine = repository.push(['main', 'main:topic'])
+    expect(fine.code, fine.all).toBe(0)
+    if (name !== 'no hooks') expect(fine.all).toContain('mine:')
+    if (name !== 'no hooks' && name !== 'pre-commit') {
+      // With every ref, as git told it.
+      expect(fine.all).toMatch(/refs\/heads\/main [0-9a-f]{40} refs\/heads\/main [0-9a-f]{40}/)
+      expect(fine.all).toMatch(/refs\/heads\/main [0-9a-f]{40} refs\/heads\/topic 0{40}/)
+    }
+
+    repository.git('switch', '-q', '-c', 'release')
+    write(repository, 'fix.txt', 'x')
+    repository.git('add', '-A')
+    const commit = gitIn(repository, repository.clone, 'commit', '-m', 'x')
+    expect(commit.code).not.toBe(0)
+    expect(commit.all).toContain('headgate: no commit is made on release')
+    repository.git('reset', '-q', '--hard')
+    const pick = gitIn(repository, repository.clone, 'cherry-pick', '--allow-empty', 'side')
+    expect(pick.all).toContain('headgate: no cherry-pick is made on release')
+    repository.git('cherry-pick', '--abort')
+    repository.git('reset', '-q', '--hard')
+    repository.git('switch', '-q', 'main')
+    repository.git('branch', '-q', '-D', 'release')
+
+    const removed = repository.headgate('init', '--remove')
+    expect(removed.code, removed.all).toBe(0)
+    const after = traces(repository)
+    // git and lefthook leave what they made themselves.
+    for (const [path, text] of Object.entries(before)) expect(after[path], path).toBe(text)
+    for (const [path, text] of Object.entries(after)) {
+      if (path in before || (name === 'lefthook' && path.includes('/.git/hooks/'))) continue
+      expect(text, path).not.toContain('headgate')
+    }
+    expect(repository.headgate('init', '--remove').stdout).toBe(
+      'there are no client hooks of headgate here\n',
+    )
+    expect(repository.push('main~1:refs/heads/release').all).toContain('remote: headgate: push refused')
+  })
+})
+
+test('hooks of all repositories go on running, and their folder is left alone', () => {
+  const { repository } = setUp('a hooks path for all repositories')
+  const shared = join(repository.folder, "everybody's hooks")
+  repository.mustRun(repository.headgate('init'))
+  expect(readFileSync(join(shared, 'pre-push'), 'utf8')).toBe(MINE)
+  expect(existsSync(join(shared, 'pre-commit'))).toBe(false)
+  const ran = gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x')
+  expect(ran.stderr).toContain('commit-msg ran')
+  write(repository, join(shared, 'post-commit'), '#!/bin/sh\necho later >&2\n')
+  const doctor = repository.headgate('doctor')
+  expect(doctor.stdout).toContain('the post-commit hook that all repositories share does not run here yet')
+  expect(repository.headgate('doctor', '--fix').code).toBe(0)
+  expect(gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x').stderr).toContain('later')
+})
+
+test('a hook with a folder of parts still finds them', () => {
+  const repository = guardedClone()
+  write(repository, '.git/hooks/pre-push', '#!/bin/sh\nfor part in "$0".d/*; do "$part" "$@" || exit; done\n')
+  write(repository, '.git/hooks/pre-push.d/one', '#!/bin/sh\necho "part of $1" >&2\n')
+  repository.mustRun(repository.headgate('init'))
+  expect(repository.push('main:topic').stderr).toContain('part of origin')
+  write(repository, '.git/hooks/pre-push.d/two', '#!/bin/sh\nexit 3\n')
+  expect(repository.push('main:topic2').code).not.toBe(0)
+  repository.mustRun(repository.headgate('init', '--remove'))
+  expect(existsSync(join(repository.clone, '.git/hooks/pre-push.kept-by-headgate.d'))).toBe(false)
+})
+
+test('a teammate of a husky project has the hooks after npm install, without headgate init', () => {
+  const { repository } = setUp('husky')
+  repository.mustRun(repository.headgate('init'))
+  write(repository, '.headgate/policy.yaml', repository.policy)
+  repository.git('add', '-A')
+  repository.git('commit', '-q', '-m', 'hooks')
+  repository.mustRun(repository.push('main'))
+  const clone = join(repository.folder, 'teammate')
+  repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, clone]))
+  mkdirSync(join(clone, 'node_modules', 'headgate'), { recursive: true })
+  for (const part of ['dist', 'hooks', 'package.json'])
+    symlinkSync(join(ROOT, part), join(clone, 'node_modules', 'headgate', part))
+  repository.mustRun(repository.run(process.execPath, [HUSKY], { cwd: clone }))
+  const push = (refspec: string) => gitIn(repository, clone, 'push', 'origin', refspec)
+  const topic = push('main:topic')
+  expect(topic.all).not.toContain('headgate:')
+  expect(topic.code).toBe(0)
+  expect(existsSync(join(clone, '.git', 'headgate'))).toBe(false)
+  const refused = push('main:refs/heads/release')
+  expect(refused.all).toContain('Nothing was sent.')
+  expect(readFileSync(join(clone, '.git', 'headgate', 'remotes'), 'utf8')).toContain(
+    'release refs/heads/release',
+  )
+})
+
+test('in a linked worktree where husky is not set up yet, init and the doctor say so', () => {
+  const { repository } = setUp('husky')
+  repository.mustRun(repository.headgate('init'))
+  repository.git('add', '-A')
+  repository.git('commit', '-q', '-m', 'hooks')
+  const worktree = join(repository.folder, 'worktree')
+  repository.git('worktree', 'add', '-q', '-b', 'other', worktree)
+  const doctor = repository.run(process.execPath, [PROGRAM, 'doctor'], { cwd: worktree })
+  expect(doctor.code).toBe(77)
+  expect(doctor.stdout).toContain('husky is not set up in this working tree, so no hook runs here')
+  symlinkSync(join(ROOT, 'node_modules'), join(worktree, 'node_modules'))
+  const fixed = repository.run(process.execPath, [PROGRAM, 'doctor', '--fix'], { cwd: worktree })
+  expect(fixed.code, fixed.all).toBe(0)
+  expect(gitIn(repository, worktree, 'push', 'origin', 'other:refs/heads/release').all).toContain(
+    'Nothing was sent.',
+  )
+})
+
+test('in a submodule', () => {
+  const repository = guardedClone()
+  const outer = join(repository.folder, 'outer project')
+  const git = (cwd: string, ...args: string[]): Ran =>
+    repository.mustRun(gitIn(repository, cwd, '-c', 'protocol.file.allow=always', ...args))
+  git(repository.folder, 'init', '-q', outer)
+  git(outer, 'submodule', '--quiet', 'add', repository.bare, 'lib')
+  const lib = join(outer, 'lib')
+  const init = repository.run(process.execPath, [PROGRAM, 'init'], { cwd: lib })
+  expect(init.stdout).toContain('origin is guarded: main and release')
+  git(lib, 'commit', '-q', '--allow-empty', '-m', 'x')
+  expect(refusedBefore(gitIn(repository, lib, 'push', 'origin', 'main:refs/heads/release'))).toBe(true)
+  git(lib, 'switch', '-q', '-c', 'release')
+  expect(gitIn(repository, lib, 'commit', '--allow-empty', '-m', 'x').stderr).toContain(
+    'no commit is made on release',
+  )
+  git(outer, 'commit', '-q', '--allow-empty', '-m', 'the outer project has no such hooks')
+  expect(repository.run(process.execPath, [PROGRAM, 'doctor'], { cwd: lib }).stdout).toMatch(/is healthy$/m)
+})
+
+describe('lefthook', () => {
+  test('that has a list `extends` keeps it', () => {
+    const { repository } = setUp('lefthook')
+    write(repository, 'team.yml', 'commit-msg:\n  commands:\n    team:\n      run: echo team\n')
+    write(repository, 'lefthook.yml', 'extends:\n    - team.yml\n')
+    repository.mustRun(repository.headgate('init'))
+    expect(readFileSync(join(repository.clone, 'lefthook.yml'), 'utf8')).toBe(
+      'extends:\n    # headgate: begin\n    - .headgate/lefthook.yml\n    # headgate: end\n    - team.yml\n',
+    )
+    const dump = repository.run('lefthook', ['dump'], { cwd: repository.clone }).stdout
+    expect(dump).toContain('team')
+    expect(dump).toContain('.headgate/hooks/pre-push')
+  })
+
+  test('that is configured in a way that headgate does not edit', () => {
+    const { repository } = setUp('lefthook')
+    write(repository, 'lefthook.yml', 'extends: [team.yml]\n')
+    const ran = repository.headgate('init')
+    expect(ran.code).toBe(78)
+    expect(ran.stderr).toContain('add ".headgate/lefthook.yml" to its list `extends` by hand')
+  })
+})
+
+describe.skipIf(!HAS_PRE_COMMIT)('pre-commit', () => {
+  test('installed later than headgate runs the hooks as well', () => {
+    const { repository } = setUp('pre-commit')
+    repository.mustRun(
+      repository.run('pre-commit', ['uninstall', '-t', 'pre-push', '-t', 'pre-commit'], {
+        cwd: repository.clone,
+      }),
+    )
+    repository.mustRun(repository.headgate('init'))
+    const types = ['pre-commit', 'pre-push', 'pre-merge-commit', 'prepare-commit-msg'].flatMap((type) => [
+      '-t',
+      type,
+    ])
+    repository.mustRun(repository.run('pre-commit', ['install', ...types], { cwd: repository.clone }))
+    expect(repository.headgate('doctor').all).toMatch(/ is healthy$/m)
+    const ran = repository.push(['main:topic', 'main:refs/heads/release'])
+    expect(ran.all).toContain('Nothing was sent.')
+    repository.mustRun(repository.headgate('init', '--remove'))
+    expect(existsSync(join(repository.clone, '.git/hooks/pre-push.legacy'))).toBe(false)
+  })
+
+  test('runs them for those who never ran headgate init, from the configuration or from the manifest', () => {
+    const { repository } = setUp('pre-commit')
+    // What pre-commit clones: a repository with the manifest and the hooks.
+    const source = join(repository.folder, 'headgate')
+    mkdirSync(source)
+    for (const part of ['.pre-commit-hooks.yaml', 'hooks'])
+      cpSync(join(ROOT, part), join(source, part), { recursive: true })
+    const git = (...args: string[]) => repository.mustRun(gitIn(repository, source, ...args))
+    git('init', '-q')
+    git('add', '-A')
+    git('commit', '-q', '-m', 'headgate')
+    const rev = git('rev-parse', 'HEAD').stdout.trim()
+    const ids = ['pre-push', 'pre-commit', 'prepare-commit-msg'].map((name) => `{ id: headgate-${name} }`)
+    const manifest = `repos:\n  - repo: ${source}\n    rev: ${rev}\n    hooks: [${ids.join(', ')}]\n`
+    repository.mustRun(repository.headgate('init'))
+    const configured = readFileSync(join(repository.clone, '.pre-commit-config.yaml'), 'utf8')
+    const clone = join(repository.folder, 'teammate')
+    write(repository, '.headgate/policy.yaml', repository.policy)
+    repository.git('add', '-A')
+    repository.git('commit', '-q', '-m', 'hooks')
+    repository.mustRun(repository.push('main'))
+    repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, clone]))
+    const types = ['pre-commit', 'pre-push', 'prepare-commit-msg'].flatMap((type) => ['-t', type])
+    repository.mustRun(repository.run('pre-commit', ['install', ...types], { cwd: clone }))
+    mkdirSync(join(clone, 'node_modules', 'headgate'), { recursive: true })
+    for (const part of ['dist', 'hooks'])
+      symlinkSync(join(ROOT, part), join(clone, 'node_modules', 'headgate', part))
+    for (const text of [configured, manifest]) {
+      writeFileSync(join(clone, '.pre-commit-config.yaml'), text)
+      gitIn(repository, clone, 'add', '.pre-commit-config.yaml')
+      // pre-commit starts no hook where every commit is on the remote already.
+      gitIn(repository, clone, 'commit', '-q', '--no-verify', '--allow-empty', '-m', 'new')
+      const push = gitIn(repository, clone, 'push', 'origin', 'main:refs/heads/release')
+      expect(push.code, push.all).not.toBe(0)
+      expect(push.all).toContain('Nothing was sent.')
+      gitIn(repository, clone, 'switch', '-q', '-C', 'release')
+      const commit = gitIn(repository, clone, 'commit', '--allow-empty', '-m', 'x')
+      expect(commit.all).toContain('no commit is made on release')
+      gitIn(repository, clone, 'switch', '-q', 'main')
+    }
+  })
+})
+
+describe('a starting policy', () => {
+  test('is one that policy check takes, is named after the remote, and replaces nothing', () => {
+    const repository = guardedClone()
+    repository.git('remote', 'add', 'other', 'x')
+    repository.git('config', 'remote.origin.url', 'ssh://git@git.shop.example:2222/team/shop.git')
+    const ran = repository.headgate('init', '--policy')
+    expect(ran.code, ran.all).toBe(0)
+    expect(ran.stdout).toContain('wrote .headgate/policy.yaml')
+    const policy = readFileSync(join(repository.clone, '.headgate/policy.yaml'), 'utf8')
+    expect(policy).toContain('repository: git.shop.example/team/shop\n')
+    expect(repository.headgate('policy', 'check').code).toBe(0)
+    write(repository, '.headgate/policy.yaml', repository.policy)
+    expect(repository.headgate('init', '--policy').stderr).toContain('.headgate/policy.yaml is there already')
+    expect(readFileSync(join(repository.clone, '.headgate/policy.yaml'), 'utf8')).toBe(repository.policy)
+  })
+})
+
+test('where it makes no sense: a bare repository, no repository, a hook that is a folder', () => {
+  const repository = guardedClone()
+  const run = (cwd: string) => repository.run(process.execPath, [PROGRAM, 'init'], { cwd })
+  expect(run(repository.bare).stderr).toContain('headgate server install REPO.git')
+  expect(run(repository.bare).code).toBe(64)
+  expect(run(repository.folder).stderr).toContain('not in a git repository')
+  mkdirSync(join(repository.clone, '.git/hooks/pre-push'))
+  expect(run(repository.clone).code).toBe(78)
+  expect(statSync(join(repository.clone, '.git/hooks/pre-push')).isDirectory()).toBe(true)
+})
