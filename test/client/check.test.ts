@@ -1,0 +1,169 @@
+/** headgate check: the server's answer, rule by rule, with nothing sent. */
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { POLICY } from '../make-repository.ts'
+import { guardedClone } from './clones.ts'
+
+test('yes, no, nothing to do: the exit code, the rules and the push that would land', () => {
+  const repository = guardedClone()
+  const one = repository.release('one')
+  const two = repository.commit('two')
+  repository.mustRun(repository.push('main'))
+  const ledger = repository.ref('refs/headgate/ledger')
+  const no = repository.headgate('check')
+  const [short, from] = [two.slice(0, 7), one.slice(0, 7)]
+  expect(no.code).toBe(77)
+  expect(no.stderr).toBe('')
+  expect(no.stdout).toBe(`the server refuses ${short} on release of origin, as of record 4:
+  passed  release-delete
+  passed  commit-object
+  passed  on-staging
+  passed  fast-forward
+  REFUSED evidence
+  passed  served-commit
+  passed  known-good
+  passed  approval
+  passed  barred
+  passed  frozen
+  passed  drift
+  passed  operator
+
+release: ${from} -> ${short}, a promotion
+  [evidence]
+    there is no staging evidence for ${short}
+    fix: deploy ${short} to staging, then run the gates there and record
+         the result:
+           headgate gate --mode staging --commit ${short} --record --key FILE
+`)
+  expect(repository.ref('refs/headgate/ledger')).toBe(ledger)
+  repository.prove(two)
+  const yes = repository.headgate('check', 'main')
+  expect(yes.code).toBe(0)
+  expect(yes.stdout).toContain(`the server takes ${short} on release of origin, as of record 5:`)
+  expect(yes.stdout).toContain(`  alice or bob may run: git push origin ${short}:release\n`)
+  const push = /git (push .+)$/m.exec(yes.stdout)?.[1] ?? ''
+  repository.git(...push.split(' '))
+  expect(repository.headgate('check').stdout).toBe(
+    `release of origin is at ${short} already: there is nothing to push\n`,
+  )
+  expect(repository.headgate('check').code).toBe(0)
+})
+
+test('for the staging branch, for a branch that nobody guards, for a ref of its own', () => {
+  const repository = guardedClone()
+  repository.release('one')
+  repository.commit('log', { 'docs/RELEASE_LOG.md': 'one\n' })
+  expect(repository.headgate('check', '--to', 'main').code).toBe(0)
+  repository.mustRun(repository.push('main'))
+  const edited = repository.commit('edit', { 'docs/RELEASE_LOG.md': 'another\n' })
+  const no = repository.headgate('check', '--to', 'refs/heads/main')
+  expect(no.code).toBe(77)
+  expect(no.stdout).toContain('  REFUSED log-append-only')
+  expect(no.stdout).toContain('  passed  staging-history')
+  const topic = repository.headgate('check', edited, '--to', 'topic')
+  expect(topic.stdout).toBe('nobody guards topic on origin: headgate lets any push of it pass\n')
+  expect(topic.code).toBe(0)
+  expect(repository.headgate('check', '--to', 'refs/headgate/ledger').code).toBe(77)
+})
+
+test('who pushes matters where the policy says so', () => {
+  const repository = guardedClone({
+    policy: POLICY.replace('approverMayPush: true', 'approverMayPush: false').replace(
+      'signedPush: if-offered',
+      'signedPush: required',
+    ),
+  })
+  const one = repository.commit('one')
+  repository.mustRun(repository.push('main'))
+  repository.prove(one)
+  const check = (...args: string[]) => JSON.parse(repository.headgate('check', '--json', ...args).stdout)
+  expect(check()).toMatchObject({
+    answer: 'yes',
+    pushers: ['alice', 'bob'],
+    signed: true,
+    enforced: true,
+    to: one,
+  })
+  expect(check('--as', 'mallory')).toMatchObject({ answer: 'no', pushers: [] })
+  expect(check('--as', 'mallory').rules.at(-1)).toMatchObject({
+    rule: 'operator',
+    verdict: 'refused',
+    found: ['mallory is not an operator of release'],
+  })
+})
+
+test('four eyes: only the other one may push what one approved', () => {
+  const repository = guardedClone({
+    policy: POLICY.replace('approverMayPush: true', 'approverMayPush: false'),
+  })
+  const one = repository.release('one')
+  const two = repository.release('two')
+  const args = ['--from', two, '--to', one, '--reason', 'x', '--key', repository.key('bob')]
+  repository.mustRun(repository.headgate('approve', ...args))
+  const ran = repository.headgate('check', one)
+  expect(ran.code, ran.all).toBe(0)
+  const [short, from] = [one.slice(0, 7), two.slice(0, 7)]
+  expect(ran.stdout).toContain(
+    `  alice may run: git push --force-with-lease=release:${from} origin ${short}:release`,
+  )
+})
+
+test('a policy that only evaluates would refuse, and says so', () => {
+  const repository = guardedClone({
+    policy: POLICY.replace('release: release', 'release: release\nenforcement: evaluate'),
+  })
+  const ran = repository.headgate('check')
+  expect(ran.stdout).toContain('the server only reports')
+  expect(ran.stderr).toContain('enforcement: evaluate')
+  expect(ran.code).toBe(0)
+})
+
+test('an override is seen, with what it waives', () => {
+  const repository = guardedClone()
+  const one = repository.release('one')
+  const two = repository.commit('two')
+  repository.mustRun(repository.push('main'))
+  const args = [
+    '--from',
+    one,
+    '--to',
+    two,
+    '--waive',
+    'evidence',
+    '--reason',
+    'x',
+    '--key',
+    repository.key('bob'),
+  ]
+  repository.mustRun(repository.headgate('override', ...args))
+  const ran = repository.headgate('check')
+  expect(ran.stdout).toContain('  waived  evidence')
+  expect(ran.code).toBe(0)
+})
+
+test('could not tell: no remote in reach, a clone without the history; not guarded, no such commit', () => {
+  const repository = guardedClone()
+  repository.release('one')
+  repository.release('two')
+  expect(repository.headgate('check', 'nonsense').code).toBe(64)
+  const shallow = join(repository.folder, 'shallow')
+  repository.mustRun(
+    repository.run('git', ['clone', '-q', '--depth=1', `file://${repository.bare}`, shallow]),
+  )
+  repository.mustRun(repository.run('git', ['commit', '-q', '--allow-empty', '-m', 'x'], { cwd: shallow }))
+  const ran = repository.run(
+    process.execPath,
+    [join(import.meta.dirname, '../../dist/headgate.js'), 'check'],
+    {
+      cwd: shallow,
+    },
+  )
+  expect([69, 77]).toContain(ran.code)
+  repository.git('remote', 'set-url', 'origin', '/nowhere')
+  expect(repository.headgate('check').code).toBe(69)
+  repository.mustRun(repository.run('git', ['init', '-q', '--bare', join(repository.folder, 'fork.git')]))
+  repository.git('remote', 'add', 'fork', join(repository.folder, 'fork.git'))
+  const open = repository.headgate('check', '--remote', 'fork')
+  expect(open.stderr).toContain('the remote "fork" is not guarded by headgate')
+  expect(open.code).toBe(78)
+})

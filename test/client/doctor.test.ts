@@ -1,0 +1,217 @@
+/** headgate doctor: every fault has a finding, and --fix puts right what is safe. */
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { TestRepository } from '../make-repository.ts'
+import { RunningService } from '../server/running-service.ts'
+import { guardedClone, hookedClone, write } from './clones.ts'
+
+type Report = {
+  healthy: boolean
+  findings: { code: string; level: string; what: string; fix: string; fixable: boolean }[]
+}
+
+function examine(repository: TestRepository, ...args: string[]): Report & { code: number } {
+  const ran = repository.headgate('doctor', ...args, '--json')
+  return { ...JSON.parse(ran.stdout), code: ran.code }
+}
+
+const codes = ({ findings }: Report) => findings.map(({ code }) => code)
+
+describe('a guarded repository', () => {
+  test('that was just installed is healthy', () => {
+    const repository = guardedClone()
+    repository.release('one')
+    const ran = repository.headgate('doctor', repository.bare)
+    expect(ran.stdout).toBe(`this guarded repository, ${repository.bare}, is healthy\n`)
+    expect(ran.code).toBe(0)
+  })
+
+  test('each fault is found, with its fix; --fix puts it right', () => {
+    const repository = guardedClone()
+    repository.release('one')
+    const { bare } = repository
+    const hook = (name: string) => join(bare, 'hooks', name)
+    const config =
+      (...args: string[]) =>
+      () =>
+        repository.server('config', ...args)
+    const faults: [string, string, () => void][] = [
+      ['hook-missing', 'the guard is weaker', () => rmSync(hook('reference-transaction'))],
+      ['hook-not-executable', 'nothing is guarded', () => chmodSync(hook('pre-receive'), 0o644)],
+      [
+        'hook-replaced',
+        'post-receive',
+        () => writeFileSync(hook('post-receive'), '#!/bin/sh\n', { mode: 0o755 }),
+      ],
+      [
+        'hook-stale',
+        'pre-receive',
+        () => writeFileSync(hook('pre-receive'), `${readFileSync(hook('pre-receive'), 'utf8')}# older\n`),
+      ],
+      [
+        'hook-program-missing',
+        '/nowhere/node, which is gone',
+        () =>
+          writeFileSync(
+            hook('pre-receive'),
+            readFileSync(hook('pre-receive'), 'utf8').replace(/^NODE='[^']*'/m, "NODE='/nowhere/node'"),
+          ),
+      ],
+      ['setting', 'receive.denyNonFastForwards is true', config('receive.denyNonFastForwards', 'true')],
+      ['setting', 'receive.advertisePushOptions is false', config('receive.advertisePushOptions', 'false')],
+      ['setting', 'receive.certNonceSeed is not set', config('--unset-all', 'receive.certNonceSeed')],
+      ['setting', 'does not name refs/headgate/ledger', config('--unset-all', 'receive.hideRefs')],
+      ['setting', 'core.hooksPath is', config('core.hooksPath', '/dev/null')],
+      ['key-open', 'mode 644', () => chmodSync(join(bare, 'headgate', 'seal-key.pem'), 0o644)],
+    ]
+    for (const [code, words, break_] of faults) {
+      break_()
+      const report = examine(repository, bare)
+      expect(codes(report), words).toContain(code)
+      expect(report.code).toBe(77)
+      const finding = report.findings.find((one) => one.code === code && one.what.includes(words))
+      expect(finding?.what, words).toContain(words)
+      expect(finding?.fix).not.toBe('')
+      const fixed = examine(repository, bare, '--fix')
+      expect(codes(fixed), words).toEqual([])
+      expect(fixed.code).toBe(0)
+    }
+  }, 240_000)
+
+  test('what nobody can put right for the admin is only told: drift, policy, hidden ledger, identity', () => {
+    const repository = guardedClone()
+    repository.release('one')
+    repository.release('two')
+    const { bare } = repository
+    repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', 'main~1')
+    expect(codes(examine(repository, bare, '--fix'))).toEqual(['drift'])
+    expect(codes(examine(repository, '--fix'))).toEqual(['drift'])
+    repository.mustRun(repository.headgate('drift', '--reason', 'x', '--key', repository.key('alice')))
+    expect(codes(examine(repository, bare))).toEqual([])
+
+    const signers = readFileSync(join(repository.policyFolder, 'allowed_signers'), 'utf8')
+    const policy = (text: string) => {
+      repository.commit('policy', { '.headgate/policy.yaml': text, '.headgate/allowed_signers': signers })
+      repository.mustRun(repository.push('main'))
+    }
+    policy(repository.policy)
+    expect(codes(examine(repository, bare))).toEqual([])
+    policy(repository.policy.replace('maxAge: 24h', 'maxAge: 12h'))
+    expect(codes(examine(repository, bare))).toEqual(['policy-differs'])
+    expect(codes(examine(repository))).toEqual(['policy-differs'])
+    policy('version: 2\n')
+    expect(codes(examine(repository, bare))).toEqual(['policy-broken'])
+    policy(repository.policy)
+
+    repository.server('config', 'transfer.hideRefs', 'refs/headgate')
+    expect(codes(examine(repository, bare))).toEqual(['ledger-hidden'])
+    repository.server('config', '--unset', 'transfer.hideRefs')
+    repository.server('update-ref', '-d', 'refs/headgate/ledger')
+    expect(codes(examine(repository, bare))).toEqual(['no-policy'])
+  })
+
+  test('an identity source that never yields a name', () => {
+    const repository = guardedClone({ identity: 'env:NOT_SET_ANYWHERE' })
+    const commit = repository.commit('one')
+    repository.mustRun(repository.push('main'))
+    repository.prove(commit)
+    expect(codes(examine(repository, repository.bare))).toEqual(['identity'])
+  })
+
+  test('a service that is down; one that answers is none of its business', async () => {
+    const repository = guardedClone()
+    const service = await RunningService.start([repository.bare])
+    expect(codes(examine(repository, repository.bare))).toEqual([])
+    service.child.kill('SIGKILL')
+    await service.exited()
+    const { findings } = examine(repository, repository.bare)
+    expect(findings.map(({ code }) => code)).toEqual(['service-down'])
+    expect(findings[0]?.fix).toContain(`headgate serve ${repository.bare}`)
+  })
+})
+
+describe('a clone', () => {
+  test('each fault of its hooks is found; --fix puts it right', () => {
+    const repository = hookedClone()
+    repository.release('one')
+    expect(codes(examine(repository))).toEqual([])
+    const hook = (name: string) => join(repository.clone, '.git', 'hooks', name)
+    const list = join(repository.clone, '.git', 'headgate', 'remotes')
+    const edit = (path: string, from: RegExp, to: string) =>
+      writeFileSync(path, readFileSync(path, 'utf8').replace(from, to))
+    const faults: [string, () => void][] = [
+      ['hook-missing', () => rmSync(hook('pre-push'))],
+      ['hook-not-executable', () => chmodSync(hook('pre-commit'), 0o644)],
+      ['hook-stale', () => edit(hook('pre-merge-commit'), /$/, '# older\n')],
+      ['list-missing', () => rmSync(list)],
+      ['list-stale', () => edit(list, /refs\/heads\/release/, 'refs/heads/production')],
+      ['program-missing', () => edit(list, /^app .*/m, 'app /nowhere')],
+      [
+        'key-open',
+        () => {
+          repository.git('config', 'gpg.format', 'ssh')
+          repository.git('config', 'user.signingKey', `${repository.key('alice')}.pub`)
+          chmodSync(repository.key('alice'), 0o644)
+        },
+      ],
+    ]
+    for (const [code, break_] of faults) {
+      break_()
+      const report = examine(repository)
+      expect(codes(report), code).toContain(code)
+      expect(report.code).toBe(77)
+      expect(codes(examine(repository, '--fix')), code).toEqual([])
+    }
+  }, 240_000)
+
+  test('hooks that core.hooksPath puts out of use', () => {
+    const repository = hookedClone()
+    repository.git('config', '--global', 'core.hooksPath', join(repository.folder, 'shared'))
+    mkdirSync(join(repository.folder, 'shared'))
+    const report = examine(repository)
+    expect(codes(report)).toContain('shadowed')
+    expect(report.findings[0]?.what).toContain('of the global configuration')
+    expect(codes(examine(repository, '--fix'))).toEqual([])
+    repository.git('switch', '-q', '-c', 'release')
+    const commit = repository.run('git', ['commit', '--allow-empty', '-m', 'x'], { cwd: repository.clone })
+    expect(commit.stderr).toContain('no commit is made on release')
+  })
+
+  test('a remote out of reach, a key that is gone, a policy that wants signed pushes', () => {
+    const repository = hookedClone()
+    renameSync(repository.bare, `${repository.bare}.moved`)
+    expect(codes(examine(repository))).toEqual(['remote'])
+    renameSync(`${repository.bare}.moved`, repository.bare)
+    const env = { HEADGATE_KEY: join(repository.folder, 'nokey') }
+    write(repository, '.git/info/exclude', '')
+    const ran = repository.run(
+      process.execPath,
+      [join(import.meta.dirname, '../../dist/headgate.js'), 'doctor'],
+      {
+        cwd: repository.clone,
+        env,
+      },
+    )
+    expect(ran.stdout).toContain(
+      `problem  the key ${env.HEADGATE_KEY} does not exist\n  fix: restore it, or name another key\n`,
+    )
+    writeFileSync(
+      join(repository.policyFolder, 'policy.yaml'),
+      repository.policy.replace('signedPush: if-offered', 'signedPush: required'),
+    )
+    repository.mustRun(repository.headgate('policy', 'apply', repository.bare, repository.policyFolder))
+    const report = examine(repository)
+    expect(codes(report)).toEqual(['signed-push'])
+    expect(report.code).toBe(0)
+  })
+
+  test('what is neither: a bare repository without headgate, no repository', () => {
+    const repository = guardedClone({ install: false })
+    const bare = repository.headgate('doctor', repository.bare)
+    expect(bare.stderr).toContain('headgate is not installed in')
+    expect(bare.stderr).toContain('hint: headgate server install')
+    expect(bare.code).toBe(78)
+    expect(repository.headgate('doctor', repository.folder).code).toBe(78)
+  })
+})
