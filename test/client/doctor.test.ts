@@ -62,7 +62,6 @@ describe('a guarded repository', () => {
       ['setting', 'receive.advertisePushOptions is false', config('receive.advertisePushOptions', 'false')],
       ['setting', 'receive.certNonceSeed is not set', config('--unset-all', 'receive.certNonceSeed')],
       ['setting', 'does not name refs/headgate/ledger', config('--unset-all', 'receive.hideRefs')],
-      ['setting', 'core.hooksPath is', config('core.hooksPath', '/dev/null')],
       ['key-open', 'mode 644', () => chmodSync(join(bare, 'headgate', 'seal-key.pem'), 0o644)],
     ]
     for (const [code, words, break_] of faults) {
@@ -104,11 +103,18 @@ describe('a guarded repository', () => {
     expect(codes(examine(repository, bare))).toEqual(['policy-broken'])
     policy(repository.policy)
 
+    repository.server('config', '--add', 'core.hooksPath', '/dev/null')
+    const hooksPath = examine(repository, bare, '--fix')
+    expect(codes(hooksPath)).toContain('hooks-path')
+    expect(hooksPath.findings[0]?.fix).toContain('--unset-all core.hooksPath; then: headgate server install')
+    repository.server('config', '--unset-all', 'core.hooksPath')
+    expect(codes(examine(repository, bare, '--fix'))).toEqual([])
+
     repository.server('config', 'transfer.hideRefs', 'refs/headgate')
     expect(codes(examine(repository, bare))).toEqual(['ledger-hidden'])
     repository.server('config', '--unset', 'transfer.hideRefs')
-    repository.server('update-ref', '-d', 'refs/headgate/ledger')
-    expect(codes(examine(repository, bare))).toEqual(['no-policy'])
+    repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', '-d', 'refs/headgate/ledger')
+    expect(codes(examine(repository, bare))).toEqual(['ledger-gone'])
   })
 
   test('an identity source that never yields a name', () => {

@@ -9,7 +9,7 @@ import { printable } from '../../core/printable.ts'
 import { installClientHooks } from '../client-hooks/install.ts'
 import { ClientRepository } from '../client-repository.ts'
 import { learnRemotes } from '../learn-remotes.ts'
-import { colour, plural, print, printJson } from '../output.ts'
+import { colour, plural, print, printError, printJson } from '../output.ts'
 import { checkClone } from './clone-checks.ts'
 import type { Finding, Repair } from './finding.ts'
 import { checkLedger } from './ledger-checks.ts'
@@ -117,18 +117,20 @@ async function repair(patient: Patient, findings: readonly Finding[]): Promise<R
   for (const { repair } of findings) {
     if (repair === undefined || done.some((other) => JSON.stringify(other) === JSON.stringify(repair)))
       continue
-    switch (repair.kind) {
-      case 'install':
-        await patient.install()
-        break
-      case 'chmod':
-        chmodSync(repair.path, repair.mode)
-        break
-      case 'run':
-        spawnSync(repair.program, [...repair.args], { cwd: repair.cwd, stdio: 'ignore' })
-        break
-    }
     done.push(repair)
+    try {
+      await apply(patient, repair)
+    } catch (error) {
+      if (!(error instanceof HeadgateError)) throw error
+      // The finding stays, and its fix is for people.
+      printError(error)
+    }
   }
   return done
+}
+
+async function apply(patient: Patient, repair: Repair): Promise<void> {
+  if (repair.kind === 'install') await patient.install()
+  else if (repair.kind === 'chmod') chmodSync(repair.path, repair.mode)
+  else spawnSync(repair.program, [...repair.args], { cwd: repair.cwd, stdio: 'ignore' })
 }

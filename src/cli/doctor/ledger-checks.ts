@@ -1,5 +1,6 @@
 /** What the ledger of a guarded repository says of its branches, its policy and its people. */
 
+import { listsBranches } from '../../../server/guarded-list.ts'
 import { refsOf } from '../../audit/foresee.ts'
 import { type PolicyInForce, parsePolicyFiles } from '../../audit/policy-in-force.ts'
 import { policyRemarks } from '../../audit/policy-remarks.ts'
@@ -18,6 +19,12 @@ export async function checkLedger(repository: GitRepository, identity: string): 
   const snapshot = await new GitLedger(repository).snapshot()
   const files = await snapshot.policyInForce()
   const directory = shellWord(repository.commonDirectory)
+  if (files === null && listsBranches(repository.commonDirectory)) {
+    const what =
+      'branches are guarded here, but the ledger with their policy is gone: every push of them is refused'
+    const fix = `bring it back from a copy: git -C ${directory} -c core.hooksPath=/dev/null fetch COPY refs/headgate/ledger:refs/headgate/ledger`
+    return [problem('ledger-gone', what, fix)]
+  }
   if (files === null) {
     const what = 'no policy is in force, so nothing is guarded but refs/headgate/'
     return [problem('no-policy', what, `headgate policy apply ${directory} DIR`)]

@@ -116,13 +116,18 @@ async function checkSettings(
   const { stdout } = await repository.run(['config', '--local', '--includes', '--get', HOOKS_PATH], {
     allowExit: [0, 1],
   })
-  const hooks = stdout.toString('utf8').replace(/\n$/, '')
-  if (hooks !== join(repository.commonDirectory, 'hooks')) {
-    const is =
-      hooks === ''
-        ? 'not pinned, so that a configuration elsewhere can switch the hooks off'
-        : printable(hooks, 300)
-    wrong(`${HOOKS_PATH} is ${is}`)
+  const inForce = stdout.toString('utf8').replace(/\n$/, '')
+  // A repository that was moved since finds its hooks by the relative path.
+  const own = ['hooks', join(repository.commonDirectory, 'hooks')]
+  for (const path of new Set([inForce, (await configValue(repository, HOOKS_PATH)) ?? ''])) {
+    if (own.includes(path)) continue
+    if (path === '')
+      wrong(`${HOOKS_PATH} is not pinned, so that a configuration elsewhere can switch the hooks off`)
+    else {
+      const unset = `git -C ${shellWord(repository.commonDirectory)} config --unset-all ${HOOKS_PATH}`
+      const what = `${HOOKS_PATH} is ${printable(path, 300)}, so that the hooks may not run`
+      findings.push(problem('hooks-path', what, `${unset}; then: ${install}`))
+    }
   }
   const source = parseIdentitySource(settings.identity)
   if (source.kind === 'env' && ['HOME', 'PATH', 'PWD', 'SHELL', 'LANG'].includes(source.name)) {
