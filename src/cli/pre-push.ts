@@ -71,12 +71,13 @@ async function judge(
   signal: AbortSignal,
 ): Promise<Verdict> {
   const client = new ClientRepository({ abort: signal })
-  await askNothing(client)
   const repository = await client.open()
   try {
     const target = await fetchTarget(client, remote, url)
     if (await passesByCopy(client, repository, target, lines)) return NOTHING
-    const look = await lookAt(client, repository, target)
+    await askNothing(client)
+    // A client keeps the environment of its beginning.
+    const look = await lookAt(new ClientRepository({ abort: signal }), repository, target)
     const names = look.kind === 'guarded' ? refsOf(look.view.inForce.policy) : null
     rememberRemote(repository.commonDirectory, thisProgram(), { name: remote, url }, names)
     return look.kind === 'open' ? NOTHING : await judgeLines(repository, look.view, lines)

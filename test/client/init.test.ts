@@ -176,6 +176,32 @@ test('a teammate of a husky project has the hooks after npm install, without hea
   )
 })
 
+test('husky is in package.json and was never set up: the hooks are there for when it is', () => {
+  const repository = guardedClone()
+  write(repository, 'package.json', '{ "devDependencies": { "husky": "^9.0.0" } }\n')
+  const ran = repository.headgate('init')
+  expect(ran.stdout).toContain('started by husky')
+  expect(ran.stderr).toContain(
+    'husky is not set up in this working tree, so no hook runs here yet: npx husky',
+  )
+  repository.mustRun(repository.run(process.execPath, [HUSKY], { cwd: repository.clone }))
+  repository.commit('hooks')
+  expect(repository.push('main:refs/heads/release').all).toContain('Nothing was sent.')
+})
+
+test('a checkout on Windows leaves the line ends of the scripts alone', () => {
+  const { repository } = setUp('husky')
+  repository.mustRun(repository.headgate('init'))
+  repository.commit('hooks')
+  const windows = join(repository.folder, 'windows')
+  repository.mustRun(
+    repository.run('git', ['clone', '-q', '-c', 'core.autocrlf=true', repository.clone, windows]),
+  )
+  expect(readFileSync(join(windows, 'package.json'), 'utf8')).toContain('\r\n')
+  for (const name of ['pre-push', 'pre-commit', 'pre-merge-commit', 'prepare-commit-msg'])
+    expect(readFileSync(join(windows, '.headgate/hooks', name), 'utf8')).not.toContain('\r')
+})
+
 test('in a linked worktree where husky is not set up yet, init and the doctor say so', () => {
   const { repository } = setUp('husky')
   repository.mustRun(repository.headgate('init'))

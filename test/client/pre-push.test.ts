@@ -3,8 +3,10 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { run } from '../cli/run-program.ts'
 import { POLICY, type TestRepository } from '../make-repository.ts'
 import { guardedClone, hookedClone, refusedBefore, write } from './clones.ts'
+import { serveGit } from './smart-http.ts'
 
 describe('a push that the server would refuse is refused before anything is sent', () => {
   test('with the words of the server', () => {
@@ -275,6 +277,26 @@ describe('over ssh', () => {
     expect(refusedBefore(ran), ran.all).toBe(true)
   })
 
+  test('the second connection asks for no password: it fails, and the server decides', () => {
+    const repository = hookedClone()
+    repository.release('one')
+    const commit = repository.commit('two')
+    repository.mustRun(repository.push('main'))
+    const trace = join(repository.folder, 'asked')
+    const ssh = join(repository.folder, 'bin', 'ssh')
+    write(
+      repository,
+      ssh,
+      `#!/bin/sh\necho "$GIT_TERMINAL_PROMPT $*" >>'${trace}'\nfor last; do :; done\nexec sh -c "$last"\n`,
+    )
+    repository.git('remote', 'set-url', 'origin', `ssh://host${repository.bare}`)
+    repository.git('config', 'core.sshCommand', `${ssh} -o Some=option`)
+    expect(refusedBefore(repository.push(`${commit}:release`))).toBe(true)
+    const [push = '', read = ''] = readFileSync(trace, 'utf8').split('\n')
+    expect(push).toMatch(/^ -o Some=option .*receive-pack/)
+    expect(read).toMatch(/^0 -o Some=option -o BatchMode=yes .*upload-pack/)
+  })
+
   test('a remote that cannot be read lets the push go, and says that the server decides', () => {
     const repository = hookedClone()
     repository.release('one')
@@ -331,6 +353,47 @@ test('a clone in a folder with spaces, a linked worktree, a remote named by its 
     expect(run(cwd, 'push', 'origin', 'HEAD:refs/heads/topic').code).toBe(0)
     repository.mustRun(run(cwd, 'push', 'origin', ':topic'))
   }
+})
+
+test('over smart HTTP', async () => {
+  const repository = hookedClone()
+  repository.release('one')
+  const commit = repository.commit('two')
+  repository.mustRun(repository.push('main'))
+  repository.server('config', 'http.receivepack', 'true')
+  const url = await serveGit(repository)
+  repository.git('remote', 'set-url', 'origin', `${url}/app.git`)
+  const push = (...args: string[]) =>
+    run('git', ['push', ...args, 'origin', `${commit}:release`], {
+      cwd: repository.clone,
+      env: repository.env,
+    })
+  const before = await push()
+  expect(refusedBefore(before), before.all).toBe(true)
+  const server = await push('--no-verify')
+  expect(server.all).toContain('remote:   [evidence]')
+})
+
+test('a SHA-256 repository', () => {
+  const repository = hookedClone({ objectFormat: 'sha256' })
+  repository.release('one')
+  const commit = repository.commit('two')
+  expect(repository.push('main').code).toBe(0)
+  expect(refusedBefore(repository.push(`${commit}:release`))).toBe(true)
+  expect(refusedBefore(repository.push(':release'))).toBe(true)
+  expect(repository.push(`${commit}:refs/heads/topic`).code).toBe(0)
+})
+
+test('git told where its folder is: --git-dir and --work-tree, from another folder', () => {
+  const repository = hookedClone()
+  repository.release('one')
+  repository.commit('two')
+  const where = [`--git-dir=${join(repository.clone, '.git')}`, `--work-tree=${repository.clone}`]
+  const git = (...args: string[]) => repository.run('git', [...where, ...args], { cwd: repository.folder })
+  expect(refusedBefore(git('push', 'origin', 'main:release'))).toBe(true)
+  expect(git('push', 'origin', 'main').code).toBe(0)
+  git('switch', '-q', '-c', 'release')
+  expect(git('commit', '--allow-empty', '-m', 'x').stderr).toContain('no commit is made on release')
 })
 
 test('ten thousand refs are looked at in the shell alone, in little time', async () => {

@@ -1,5 +1,5 @@
 /** `.husky/NAME`: what husky runs for a hook of that name, with `sh -e`. Ours come first, since they are quick. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { CLIENT_HOOKS, type ClientHook } from './hook-script.ts'
 import { blockOf, hasBlock, withoutBlock } from './marked-block.ts'
@@ -12,6 +12,7 @@ export function addToHusky(top: string, folder: string): string[] {
     const before = existsSync(path) ? readFileSync(path, 'utf8') : ''
     const text = addBlock(withoutBlock(before), name)
     if (text === before) continue
+    mkdirSync(folder, { recursive: true })
     writeFileSync(path, text, { mode: 0o755 })
     changed.push(relative(top, path))
   }
