@@ -126,6 +126,13 @@ test('no source needs itself to be loaded first', () => {
   expect(cycles).toEqual([])
 })
 
+test("the decision of a clone's pre-push hook needs nothing of the server", () => {
+  const needed = new Set(['src/cli/pre-push.ts'])
+  for (const path of needed) for (const { from, to } of IMPORTS) if (from === path) needed.add(to)
+  expect(needed).toContain('src/core/decide.ts')
+  expect([...needed].filter((path) => path.startsWith('server/'))).toEqual([])
+})
+
 describe('the core', () => {
   const core = SOURCES.filter(({ path }) => partOf(path) === 'src/core')
 
