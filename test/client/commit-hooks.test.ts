@@ -51,37 +51,43 @@ describe('on the release branch', () => {
     expect(repository.git('rev-parse', 'release')).toBe(before)
   })
 
-  test.for([
-    ['a merge', ['merge', '--no-ff', 'topic']],
-    ['a merge with conflicts', ['merge', 'conflict']],
-    ['a cherry-pick', ['cherry-pick', 'topic']],
-    ['a cherry-pick with an editor', ['cherry-pick', '--edit', 'topic']],
-    ['a cherry-pick with conflicts', ['cherry-pick', 'conflict']],
-    ['a revert', ['revert', '--no-edit', 'HEAD']],
-    ['a revert with an editor', ['revert', '--edit', 'HEAD']],
-  ] as [string, string[]][])('%s is refused, and can be made on the staging branch', ([, args]) => {
+  test('merges, cherry-picks and reverts are refused, and can be made on the staging branch', () => {
     const { repository, git } = onRelease()
-    if (args.includes('conflict')) {
-      // Something for it to conflict with, made on purpose.
-      writeFileSync(join(repository.clone, 'file.txt'), 'ours\n')
-      git('commit', '-qam', 'ours', '--no-verify')
+    const base = repository.git('rev-parse', 'release')
+    const ways = [
+      ['merge', '--no-ff', 'topic'],
+      ['merge', 'conflict'],
+      ['cherry-pick', 'topic'],
+      ['cherry-pick', '--edit', 'topic'],
+      ['cherry-pick', 'conflict'],
+      ['revert', '--no-edit', 'HEAD'],
+      ['revert', '--edit', 'HEAD'],
+    ]
+    for (const args of ways) {
+      const way = args.join(' ')
+      git('switch', '-q', '--force-create', 'release', base)
+      git('branch', '-f', 'main', base)
+      const conflicts = args.includes('conflict')
+      if (conflicts) {
+        // Something for it to conflict with, made on purpose.
+        writeFileSync(join(repository.clone, 'file.txt'), 'ours\n')
+        git('commit', '-qam', 'ours', '--no-verify')
+      }
+      const before = repository.git('rev-parse', 'release')
+      let ran = repository.run('git', args, { cwd: repository.clone, env: { GIT_EDITOR: 'true' } })
+      if (conflicts) {
+        writeFileSync(join(repository.clone, 'file.txt'), 'both\n')
+        git('add', 'file.txt')
+        ran = git('commit', '-m', 'resolved')
+      }
+      expect(ran.code, `${way}\n${ran.all}`).not.toBe(0)
+      expect(ran.stderr, way).toContain(`headgate: no ${conflicts ? 'commit' : args[0]} is made on release`)
+      expect(repository.git('rev-parse', 'release'), way).toBe(before)
+      const moved = follow(repository, ran)
+      expect(moved.code, `${way}\n${moved.all}`).toBe(0)
+      expect(repository.git('rev-parse', '--abbrev-ref', 'HEAD'), way).toBe('main')
+      expect(repository.git('status', '--porcelain'), way).toBe('')
     }
-    const before = repository.git('rev-parse', 'release')
-    let ran = repository.run('git', args, { cwd: repository.clone, env: { GIT_EDITOR: 'true' } })
-    if (args.includes('conflict')) {
-      writeFileSync(join(repository.clone, 'file.txt'), 'both\n')
-      git('add', 'file.txt')
-      ran = git('commit', '-m', 'resolved')
-    }
-    expect(ran.code, ran.all).not.toBe(0)
-    expect(ran.stderr).toContain(
-      `headgate: no ${args.includes('conflict') ? 'commit' : args[0]} is made on release`,
-    )
-    expect(repository.git('rev-parse', 'release')).toBe(before)
-    const moved = follow(repository, ran)
-    expect(moved.code, moved.all).toBe(0)
-    expect(repository.git('rev-parse', '--abbrev-ref', 'HEAD')).toBe('main')
-    expect(repository.git('status', '--porcelain')).toBe('')
   })
 
   test('what is no accident passes: --no-verify, fast-forwards, resets', () => {
