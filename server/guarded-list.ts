@@ -63,11 +63,16 @@ export function readGuardedNames(gitDirectory: string, role?: Role): ReadonlySet
  * guarded: whoever removes the ledger must not remove the guard with it.
  */
 export function requireNeverGuarded(gitDirectory: string): void {
-  const text = readIfThere(join(gitDirectory, SERVER_DIRECTORY, 'guarded')) ?? ''
-  if (text.includes(BEGINNING) || !/^(?:staging|release) /m.test(text)) return
+  if (!wasGuarded(gitDirectory)) return
   throw new HeadgateError('data', 'branches are guarded here, but the ledger with their policy is gone', {
     hint: 'the server admin brings it back from a copy: git -c core.hooksPath=/dev/null fetch COPY refs/headgate/ledger:refs/headgate/ledger',
   })
+}
+
+/** Whether the list names a staging or release branch, and not only because the first policy is being recorded. */
+export function wasGuarded(gitDirectory: string): boolean {
+  const text = readIfThere(join(gitDirectory, SERVER_DIRECTORY, 'guarded')) ?? ''
+  return !text.includes(BEGINNING) && /^(?:staging|release) /m.test(text)
 }
 
 function readIfThere(path: string): string | null {

@@ -1,6 +1,6 @@
 /** What the ledger of a guarded repository says of its branches, its policy and its people. */
 
-import { listsBranches } from '../../../server/guarded-list.ts'
+import { wasGuarded } from '../../../server/guarded-list.ts'
 import { refsOf } from '../../audit/foresee.ts'
 import { type PolicyInForce, parsePolicyFiles } from '../../audit/policy-in-force.ts'
 import { policyRemarks } from '../../audit/policy-remarks.ts'
@@ -19,7 +19,7 @@ export async function checkLedger(repository: GitRepository, identity: string): 
   const snapshot = await new GitLedger(repository).snapshot()
   const files = await snapshot.policyInForce()
   const directory = shellWord(repository.commonDirectory)
-  if (files === null && listsBranches(repository.commonDirectory)) {
+  if (files === null && wasGuarded(repository.commonDirectory)) {
     const what =
       'branches are guarded here, but the ledger with their policy is gone: every push of them is refused'
     const fix = `bring it back from a copy: git -C ${directory} -c core.hooksPath=/dev/null fetch COPY refs/headgate/ledger:refs/headgate/ledger`
@@ -39,7 +39,7 @@ export async function checkLedger(repository: GitRepository, identity: string): 
       problem(
         'symbolic-ref',
         `${name} is a symbolic ref to ${symref}, and no move of it can be judged`,
-        `git -C ${directory} symbolic-ref --delete ${name}, then git update-ref`,
+        `git -C ${directory} -c core.hooksPath=/dev/null symbolic-ref --delete ${name}, then the same with update-ref ${name} COMMIT`,
       ),
     )
   }
