@@ -52,6 +52,8 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
       baseUrl,
       commit,
       servedCommitMode: policy.evidence.servedCommit,
+      variables: process.env,
+      folder: (await repository.topLevel()) ?? process.cwd(),
       signal: interrupt.signal,
       onGate: (outcome) => {
         if (!options.json) note(gateLine(outcome))
@@ -137,10 +139,13 @@ export function evidencePayload(
       startedAt: run.startedAt,
       finishedAt: run.finishedAt,
       servedCommit: { ...run.servedCommit },
-      gates: run.gates.map(({ name, outcome, status, durationMs, reason }) => ({
+      gates: run.gates.map(({ name, outcome, status, statuses, attempts, durationMs, reason }) => ({
         name,
         outcome,
         status,
+        // Most gates are tried once and are no burst: their records stay as short as they were.
+        ...(statuses === null ? {} : { statuses }),
+        ...(attempts <= 1 ? {} : { attempts }),
         durationMs: Math.round(durationMs),
         reason,
       })),

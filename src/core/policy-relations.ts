@@ -1,5 +1,5 @@
 /** What the schema of a policy can't say: rules that need two keys. */
-import { METHODS } from './policy-gate-schema.ts'
+import { gateRelations } from './policy-gate-relations.ts'
 import { asMap, type JsonMap, type Problem, type YamlFile } from './policy-text.ts'
 import { showValue } from './printable.ts'
 
@@ -30,7 +30,7 @@ export function checkRelations(file: YamlFile): Problem[] {
           file.problem([...path, 'name'], `${showValue(gate.name)} is also the gate in line ${line}`),
         )
       }
-      for (const [key, text] of gateRelations(gate))
+      for (const [key, text] of gateRelations(gate, gates))
         problems.push(file.problem([...path, ...key], text, 'key'))
     })
   }
@@ -67,36 +67,6 @@ function rollbackRelations(policy: JsonMap, file: YamlFile): Problem[] {
         : `asks for ${approvals} by others than the pusher, but whichever operator pushes, at most ${most} remain`
     const at = rollback.approvals === undefined ? 'approverMayPush' : 'approvals'
     problems.push(file.problem(['rollback', at], text))
-  }
-  return problems
-}
-
-function gateRelations(gate: JsonMap): [key: string[], text: string][] {
-  const problems: [string[], string][] = []
-  const expect = asMap(gate.expect)
-  const used = METHODS.filter((method) => gate[method] !== undefined)
-  const [method, second] = used
-  if (method === undefined) problems.push([[], `needs one of ${METHODS.join(', ')}`])
-  if (second !== undefined)
-    problems.push([[second], `cannot stand beside \`${method}\`: a gate is one request`])
-  const bodies = ['json', 'body'].filter((key) => gate[key] !== undefined)
-  if (bodies.length === 2) problems.push([['body'], 'cannot stand beside `json`: a request has one body'])
-  if (gate.contentType !== undefined && bodies.length === 0) {
-    problems.push([['contentType'], 'needs a body: add `json` or `body`'])
-  }
-  if ((method === 'get' || method === 'head') && bodies[0] !== undefined) {
-    problems.push([[bodies[0]], `cannot be sent with ${method.toUpperCase()}`])
-  }
-  if (method === 'head') {
-    for (const key of ['json', 'bodyIncludes', 'bodyExcludes'].filter((key) => expect[key] !== undefined)) {
-      problems.push([['expect', key], 'cannot hold: the answer to HEAD has no body'])
-    }
-  }
-  if (expect.status !== undefined && expect.statusIn !== undefined) {
-    problems.push([['expect', 'statusIn'], 'cannot stand beside `status`'])
-  }
-  if (typeof gate.expect === 'object' && gate.expect !== null && Object.keys(expect).length === 0) {
-    problems.push([['expect'], 'must name what to expect, like { status: 200 }'])
   }
   return problems
 }

@@ -1,16 +1,16 @@
 /** How the file of a policy must be shaped, key by key: the source of the errors and of the published JSON Schema. */
 import * as z from 'zod'
+import { gate } from './policy-gate-schema.ts'
 import {
   baseUrlProblem,
   branchProblem,
   duration,
-  gate,
   jsonPath,
   principals,
   problem,
   requestPath,
   section,
-} from './policy-gate-schema.ts'
+} from './policy-words.ts'
 
 const environment = (description: string) =>
   section(description, {
@@ -22,7 +22,7 @@ const environment = (description: string) =>
       json: jsonPath.describe('Dotted path to the commit id in that JSON.'),
     }).optional(),
     // 64 gates with the longest reasons still fit into the 64 KiB that an evidence envelope may have.
-    gates: z.array(gate).min(1).max(64).describe('The checks, all sent at once.'),
+    gates: z.array(gate).min(1).max(64).describe('The checks. They run at once, bursts after the others.'),
   })
 
 /** The file, key by key. Its output carries the defaults that depend on nothing else. */

@@ -16,7 +16,7 @@ export type Problem = {
   readonly path: Path
   readonly text: string
   readonly offset: number
-  readonly hides?: 'part' | 'gate'
+  readonly hides?: 'part'
 }
 export type JsonMap = { readonly [key: string]: unknown }
 

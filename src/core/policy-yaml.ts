@@ -4,10 +4,10 @@ import type * as z from 'zod'
 import { canonicalJson, sha256 } from './canonical-json.ts'
 import { HeadgateError } from './errors.ts'
 import type { Environment, Policy } from './policy.ts'
-import { EXPECTATIONS, NOT_YET } from './policy-gate-schema.ts'
+import { EXPECTATIONS } from './policy-expect-schema.ts'
 import { checkRelations } from './policy-relations.ts'
 import { policyFile } from './policy-schema.ts'
-import { asMap, type JsonMap, type Path, type Problem, readYaml, type YamlFile } from './policy-text.ts'
+import { type JsonMap, type Path, type Problem, readYaml, type YamlFile } from './policy-text.ts'
 import { printable, showValue } from './printable.ts'
 
 /** More than a screenful helps nobody. */
@@ -113,13 +113,8 @@ function problemsOfIssue(issue: z.core.$ZodIssue, file: YamlFile): Problem[] {
 }
 
 function unknownKey(path: Path, key: string, known: readonly string[], file: YamlFile): Problem {
-  const gate = gateAround(path)
-  if (gate !== null && NOT_YET.includes(key)) {
-    const name = showValue(asMap(valueAt(file.value, gate)).name)
-    const text = `gate ${name} uses \`${key}\`, which this version of headgate does not run yet`
-    return { ...file.problem(path, text, 'key'), hides: 'gate' }
-  }
-  if (gate !== null && path.length === 5 && EXPECTATIONS.includes(key)) {
+  const inGate = isInGate(path)
+  if (inGate && path.length === 5 && EXPECTATIONS.includes(key)) {
     return file.problem(path, 'belongs under `expect`', 'key')
   }
   const near = suggestion(key, known)
@@ -156,20 +151,16 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!
 }
 
-/** Leaves out what another problem explains: parts of what could not be read, the rest of a gate that is not yet run. */
+/** Leaves out what another problem explains: parts of what could not be read. */
 function withoutConsequences(problems: readonly Problem[]): Problem[] {
   const key = (path: Path) => JSON.stringify(path)
-  const hidden = new Set(
-    problems.flatMap(({ path, hides }) =>
-      hides === undefined ? [] : [key(hides === 'gate' ? (gateAround(path) ?? path) : path)],
-    ),
-  )
+  const hidden = new Set(problems.flatMap(({ path, hides }) => (hides === undefined ? [] : [key(path)])))
   const isHidden = (path: Path) => path.some((_, at) => hidden.has(key(path.slice(0, at + 1))))
   return problems.filter(({ path, hides }) => hides !== undefined || !isHidden(path))
 }
 
-function gateAround(path: Path): Path | null {
-  return path[0] === 'environments' && path[2] === 'gates' && path.length >= 4 ? path.slice(0, 4) : null
+function isInGate(path: Path): boolean {
+  return path[0] === 'environments' && path[2] === 'gates' && path.length >= 4
 }
 
 function valueAt(value: unknown, path: Path): unknown {

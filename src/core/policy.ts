@@ -38,34 +38,81 @@ export type Environment = {
   readonly configurationDigest: string
 }
 
-/** One check against an environment. The tag leaves room for gates that are no single request. */
-export type Gate = HttpGate
+/** One check against an environment. */
+export type Gate = HttpGate | BurstGate | CorsGate | CommandGate
 
-export type HttpGate = {
-  readonly kind: 'http'
+type GateHead = {
   readonly name: string
   /** A gate that may fail: the run is then WARNED, not FAILED. */
   readonly optional: boolean
+  /** Bound on one request, connecting and body included; on the whole of a command. */
   readonly timeoutMs: number
-  readonly request: {
-    readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'
-    readonly path: string
-    /** Names in lower case, content-type included. */
-    readonly headers: Readonly<Record<string, string>>
-    readonly body: string | null
-  }
+  /** How often a gate that fails is tried again, and how long after; each further time after twice as long. */
+  readonly retries: { readonly times: number; readonly backOffMs: number } | null
+  /** The gate that must have passed before this one starts, and whose cookies this one sends. */
+  readonly after: string | null
+}
+
+/** One request. */
+export type HttpGate = GateHead & {
+  readonly kind: 'http'
+  readonly request: GateRequest
   readonly expect: HttpExpectation
 }
+
+/** The same request many times, so many at once; the expectation holds for every answer. */
+export type BurstGate = GateHead & {
+  readonly kind: 'burst'
+  readonly request: GateRequest
+  readonly expect: HttpExpectation
+  readonly requests: number
+  readonly concurrency: number
+}
+
+/** A request from a foreign origin, and its preflight; neither may let that origin in. */
+export type CorsGate = GateHead & {
+  readonly kind: 'cors'
+  /** Carries the origin among its headers. */
+  readonly request: GateRequest
+  readonly origin: string
+  /** Of the request. */
+  readonly expect: HttpExpectation
+}
+
+/** A program; its exit code is the outcome. */
+export type CommandGate = GateHead & {
+  readonly kind: 'command'
+  /** A command line for the shell, or a program and its arguments. */
+  readonly command: string | readonly string[]
+}
+
+export type GateRequest = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS'
+  readonly path: string
+  /** Names in lower case, content-type included. */
+  readonly headers: Readonly<Record<string, string | Secret>>
+  readonly body: string | Secret | null
+  /** How many redirects are followed. */
+  readonly redirects: number
+}
+
+/** A text that the policy only names: the value of an environment variable, after a prefix that is no secret. */
+export type Secret = { readonly env: string; readonly prefix: string }
+
+/** A status, or every status of a class. */
+export type Status = number | '2xx' | '3xx' | '4xx' | '5xx'
 
 /** All of it must hold. */
 export type HttpExpectation = {
   /** Null where the policy names none: any 2xx. */
-  readonly statuses: readonly number[] | null
+  readonly statuses: readonly Status[] | null
   readonly json: readonly { readonly path: string; readonly match: Match }[]
   /** Names in lower case. */
   readonly headers: readonly { readonly name: string; readonly match: Match }[]
   readonly bodyIncludes: readonly string[]
   readonly bodyExcludes: readonly string[]
+  /** From before the connection to the last byte; null for as long as the timeout allows. */
+  readonly maxTimeMs: number | null
 }
 
 export type Scalar = string | number | boolean | null

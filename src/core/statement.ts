@@ -99,6 +99,9 @@ const evidencePredicate = z
             name: gateName,
             outcome: z.enum(['passed', 'failed', 'skipped']),
             status: z.number().int().nullish(),
+            /** Of a burst: how many answers had which status. */
+            statuses: z.record(z.string().max(20), z.number().int().nonnegative()).nullish(),
+            attempts: z.number().int().nonnegative().nullish(),
             durationMs: z.number().nonnegative().nullish(),
             reason: prose.nullish(),
           }),

@@ -1,5 +1,5 @@
 import { HeadgateError } from '../core/errors.ts'
-import { baseUrlProblem } from '../core/policy-gate-schema.ts'
+import { baseUrlProblem } from '../core/policy-words.ts'
 
 export type BaseUrl = {
   /** Scheme, host and port. */

@@ -1,3 +1,4 @@
+import { formatDuration } from '../core/duration.ts'
 import type { HttpExpectation, Match, Scalar } from '../core/policy.ts'
 import { showValue } from '../core/printable.ts'
 import { readJson, readText, valueAtPath } from './answer-text.ts'
@@ -45,10 +46,17 @@ export function checkAnswer(expect: HttpExpectation, answer: HttpAnswer): string
 }
 
 export function checkStatus(expect: HttpExpectation, status: number): string[] {
-  const { statuses } = expect
-  if (statuses === null ? status >= 200 && status <= 299 : statuses.includes(status)) return []
+  const wanted = expect.statuses ?? ['2xx']
+  if (wanted.some((one) => one === status || one === `${Math.floor(status / 100)}xx`)) return []
   const redirect = status >= 300 && status <= 399 && status !== 304 ? ' (a redirect, not followed)' : ''
-  return [`status ${status}${redirect}, expected ${statuses === null ? '200 to 299' : statuses.join(' or ')}`]
+  const words = wanted.map((one) => (one === '2xx' && wanted.length === 1 ? '200 to 299' : String(one)))
+  return [`status ${status}${redirect}, expected ${words.join(' or ')}`]
+}
+
+export function checkTime({ maxTimeMs }: HttpExpectation, durationMs: number): string[] {
+  return maxTimeMs === null || durationMs <= maxTimeMs
+    ? []
+    : [`took ${formatDuration(durationMs)}, expected ${formatDuration(maxTimeMs)} at most`]
 }
 
 /** What does not hold about a value, undefined where there is none; null if nothing. */

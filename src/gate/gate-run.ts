@@ -5,10 +5,15 @@ export type GateOutcome = {
   readonly name: string
   readonly outcome: 'passed' | 'failed' | 'skipped'
   readonly optional: boolean
-  /** Of the answer; null where none came. */
+  /** Of the answer; null where none came, and for bursts and commands. */
   readonly status: number | null
+  /** How many answers of a burst had which status (`none`: no answer); null for other gates. */
+  readonly statuses: Readonly<Record<string, number>> | null
+  /** 0 for a gate that was not run; more than 1 only where the policy asks for retries. */
+  readonly attempts: number
+  /** All attempts, and the pauses between them. */
   readonly durationMs: number
-  /** Why it did not pass; null if it did. At most 300 characters. */
+  /** Why it did not pass, or not at once; null if it passed at the first attempt. At most 300 characters. */
   readonly reason: string | null
 }
 

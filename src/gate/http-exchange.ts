@@ -5,7 +5,7 @@ import type { BaseUrl } from './base-url.ts'
 import { describeConnectionFailure, isInvalidRequest } from './connection-failure.ts'
 
 export type HttpRequest = {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS'
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | null
@@ -38,13 +38,15 @@ const ADDRESS_ATTEMPT_MS = 1000
 /**
  * Sends one request over a connection of its own and reads the whole answer: no redirect followed, no proxy, no
  * cookie, no cached TLS session, nothing that an earlier answer could have left behind. `timeoutMs` bounds all of it:
- * looking up the name, connecting, TLS, headers, and every byte of the body. `signal` ends it early.
+ * looking up the name, connecting, TLS, headers, and every byte of the body; `spentMs` of it are over. `signal` ends it
+ * early.
  */
 export async function exchange(
   base: BaseUrl,
   request: HttpRequest,
   timeoutMs: number,
   signal: AbortSignal,
+  spentMs = 0,
 ): Promise<Exchange> {
   let socket: Socket | undefined
   let reached = false
@@ -82,7 +84,7 @@ export async function exchange(
   const timer = setTimeout(() => {
     const what = !reached ? 'no connection' : status === null ? 'no answer' : 'the answer was not complete'
     stop(`${what} within ${formatDuration(timeoutMs)}`)
-  }, timeoutMs)
+  }, timeoutMs - spentMs)
   try {
     const response = await client.request({
       method: request.method,

@@ -1,45 +1,32 @@
-import type { HttpGate } from '../core/policy.ts'
-import { printable } from '../core/printable.ts'
-import type { BaseUrl } from './base-url.ts'
-import { checkAnswer, checkStatus } from './expectation.ts'
-import type { GateOutcome } from './gate-run.ts'
-import { type Exchange, exchange } from './http-exchange.ts'
+import type { HttpExpectation, HttpGate } from '../core/policy.ts'
+import { checkAnswer, checkStatus, checkTime } from './expectation.ts'
+import type { Attempt, GateContext } from './gate-context.ts'
+import { type Sent, sendRequest } from './send-request.ts'
 
-/** A table cell and a line of a report; 64 of them fit into an evidence envelope. */
-const MAX_REASON_LENGTH = 300
-
-/** `reached` is false where no connection came about, which says nothing about the environment. */
-export type HttpGateResult = { readonly outcome: GateOutcome; readonly reached: boolean }
-
-export async function runHttpGate(
-  base: BaseUrl,
-  gate: HttpGate,
-  signal: AbortSignal,
-): Promise<HttpGateResult> {
-  const startedMs = performance.now()
-  const result = await exchange(base, gate.request, gate.timeoutMs, signal)
-  const objections = objectionsTo(gate, result)
+export async function tryHttpGate(gate: HttpGate, context: GateContext): Promise<Attempt> {
+  const cookies = context.cookies.copy()
+  const sent = await sendRequest(gate.request, { ...context, cookies, timeoutMs: gate.timeoutMs })
   return {
-    outcome: {
-      name: gate.name,
-      outcome: objections.length === 0 ? 'passed' : 'failed',
-      optional: gate.optional,
-      status:
-        result.kind === 'answered' ? result.answer.status : result.kind === 'failed' ? result.status : null,
-      durationMs: Math.round(performance.now() - startedMs),
-      reason: objections.length === 0 ? null : printable(objections.join('; '), MAX_REASON_LENGTH),
-    },
-    reached: result.kind !== 'unreachable',
+    objections: objectionsTo(gate.expect, sent),
+    status: statusOf(sent),
+    statuses: null,
+    reached: sent.kind !== 'unreachable',
+    cookies,
   }
 }
 
-function objectionsTo(gate: HttpGate, result: Exchange): string[] {
-  switch (result.kind) {
+/** Everything that an exchange has against it; empty if nothing. */
+export function objectionsTo(expect: HttpExpectation, sent: Sent): readonly string[] {
+  switch (sent.kind) {
     case 'answered':
-      return checkAnswer(gate.expect, result.answer)
+      return [...checkAnswer(expect, sent.answer), ...checkTime(expect, sent.durationMs)]
     case 'failed':
-      return [...(result.status === null ? [] : checkStatus(gate.expect, result.status)), result.reason]
+      return [...(sent.status === null ? [] : checkStatus(expect, sent.status)), sent.reason]
     case 'unreachable':
-      return [result.reason]
+      return [sent.reason]
   }
+}
+
+export function statusOf(sent: Sent): number | null {
+  return sent.kind === 'answered' ? sent.answer.status : sent.kind === 'failed' ? sent.status : null
 }

@@ -2,15 +2,16 @@ import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
 import type { Environment, Gate, ServedCommitMode } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
+import { attemptGate, type GateResult, skipGate } from './attempt-gate.ts'
 import { type BaseUrl, parseBaseUrl } from './base-url.ts'
+import { CookieJar } from './cookie-jar.ts'
+import type { GateContext } from './gate-context.ts'
+import { runInOrder } from './gate-order.ts'
 import type { GateOutcome, GateRun } from './gate-run.ts'
-import { runHttpGate } from './http-gate.ts'
+import { Secrets } from './secrets.ts'
 import { readServedCommit, type ServedCommit } from './served-commit.ts'
 
 export type { GateOutcome, GateRun } from './gate-run.ts'
-
-/** Enough that a run takes as long as its slowest gate, few enough that it is no load test. */
-const CONCURRENCY = 8
 
 export type RunGatesOptions = {
   readonly environment: Environment
@@ -19,7 +20,17 @@ export type RunGatesOptions = {
   /** The commit that the run is to prove. */
   readonly commit: Oid
   readonly servedCommitMode: ServedCommitMode
+  /** The process environment: secrets that the policy names are read from it, and commands get it. */
+  readonly variables: Readonly<Record<string, string | undefined>>
+  /** Where commands run. */
+  readonly folder: string
   readonly signal?: AbortSignal
+  /** Told of every gate as it starts. */
+  readonly onStart?: (name: string) => void
+  /** Told of every attempt that failed and is not the last. */
+  readonly onRetry?: (name: string, attempt: number, reason: string) => void
+  /** Told of every line that a command prints, which may hold anything. */
+  readonly onOutput?: (name: string, line: string) => void
   /** Told of every gate as it ends, in that order. */
   readonly onGate?: (outcome: GateOutcome) => void
   readonly now: () => Date
@@ -31,7 +42,8 @@ export type RunGatesOptions = {
  *
  * - `unavailable` if nothing was learnt: no connection at all, or interrupted by `signal`
  * - `usage` for a base URL or commit that is none
- * - `configuration` for an environment that can prove nothing: no gates, or no place to ask for a required commit
+ * - `configuration` for an environment that can prove nothing: no gates, no place to ask for a required commit, or a
+ *   secret that is not there
  */
 export async function runGates(options: RunGatesOptions): Promise<GateRun> {
   const { environment, commit, servedCommitMode: mode } = options
@@ -45,20 +57,24 @@ export async function runGates(options: RunGatesOptions): Promise<GateRun> {
       hint: `set environments.${environment.name}.servedCommit in the policy`,
     })
   }
+  const secrets = Secrets.of(environment, options.variables)
   // Ends whatever still runs when this function ends, however it ends.
   const stop = new AbortController()
   const interrupt = () => stop.abort()
   options.signal?.addEventListener('abort', interrupt, { once: true })
   if (options.signal?.aborted) interrupt()
   try {
-    return await run(options, base, stop.signal)
+    return await run(options, { base, secrets, signal: stop.signal })
   } finally {
     options.signal?.removeEventListener('abort', interrupt)
     stop.abort()
   }
 }
 
-async function run(options: RunGatesOptions, base: BaseUrl, signal: AbortSignal): Promise<GateRun> {
+async function run(
+  options: RunGatesOptions,
+  { base, secrets, signal }: Pick<GateContext, 'base' | 'secrets' | 'signal'>,
+): Promise<GateRun> {
   const { environment, commit, servedCommitMode: mode, now } = options
   const source = mode === 'ignore' ? null : environment.servedCommit
   const startedAt = now()
@@ -92,29 +108,66 @@ async function run(options: RunGatesOptions, base: BaseUrl, signal: AbortSignal)
     } satisfies GateRun
   }
 
+  const runGate = async (
+    gate: Gate,
+    before: GateResult | null,
+    context: Omit<GateContext, 'cookies' | 'onOutput'>,
+  ): Promise<GateResult> => {
+    if (before !== null && before.outcome.outcome !== 'passed') {
+      return { outcome: skipGate(gate, `not run, for ${before.outcome.name} did not pass`), last: null }
+    }
+    options.onStart?.(gate.name)
+    return attemptGate(
+      gate,
+      {
+        ...context,
+        cookies: before?.last?.cookies ?? new CookieJar(),
+        onOutput: (line) => options.onOutput?.(gate.name, line),
+      },
+      (attempt, reason) => options.onRetry?.(gate.name, attempt, reason),
+    )
+  }
+
   const before = await ask()
   if (before?.kind === 'unreachable') throw unreachable(environment, base, before.reason)
   const mismatch = objectionTo(before, commit, options)
   if (mismatch !== null) {
     // Whatever runs there is not what is to be proved: it is sent no payload.
-    const gates = environment.gates.map((gate) => skippedOutcome(gate))
+    const gates = environment.gates.map((gate) => skipGate(gate, 'not run'))
     for (const outcome of gates) options.onGate?.(outcome)
     return finish(before, null, gates, `${mismatch}; no gate was run`)
   }
 
-  const results = await mapConcurrently(environment.gates, CONCURRENCY, async (gate) => {
-    const result = await runHttpGate(base, gate, signal)
+  const results = await runInOrder(environment.gates, async (gate, before) => {
+    // Nothing starts any more once somebody has said stop.
+    if (options.signal?.aborted) throw interrupted(environment)
+    const result = await runGate(gate, before, {
+      base,
+      secrets,
+      signal,
+      commit,
+      environment: environment.name,
+      folder: options.folder,
+      variables: options.variables,
+    })
     if (options.signal?.aborted) throw interrupted(environment)
     options.onGate?.(result.outcome)
     return result
   })
   const gates = results.map((result) => result.outcome)
-  if (before === null && results.every((result) => !result.reached)) {
-    throw unreachable(environment, base, gates[0]?.reason ?? 'no connection')
+  if (before === null && isOutOfReach(results)) {
+    const reason = results.find(({ last }) => last?.reached === false)?.outcome.reason
+    throw unreachable(environment, base, reason ?? 'no connection')
   }
 
   const after = await ask()
   return finish(before, after, gates, changeBetween(before, after, commit, options))
+}
+
+/** True if there were requests and none found a connection: nothing was learnt. Commands need none of their own. */
+function isOutOfReach(results: readonly GateResult[]): boolean {
+  const reached = results.map(({ last }) => last?.reached ?? null)
+  return reached.includes(false) && !reached.includes(true)
 }
 
 /** What a reading of the served commit has against the run; null if nothing. */
@@ -152,10 +205,6 @@ function reportedCommit(served: ServedCommit | null): Oid | null {
   return served?.kind === 'reported' ? served.commit : null
 }
 
-function skippedOutcome({ name, optional }: Gate): GateOutcome {
-  return { name, outcome: 'skipped', optional, status: null, durationMs: 0, reason: 'not run' }
-}
-
 function interrupted(environment: Environment): HeadgateError {
   return new HeadgateError(
     'unavailable',
@@ -171,26 +220,4 @@ function unreachable(environment: Environment, base: BaseUrl, reason: string): H
       hint: 'nothing was checked and nothing is recorded; look at the URL and the deployment, then try again',
     },
   )
-}
-
-/** Like Promise.all over map, with at most `limit` at work; starts none after one has failed. */
-async function mapConcurrently<T, R>(
-  items: readonly T[],
-  limit: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = []
-  let next = 0
-  const worker = async () => {
-    while (next < items.length) {
-      const at = next++
-      results[at] = await work(items[at] as T)
-    }
-  }
-  try {
-    await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))
-  } finally {
-    next = items.length
-  }
-  return results
 }

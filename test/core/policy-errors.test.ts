@@ -294,12 +294,14 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
   [
     'no method',
     gate('{ name: a, expect: { status: 200 } }'),
-    ['11:7: environments.staging.gates[0]: needs one of get, post, put, patch, delete, head'],
+    ['11:7: environments.staging.gates[0]: needs one of get, post, put, patch, delete, head, options or run'],
   ],
   [
     'two methods',
     gate('{ name: a, get: /a, post: /b, expect: { status: 200 } }'),
-    ['11:29: environments.staging.gates[0].post: cannot stand beside `get`: a gate is one request'],
+    [
+      '11:29: environments.staging.gates[0].post: cannot stand beside `get`: a gate is one request or one command',
+    ],
   ],
   [
     'a relative path',
@@ -353,10 +355,10 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
       '{ name: a, get: /a, headers: { Authorization: x, Host: y, Content-Type: z, x-a: 1 }, expect: { status: 200 } }',
     ),
     [
-      '11:40: environments.staging.gates[0].headers.Authorization: would put a secret into the policy, which everyone who can fetch can read',
+      '11:40: environments.staging.gates[0].headers.Authorization: would put a secret into the policy, which everyone who can fetch can read: write { env: VARIABLE }',
       '11:58: environments.staging.gates[0].headers.Host: is set by headgate itself',
       '11:67: environments.staging.gates[0].headers.Content-Type: is set by `contentType`',
-      '11:89: environments.staging.gates[0].headers.x-a: must be a text, not a number',
+      '11:89: environments.staging.gates[0].headers.x-a: must be a text or { env: VARIABLE }, perhaps with a prefix',
     ],
   ],
   [
@@ -373,17 +375,142 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
     ['11:38: environments.staging.gates[0].headers: names a header twice'],
   ],
   [
-    'vocabulary of a later version',
-    gate(`{ name: burst, post: /a, burst: { requests: 20 } }
-      - { name: cors, get: /a, origin: https://x, expect: { corsDenied: true } }
-      - { name: drills, run: x.sh, retries: 3, foo: 1 }`),
+    'a header that has a word of its own',
+    gate('{ name: a, get: /a, headers: { origin: https://x.example }, expect: { status: 200 } }'),
+    ['11:40: environments.staging.gates[0].headers.origin: is set by `origin`'],
+  ],
+  [
+    'a secret with no variable',
+    gate('{ name: a, get: /a, headers: { authorization: { env: 1A } }, expect: { status: 200 } }'),
     [
-      '11:34: environments.staging.gates[0].burst: gate "burst" uses `burst`, which this version of headgate does not run yet',
-      '12:32: environments.staging.gates[1].origin: gate "cors" uses `origin`, which this version of headgate does not run yet',
-      '12:61: environments.staging.gates[1].expect.corsDenied: gate "cors" uses `corsDenied`, which this version of headgate does not run yet',
-      '13:25: environments.staging.gates[2].run: gate "drills" uses `run`, which this version of headgate does not run yet',
-      '13:36: environments.staging.gates[2].retries: gate "drills" uses `retries`, which this version of headgate does not run yet',
+      '11:62: environments.staging.gates[0].headers.authorization.env: must be the name of an environment variable',
     ],
+  ],
+  [
+    "a secret that is headgate's own variable",
+    gate('{ name: a, get: /a, headers: { x: { env: HEADGATE_KEY } }, expect: { status: 200 } }'),
+    ['11:50: environments.staging.gates[0].headers.x.env: is a variable with another meaning'],
+  ],
+  [
+    'a command that is a request, too',
+    gate('{ name: a, run: x.sh, get: /a }'),
+    [
+      '11:20: environments.staging.gates[0].run: cannot stand beside `get`: a gate is one request or one command',
+      '11:9: environments.staging.gates[0].expect: is missing',
+    ],
+  ],
+  [
+    'a command with what belongs to a request',
+    gate('{ name: a, run: x.sh, json: 1, expect: { status: 200 } }'),
+    [
+      '11:31: environments.staging.gates[0].json: cannot stand beside `run`: it belongs to a request',
+      '11:40: environments.staging.gates[0].expect: cannot stand beside `run`: the exit code is the outcome',
+    ],
+  ],
+  [
+    'an empty command',
+    gate('{ name: a, run: "" }'),
+    ['11:25: environments.staging.gates[0].run: must not be empty'],
+  ],
+  [
+    'a burst of one, wider than it is long',
+    gate('{ name: a, get: /a, burst: { requests: 1, concurrency: 2 }, expect: { status: 200 } }'),
+    [
+      '11:48: environments.staging.gates[0].burst.requests: must be at least 2',
+      '11:51: environments.staging.gates[0].burst.concurrency: is more than the 1 requests',
+    ],
+  ],
+  [
+    'a burst that permits a server error',
+    gate('{ name: a, get: /a, burst: { requests: 9 }, expect: { statusIn: [200, 503] } }'),
+    ['11:63: environments.staging.gates[0].expect.statusIn: cannot permit a server error in a burst'],
+  ],
+  [
+    'a burst that is tried again',
+    gate('{ name: a, get: /a, burst: { requests: 9 }, retries: 1, expect: { status: 2xx } }'),
+    [
+      '11:53: environments.staging.gates[0].retries: cannot stand beside `burst`: one bad answer is what a burst is looking for',
+    ],
+  ],
+  [
+    'an origin with a path',
+    gate('{ name: a, get: /a, origin: https://x.example/, expect: { corsDenied: true } }'),
+    [
+      '11:37: environments.staging.gates[0].origin: must be an origin like https://not-allowed.example, without a path',
+    ],
+  ],
+  [
+    'no origin to deny',
+    gate('{ name: a, get: /a, expect: { corsDenied: true } }'),
+    [
+      '11:39: environments.staging.gates[0].expect.corsDenied: needs a foreign origin to try: add `origin: https://not-allowed.example` to the gate',
+    ],
+  ],
+  [
+    'corsDenied: false',
+    gate('{ name: a, get: /a, origin: https://x.example, expect: { corsDenied: false } }'),
+    ['11:78: environments.staging.gates[0].expect.corsDenied: must be true, or left out'],
+  ],
+  [
+    'a burst of preflights',
+    gate(
+      '{ name: a, get: /a, origin: https://x.example, burst: { requests: 9 }, expect: { corsDenied: true } }',
+    ),
+    ['11:56: environments.staging.gates[0].burst: cannot stand beside `corsDenied`'],
+  ],
+  [
+    'a hundred retries',
+    gate('{ name: a, get: /a, retries: 100, expect: { status: 200 } }'),
+    ['11:38: environments.staging.gates[0].retries: must be at most 10'],
+  ],
+  [
+    'a long back-off',
+    gate('{ name: a, get: /a, retries: { times: 2, backOff: 2m }, expect: { status: 200 } }'),
+    [
+      '11:38: environments.staging.gates[0].retries: must be a whole number from 1 to 10, or { times: 3, backOff: 1s } with a backOff of at most 1m',
+    ],
+  ],
+  [
+    'a predecessor that is not there',
+    gate('{ name: a, get: /a, after: login, expect: { status: 200 } }'),
+    ['11:29: environments.staging.gates[0].after: names "login", which is no gate here'],
+  ],
+  [
+    'gates that wait for each other',
+    gate('{ name: a, get: /a, after: b, expect: { status: 200 } }\n      - { name: b, run: x, after: a }'),
+    [
+      '11:29: environments.staging.gates[0].after: leads back to this gate: neither could ever start',
+      '12:28: environments.staging.gates[1].after: leads back to this gate: neither could ever start',
+    ],
+  ],
+  [
+    'a gate that waits for itself',
+    gate('{ name: a, run: x, after: a }'),
+    ['11:28: environments.staging.gates[0].after: leads back to this gate: neither could ever start'],
+  ],
+  [
+    'a gate after a burst',
+    gate(
+      '{ name: a, get: /a, burst: { requests: 2 }, expect: { status: 200 } }\n      - { name: b, run: x, after: a }',
+    ),
+    ['12:28: environments.staging.gates[1].after: names a burst, and bursts are sent after everything else'],
+  ],
+  [
+    'no class of statuses',
+    expecting('{ status: 6xx }'),
+    [
+      '11:47: environments.staging.gates[0].expect.status: must be a number from 200 to 599, or one of 2xx, 3xx, 4xx and 5xx',
+    ],
+  ],
+  [
+    'no time at all',
+    expecting('{ maxTime: 0s }'),
+    ['11:48: environments.staging.gates[0].expect.maxTime: must be longer than nothing'],
+  ],
+  [
+    'an expectation in the wrong place',
+    gate('{ name: a, get: /a, corsDenied: true, expect: { status: 200 } }'),
+    ['11:29: environments.staging.gates[0].corsDenied: belongs under `expect`'],
   ],
   // Expectations
   ['none', gate('{ name: a, get: /a }'), ['11:9: environments.staging.gates[0].expect: is missing']],
@@ -413,12 +540,16 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
   [
     'a text as status',
     expecting('{ status: "200" }'),
-    ['11:47: environments.staging.gates[0].expect.status: must be a number, not a text'],
+    [
+      '11:47: environments.staging.gates[0].expect.status: must be a number from 200 to 599, or one of 2xx, 3xx, 4xx and 5xx',
+    ],
   ],
   [
     'a list as status',
     expecting('{ status: [200] }'),
-    ['11:47: environments.staging.gates[0].expect.status: must be a number, not a list'],
+    [
+      '11:47: environments.staging.gates[0].expect.status: must be a number from 200 to 599, or one of 2xx, 3xx, 4xx and 5xx',
+    ],
   ],
   [
     'no such status',

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
-import { baseUrlProblem, branchProblem } from '../../src/core/policy-gate-schema.ts'
+import { baseUrlProblem, branchProblem } from '../../src/core/policy-words.ts'
 import { parsePolicy } from '../../src/core/policy-yaml.ts'
 
 /** Parses; every failure must be ours, and every line of it must be printable. */

@@ -78,7 +78,9 @@ describe('a policy', () => {
           name: 'health',
           optional: false,
           timeoutMs: 10_000,
-          request: { method: 'GET', path: '/health', headers: {}, body: null },
+          retries: null,
+          after: null,
+          request: { method: 'GET', path: '/health', headers: {}, body: null, redirects: 0 },
           expect: {
             statuses: [200],
             json: [
@@ -89,6 +91,7 @@ describe('a policy', () => {
             headers: [],
             bodyIncludes: [],
             bodyExcludes: [],
+            maxTimeMs: null,
           },
         },
         {
@@ -96,11 +99,14 @@ describe('a policy', () => {
           name: 'chat-415',
           optional: true,
           timeoutMs: 2000,
+          retries: null,
+          after: null,
           request: {
             method: 'POST',
             path: '/api/chat',
             headers: { 'x-test': '1', 'content-type': 'text/plain' },
             body: 'hi',
+            redirects: 0,
           },
           expect: {
             statuses: [415, 422],
@@ -111,12 +117,13 @@ describe('a policy', () => {
             ],
             bodyIncludes: [],
             bodyExcludes: ['Traceback'],
+            maxTimeMs: null,
           },
         },
       ],
     })
     expect(production?.servedCommit).toBeNull()
-    expect(production?.gates[0]?.request.method).toBe('HEAD')
+    expect(production?.gates[0]).toMatchObject({ kind: 'http', request: { method: 'HEAD' } })
     expect(requiredGates(staging)).toEqual(['health'])
   })
 
@@ -146,13 +153,23 @@ describe('a policy', () => {
         name: 'chat',
         optional: false,
         timeoutMs: 10_000,
+        retries: null,
+        after: null,
         request: {
           method: 'POST',
           path: '/chat',
           headers: { 'content-type': 'application/json' },
           body: '{"message":"hi"}',
+          redirects: 0,
         },
-        expect: { statuses: null, json: [], headers: [], bodyIncludes: ['hello'], bodyExcludes: [] },
+        expect: {
+          statuses: null,
+          json: [],
+          headers: [],
+          bodyIncludes: ['hello'],
+          bodyExcludes: [],
+          maxTimeMs: null,
+        },
       },
     ])
   })

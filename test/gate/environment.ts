@@ -80,6 +80,8 @@ export function run(
     baseUrl,
     commit: COMMIT,
     servedCommitMode: 'required',
+    variables: process.env,
+    folder: process.cwd(),
     now: () => new Date(),
     ...more,
   })

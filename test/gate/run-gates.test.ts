@@ -36,8 +36,24 @@ describe('a run', () => {
     )
     expect(told).toEqual(['fast', 'slow'])
     expect(result.gates.map(({ name, durationMs, ...rest }) => ({ name, ...rest }))).toEqual([
-      { name: 'slow', outcome: 'passed', optional: false, status: 200, reason: null },
-      { name: 'fast', outcome: 'passed', optional: false, status: 200, reason: null },
+      {
+        name: 'slow',
+        outcome: 'passed',
+        optional: false,
+        status: 200,
+        statuses: null,
+        attempts: 1,
+        reason: null,
+      },
+      {
+        name: 'fast',
+        outcome: 'passed',
+        optional: false,
+        status: 200,
+        statuses: null,
+        attempts: 1,
+        reason: null,
+      },
     ])
     expect(result).toMatchObject({
       environment: 'staging',
@@ -49,7 +65,7 @@ describe('a run', () => {
     expect(result.startedAt <= result.finishedAt).toBe(true)
   })
 
-  test('sends eight gates at once and no more', async () => {
+  test('sends sixteen gates at once and no more', async () => {
     let now = 0
     let most = 0
     const url = await serve(
@@ -61,9 +77,9 @@ describe('a run', () => {
         }, 100)
       }),
     )
-    const gates = Array.from({ length: 20 }, (_, at) => `{ name: g${at}, get: /g, expect: { status: 200 } }`)
+    const gates = Array.from({ length: 40 }, (_, at) => `{ name: g${at}, get: /g, expect: { status: 200 } }`)
     expect((await run(url, gates)).result).toBe('PASSED')
-    expect(most).toBe(8)
+    expect(most).toBe(16)
   })
 
   test.each([
@@ -214,8 +230,8 @@ describe('a run that learns nothing is an error, not evidence', () => {
 describe('a gate that was not made by the policy parser', () => {
   const hostile = (request: Partial<HttpGate['request']>): Environment => {
     const made = environment(['{ name: g, get: /g, expect: { status: 200 } }'])
-    const [gate] = made.gates
-    return { ...made, gates: [{ ...gate!, request: { ...gate!.request, ...request } }] }
+    const gate = made.gates[0] as HttpGate
+    return { ...made, gates: [{ ...gate, request: { ...gate.request, ...request } }] }
   }
 
   test.each([

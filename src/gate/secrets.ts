@@ -1,0 +1,74 @@
+import { HeadgateError } from '../core/errors.ts'
+import type { Environment, Gate, Secret } from '../core/policy.ts'
+
+/** Shorter values stand in too many innocent words to be struck out of them. */
+const SHORTEST_STRUCK = 4
+
+/**
+ * The values that the policy of an environment names and only the process environment knows. They leave this object
+ * in requests alone.
+ */
+export class Secrets {
+  readonly #values: ReadonlyMap<string, string>
+
+  private constructor(values: ReadonlyMap<string, string>) {
+    this.#values = values
+  }
+
+  /** Throws HeadgateError `configuration` where a variable is missing or cannot be sent; never says a value. */
+  static of(environment: Environment, variables: Readonly<Record<string, string | undefined>>): Secrets {
+    const values = new Map<string, string>()
+    const missing: string[] = []
+    for (const gate of environment.gates) {
+      for (const { env, inHeader } of secretsOf(gate)) {
+        // Files and secret stores like to end in a line break.
+        const value = (variables[env] ?? '').replace(/\s+$/, '')
+        if (value === '') missing.push(env)
+        else if (inHeader && !/^[!-~](?:[ -~]*[!-~])?$/.test(value)) {
+          throw new HeadgateError(
+            'configuration',
+            `the environment variable ${env} holds what no header can carry`,
+            {
+              hint: `gate ${gate.name} sends it: it must be printable ASCII on one line`,
+            },
+          )
+        }
+        values.set(env, value)
+      }
+    }
+    if (missing.length > 0) {
+      const names = [...new Set(missing)]
+      const [first = ''] = names
+      throw new HeadgateError(
+        'configuration',
+        `the gates of ${environment.name} need environment variables that are not set: ${names.join(', ')}`,
+        { hint: `set them from your CI's secret store, or by hand: read -rs ${first}; export ${first}` },
+      )
+    }
+    return new Secrets(values)
+  }
+
+  resolve(text: string | Secret): string {
+    if (typeof text === 'string') return text
+    return text.prefix + (this.#values.get(text.env) ?? '')
+  }
+
+  /** The text with every value struck out. */
+  strike(text: string): string {
+    return [...this.#values.values()]
+      .filter((value) => value.length >= SHORTEST_STRUCK)
+      .sort((a, b) => b.length - a.length)
+      .reduce((struck, value) => struck.replaceAll(value, '***'), text)
+  }
+}
+
+function secretsOf(gate: Gate): { env: string; inHeader: boolean }[] {
+  if (gate.kind === 'command') return []
+  const { headers, body } = gate.request
+  return [
+    ...Object.values(headers).map((value) => ({ value, inHeader: true })),
+    { value: body, inHeader: false },
+  ].flatMap(({ value, inHeader }) =>
+    typeof value === 'object' && value !== null ? [{ env: value.env, inHeader }] : [],
+  )
+}
