@@ -20,9 +20,17 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
+/** A column that others follow must leave them room. */
+const MAX_CELL_LENGTH = 100
+const MAX_LAST_CELL_LENGTH = 400
+
 /** Rows in aligned columns, each cell one printable line. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = [header, ...rows].map((row) => row.map((cell) => printable(cell, 100)))
+  const cells = [header, ...rows].map((row) =>
+    row.map((cell, column) =>
+      printable(cell, column === header.length - 1 ? MAX_LAST_CELL_LENGTH : MAX_CELL_LENGTH),
+    ),
+  )
   const widths = header.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
   return cells
     .map((row) =>

@@ -1,28 +1,34 @@
-import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { parsePolicySource, readPolicyFolder } from '../../server/policy-files.ts'
-import { formatDuration } from '../core/duration.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy.ts'
 import { printable, shellWord } from '../core/printable.ts'
-import { statementPayload } from '../core/statement.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
-import { type GateOutcome, type GateRun, runGates } from '../gate/run-gates.ts'
+import { type GateRun, runGates } from '../gate/run-gates.ts'
 import { ClientRepository } from './client-repository.ts'
+import { evidencePayload } from './gate-evidence.ts'
+import { htmlText } from './gate-html.ts'
+import { junitText } from './gate-junit.ts'
+import { gateProgress } from './gate-progress.ts'
+import { GATE_COLUMNS, gateRows, verdictLine } from './gate-words.ts'
+import { annotate, isGithubActions, summarize } from './github-actions.ts'
 import { colour, note, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
-import { requireKey, signAndSubmit } from './submit.ts'
-import { VERSION } from './version.ts'
+import { requireDuration, requireKey, signAndSubmit } from './submit.ts'
 
 export type GateOptions = {
   readonly mode: 'staging' | 'prod' | undefined
   readonly url: string | undefined
   readonly commit: string | undefined
+  readonly wait: string | undefined
   readonly record: boolean
   readonly key: string | undefined
   readonly remote: string
   readonly ciUrl: string | undefined
+  readonly report: string | undefined
+  readonly junit: string | undefined
   readonly json: boolean
 }
 
@@ -30,6 +36,8 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
   const repository = new ClientRepository()
   // Whatever can be wrong with the call is found before the first request.
   const key = options.record ? requireKey(options.key) : null
+  const waitMs = options.wait === undefined ? undefined : requireDuration('wait', options.wait)
+  for (const option of ['report', 'junit'] as const) makeWayFor(option, options[option])
   const mode = options.mode ?? parseMode(process.env.MODE)
   const commit = await repository.resolveCommit(options.commit ?? 'HEAD')
   const { policy, released } = await findPolicy(repository, options)
@@ -42,34 +50,91 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
   const baseUrl = requireBaseUrl(options.url ?? (process.env.BASE || environment.url))
   note(`${environment.name} at ${printable(baseUrl)}, commit ${shortOid(commit)}`)
 
-  const interrupt = new AbortController()
-  const stop = () => interrupt.abort()
-  process.once('SIGINT', stop).once('SIGTERM', stop)
-  let run: GateRun
-  try {
-    run = await runGates({
-      environment,
-      baseUrl,
-      commit,
-      servedCommitMode: policy.evidence.servedCommit,
-      variables: process.env,
-      folder: (await repository.topLevel()) ?? process.cwd(),
-      signal: interrupt.signal,
-      onGate: (outcome) => {
-        if (!options.json) note(gateLine(outcome))
-      },
-      now: () => new Date(),
-    })
-  } finally {
-    process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop)
-  }
+  const run = await runWithProgress(policy, environment, {
+    baseUrl,
+    commit,
+    folder: (await repository.topLevel()) ?? process.cwd(),
+    quiet: options.json,
+    ...(waitMs === undefined ? {} : { waitMs }),
+  })
 
+  // The results are on the screen and in the files before anything more can go wrong.
+  if (options.report !== undefined) writeFileSync(options.report, htmlText(run, commit))
+  if (options.junit !== undefined) writeFileSync(options.junit, junitText(run, commit))
+  if (isGithubActions()) {
+    annotate(run)
+    summarize(run, commit)
+  }
+  if (!options.json) printResults(run, commit)
+  if (run.result === 'FAILED') process.exitCode = EXIT_CODES.refused
   if (key !== null) {
     const payload = evidencePayload(policy, environment, commit, run, options.ciUrl)
     await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
   }
-  await report(run, commit, options, repository, pushTarget(policy, released))
-  if (run.result === 'FAILED') process.exitCode = EXIT_CODES.refused
+  if (options.json) printJson({ commit, recorded: options.record, ...run })
+  else if (options.record) {
+    print(`recorded as evidence on ${options.remote}`)
+    if (run.result !== 'FAILED' && run.environment === 'staging') {
+      const refspec = shellWord(`${await repository.abbreviate(commit)}:${pushTarget(policy, released)}`)
+      print(`an operator can promote it now: git push ${shellWord(options.remote)} ${refspec}`)
+    }
+  }
+}
+
+type RunCall = {
+  readonly baseUrl: string
+  readonly commit: Oid
+  readonly folder: string
+  readonly quiet: boolean
+  readonly waitMs?: number
+}
+
+async function runWithProgress(
+  policy: Policy,
+  environment: Environment,
+  { quiet, ...call }: RunCall,
+): Promise<GateRun> {
+  const interrupt = new AbortController()
+  const stop = () => interrupt.abort()
+  process.once('SIGINT', stop).once('SIGTERM', stop)
+  const progress = gateProgress({
+    gates: environment.gates.map(({ name }) => name),
+    target: `${environment.name} to serve ${shortOid(call.commit)}`,
+    quiet,
+  })
+  try {
+    return await runGates({
+      ...call,
+      environment,
+      servedCommitMode: policy.evidence.servedCommit,
+      variables: process.env,
+      signal: interrupt.signal,
+      onWait: (found) => progress.waiting(found),
+      onStart: (name) => progress.started(name),
+      onRetry: (name, attempt, reason) => progress.retried(name, attempt, reason),
+      onOutput: (name, line) => progress.printed(name, line),
+      onGate: (outcome) => progress.ended(outcome),
+      now: () => new Date(),
+    })
+  } finally {
+    progress.close()
+    process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop)
+  }
+}
+
+/** The report of an earlier run must not be taken for this one's, if this one ends before it writes its own. */
+function makeWayFor(option: string, file: string | undefined): void {
+  if (file === undefined) return
+  const folder = dirname(file)
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new HeadgateError('usage', `--${option}: there is no folder ${shellWord(folder)}`, {
+      hint: `make it first: mkdir -p ${shellWord(folder)}`,
+    })
+  }
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) {
+    throw new HeadgateError('usage', `--${option}: ${shellWord(file)} is a folder`, { hint: 'name a file' })
+  }
+  rmSync(file, { force: true })
 }
 
 /** The base URL without what it must not hold; a password in it is never printed. */
@@ -112,89 +177,10 @@ function pushTarget({ release }: Policy, released: boolean): string {
   return released ? release : `refs/heads/${release}`
 }
 
-/** The evidence of a run: what passed and what did not, and nothing of any answer. */
-export function evidencePayload(
-  policy: Policy,
-  environment: Environment,
-  commit: Oid,
-  run: GateRun,
-  url: string | undefined,
-): string {
-  const names = (wanted: (gate: GateOutcome) => boolean) => run.gates.filter(wanted).map((gate) => gate.name)
-  return statementPayload('evidence', policy.repository, commit, {
-    result: run.result,
-    configuration: [
-      {
-        name: `.headgate/policy.yaml#environments.${environment.name}`,
-        digest: { sha256: environment.configurationDigest },
-      },
-    ],
-    passedTests: names((gate) => gate.outcome === 'passed'),
-    warnedTests: names((gate) => gate.outcome !== 'passed' && gate.optional),
-    failedTests: names((gate) => gate.outcome === 'failed' && !gate.optional),
-    ...(url === undefined ? {} : { url }),
-    headgate: {
-      environment: environment.name,
-      baseUrl: run.baseUrl,
-      startedAt: run.startedAt,
-      finishedAt: run.finishedAt,
-      servedCommit: { ...run.servedCommit },
-      gates: run.gates.map(({ name, outcome, status, statuses, attempts, durationMs, reason }) => ({
-        name,
-        outcome,
-        status,
-        // Most gates are tried once and are no burst: their records stay as short as they were.
-        ...(statuses === null ? {} : { statuses }),
-        ...(attempts <= 1 ? {} : { attempts }),
-        durationMs: Math.round(durationMs),
-        reason,
-      })),
-      runner: `headgate ${VERSION} on ${hostname()}`.slice(0, 200),
-    },
-  })
-}
-
-function gateLine({ name, outcome, optional, durationMs, reason }: GateOutcome): string {
-  const mark = outcome === 'passed' ? 'ok  ' : outcome === 'skipped' ? 'skip' : optional ? 'warn' : 'FAIL'
-  const why = reason === null ? '' : `: ${printable(reason)}`
-  return `  ${mark} ${printable(name, 60)} (${formatDuration(durationMs)})${why}`
-}
-
-async function report(
-  run: GateRun,
-  commit: Oid,
-  options: GateOptions,
-  repository: ClientRepository,
-  target: string,
-): Promise<void> {
-  if (options.json) {
-    printJson({ commit, recorded: options.record, ...run })
-    return
-  }
-  const failed = run.gates.filter((gate) => gate.outcome !== 'passed')
-  if (failed.length > 0) {
-    print(
-      table(
-        ['gate', 'outcome', 'status', 'reason'],
-        failed.map((gate) => [gate.name, gate.outcome, String(gate.status ?? '-'), gate.reason ?? '']),
-      ),
-    )
-  }
-  if (run.problem !== null) print(printable(run.problem, 400))
-  const passed = run.gates.length - failed.length
-  const verdict =
-    run.result === 'FAILED'
-      ? colour('red', 'FAILED')
-      : run.result === 'WARNED'
-        ? colour('yellow', 'WARNED')
-        : colour('green', 'PASSED')
-  print(
-    `${verdict}: ${passed} of ${run.gates.length} gates passed on ${run.environment} for ${shortOid(commit)}`,
-  )
-  if (!options.record) return
-  print(`recorded as evidence on ${options.remote}`)
-  if (run.result !== 'FAILED' && run.environment === 'staging') {
-    const refspec = shellWord(`${await repository.abbreviate(commit)}:${target}`)
-    print(`an operator can promote it now: git push ${shellWord(options.remote)} ${refspec}`)
-  }
+/** What passed, what did not and why: a table to paste into a ticket. */
+function printResults(run: GateRun, commit: Oid): void {
+  print(table(GATE_COLUMNS, gateRows(run)))
+  if (run.problem !== null) print(printable(run.problem, 500))
+  const colours = { PASSED: 'green', WARNED: 'yellow', FAILED: 'red' } as const
+  print(`${colour(colours[run.result], run.result)}: ${verdictLine(run, commit)}`)
 }

@@ -10,6 +10,8 @@ import { runInOrder } from './gate-order.ts'
 import type { GateOutcome, GateRun } from './gate-run.ts'
 import { Secrets } from './secrets.ts'
 import { readServedCommit, type ServedCommit } from './served-commit.ts'
+import { changeBetween, objectionTo, reportedCommit } from './served-objection.ts'
+import { waitForCommit } from './wait-for-commit.ts'
 
 export type { GateOutcome, GateRun } from './gate-run.ts'
 
@@ -24,7 +26,11 @@ export type RunGatesOptions = {
   readonly variables: Readonly<Record<string, string | undefined>>
   /** Where commands run. */
   readonly folder: string
+  /** How long to wait until the environment serves the commit; undefined: it must already. */
+  readonly waitMs?: number
   readonly signal?: AbortSignal
+  /** Told what the environment serves, or why that is not known, every time that it is not yet the commit. */
+  readonly onWait?: (found: string) => void
   /** Told of every gate as it starts. */
   readonly onStart?: (name: string) => void
   /** Told of every attempt that failed and is not the last. */
@@ -57,6 +63,15 @@ export async function runGates(options: RunGatesOptions): Promise<GateRun> {
       hint: `set environments.${environment.name}.servedCommit in the policy`,
     })
   }
+  if (options.waitMs !== undefined && (environment.servedCommit === null || mode === 'ignore')) {
+    throw new HeadgateError(
+      'usage',
+      `${environment.name} cannot be waited for: the policy does not ask it for its commit`,
+      {
+        hint: `set environments.${environment.name}.servedCommit in the policy, and evidence.servedCommit to required or if-reported`,
+      },
+    )
+  }
   const secrets = Secrets.of(environment, options.variables)
   // Ends whatever still runs when this function ends, however it ends.
   const stop = new AbortController()
@@ -71,15 +86,19 @@ export async function runGates(options: RunGatesOptions): Promise<GateRun> {
   }
 }
 
-async function run(
-  options: RunGatesOptions,
-  { base, secrets, signal }: Pick<GateContext, 'base' | 'secrets' | 'signal'>,
-): Promise<GateRun> {
-  const { environment, commit, servedCommitMode: mode, now } = options
+type Parts = Pick<GateContext, 'base' | 'secrets' | 'signal'>
+
+async function run(options: RunGatesOptions, parts: Parts): Promise<GateRun> {
+  const { environment, servedCommitMode: mode, now } = options
+  const { base, signal } = parts
   const source = mode === 'ignore' ? null : environment.servedCommit
+  if (options.waitMs !== undefined && source !== null) {
+    const { commit, waitMs } = options
+    await waitForCommit({ base, source, commit, waitMs, signal, onLook: (found) => options.onWait?.(found) })
+  }
   const startedAt = now()
   const ask = async () => {
-    const served = source === null ? null : await readServedCommit(base, source, signal)
+    const served = source === null || signal.aborted ? null : await readServedCommit(base, source, signal)
     if (options.signal?.aborted) throw interrupted(environment)
     return served
   }
@@ -88,49 +107,20 @@ async function run(
     after: ServedCommit | null,
     gates: GateOutcome[],
     problem: string | null,
-  ) => {
-    const failed = gates.filter((gate) => gate.outcome !== 'passed')
-    const result =
-      problem !== null || failed.some((gate) => !gate.optional)
-        ? 'FAILED'
-        : failed.length > 0
-          ? 'WARNED'
-          : 'PASSED'
-    return {
-      environment: environment.name,
-      baseUrl: base.text,
-      startedAt: startedAt.toISOString(),
-      finishedAt: now().toISOString(),
-      servedCommit: { before: reportedCommit(before), after: reportedCommit(after) },
-      gates,
-      result,
-      problem: problem === null ? null : printable(problem, 500),
-    } satisfies GateRun
-  }
-
-  const runGate = async (
-    gate: Gate,
-    before: GateResult | null,
-    context: Omit<GateContext, 'cookies' | 'onOutput'>,
-  ): Promise<GateResult> => {
-    if (before !== null && before.outcome.outcome !== 'passed') {
-      return { outcome: skipGate(gate, `not run, for ${before.outcome.name} did not pass`), last: null }
-    }
-    options.onStart?.(gate.name)
-    return attemptGate(
-      gate,
-      {
-        ...context,
-        cookies: before?.last?.cookies ?? new CookieJar(),
-        onOutput: (line) => options.onOutput?.(gate.name, line),
-      },
-      (attempt, reason) => options.onRetry?.(gate.name, attempt, reason),
-    )
-  }
+  ): GateRun => ({
+    environment: environment.name,
+    baseUrl: base.text,
+    startedAt: startedAt.toISOString(),
+    finishedAt: now().toISOString(),
+    servedCommit: { before: reportedCommit(before), after: reportedCommit(after) },
+    gates,
+    result: resultOf(gates, problem),
+    problem: problem === null ? null : printable(problem, 500),
+  })
 
   const before = await ask()
   if (before?.kind === 'unreachable') throw unreachable(environment, base, before.reason)
-  const mismatch = objectionTo(before, commit, options)
+  const mismatch = objectionTo(before, options)
   if (mismatch !== null) {
     // Whatever runs there is not what is to be proved: it is sent no payload.
     const gates = environment.gates.map((gate) => skipGate(gate, 'not run'))
@@ -138,18 +128,10 @@ async function run(
     return finish(before, null, gates, `${mismatch}; no gate was run`)
   }
 
-  const results = await runInOrder(environment.gates, async (gate, before) => {
+  const results = await runInOrder(environment.gates, async (gate, predecessor) => {
     // Nothing starts any more once somebody has said stop.
     if (options.signal?.aborted) throw interrupted(environment)
-    const result = await runGate(gate, before, {
-      base,
-      secrets,
-      signal,
-      commit,
-      environment: environment.name,
-      folder: options.folder,
-      variables: options.variables,
-    })
+    const result = await runGate(gate, predecessor, options, parts)
     if (options.signal?.aborted) throw interrupted(environment)
     options.onGate?.(result.outcome)
     return result
@@ -161,48 +143,42 @@ async function run(
   }
 
   const after = await ask()
-  return finish(before, after, gates, changeBetween(before, after, commit, options))
+  return finish(before, after, gates, changeBetween(before, after, options))
+}
+
+async function runGate(
+  gate: Gate,
+  predecessor: GateResult | null,
+  options: RunGatesOptions,
+  parts: Parts,
+): Promise<GateResult> {
+  if (predecessor !== null && predecessor.outcome.outcome !== 'passed') {
+    return { outcome: skipGate(gate, `not run, since ${predecessor.outcome.name} did not pass`), last: null }
+  }
+  options.onStart?.(gate.name)
+  const context = {
+    ...parts,
+    environment: options.environment.name,
+    commit: options.commit,
+    folder: options.folder,
+    variables: options.variables,
+    cookies: predecessor?.last?.cookies ?? new CookieJar(),
+    onOutput: (line: string) => options.onOutput?.(gate.name, line),
+  }
+  return attemptGate(gate, context, (attempt, reason) => options.onRetry?.(gate.name, attempt, reason))
+}
+
+/** A required gate that was not run has not passed. */
+function resultOf(gates: readonly GateOutcome[], problem: string | null): GateRun['result'] {
+  const failed = gates.filter((gate) => gate.outcome !== 'passed')
+  if (problem !== null || failed.some((gate) => !gate.optional)) return 'FAILED'
+  return failed.length > 0 ? 'WARNED' : 'PASSED'
 }
 
 /** True if there were requests and none found a connection: nothing was learnt. Commands need none of their own. */
 function isOutOfReach(results: readonly GateResult[]): boolean {
   const reached = results.map(({ last }) => last?.reached ?? null)
   return reached.includes(false) && !reached.includes(true)
-}
-
-/** What a reading of the served commit has against the run; null if nothing. */
-function objectionTo(served: ServedCommit | null, commit: Oid, options: RunGatesOptions): string | null {
-  if (served === null) return null
-  const { name } = options.environment
-  if (served.kind === 'reported') {
-    return served.commit === commit ? null : `${name} serves ${served.commit}, not ${commit}`
-  }
-  if (served.kind === 'unreported') {
-    return options.servedCommitMode === 'required'
-      ? `${name} does not report its commit: ${served.reason}`
-      : null
-  }
-  const verb =
-    served.kind === 'invalid' ? 'does not report a full commit id' : 'could not be asked for its commit'
-  return `${name} ${verb}: ${served.reason}`
-}
-
-function changeBetween(
-  before: ServedCommit | null,
-  after: ServedCommit | null,
-  commit: Oid,
-  options: RunGatesOptions,
-): string | null {
-  const objection = objectionTo(after, commit, options)
-  if (objection !== null) return `after the gates, ${objection}`
-  // Where reporting is voluntary, a build that begins or ceases to report has been swapped too.
-  return reportedCommit(before) === reportedCommit(after)
-    ? null
-    : `${options.environment.name} reported its commit only ${reportedCommit(before) === null ? 'after' : 'before'} the gates: another build took over`
-}
-
-function reportedCommit(served: ServedCommit | null): Oid | null {
-  return served?.kind === 'reported' ? served.commit : null
 }
 
 function interrupted(environment: Environment): HeadgateError {

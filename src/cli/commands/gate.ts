@@ -17,6 +17,10 @@ export function gateCommand(cli: Argv): Argv {
           type: 'string',
           describe: 'the commit that the environment must serve [default: HEAD]',
         })
+        .option('wait', {
+          type: 'string',
+          describe: 'how long to wait for the environment to serve the commit, such as 10m',
+        })
         .option('record', {
           type: 'boolean',
           default: false,
@@ -24,6 +28,8 @@ export function gateCommand(cli: Argv): Argv {
         })
         .options({ ...keyOption, ...remoteOption })
         .option('ci-url', { type: 'string', describe: 'link to the CI run, kept in the evidence' })
+        .option('report', { type: 'string', describe: 'write the results to this file as HTML' })
+        .option('junit', { type: 'string', describe: 'write the results to this file as JUnit XML' })
         .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
         .epilogue(
           'With --record the gates are those of the policy in force on the remote, since only they count there; ' +
@@ -32,7 +38,11 @@ export function gateCommand(cli: Argv): Argv {
         .epilogue(
           examples(
             ['try the gates of ./.headgate/policy.yaml against staging', '$0 gate'],
-            ['in CI, after the deploy to staging', '$0 gate --record --key ci_key'],
+            [
+              'in CI, after the deploy to staging has begun',
+              '$0 gate --wait 10m --record --key ci_key --junit gates.xml',
+            ],
+            ['in place of a script of your own', 'MODE=staging BASE=https://staging.example.com $0 gate'],
             [
               'production smoke, after a promotion',
               'MODE=prod BASE=https://www.example.com $0 gate --record --key ci_key',

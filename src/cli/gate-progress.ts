@@ -1,0 +1,144 @@
+/** What people see while gates run: a table that lives on a terminal, plain lines anywhere else. All of it on stderr. */
+import { formatDuration } from '../core/duration.ts'
+import { escapeUnsafe, printable } from '../core/printable.ts'
+import type { GateOutcome } from '../gate/run-gates.ts'
+import { outcomeWord, whyWords } from './gate-words.ts'
+import { note } from './output.ts'
+
+export type GateProgress = {
+  waiting(found: string): void
+  started(name: string): void
+  retried(name: string, attempt: number, reason: string): void
+  /** A line of a command's output, which may hold anything. */
+  printed(name: string, line: string): void
+  ended(outcome: GateOutcome): void
+  /** Takes away what is only for the time of the run. */
+  close(): void
+}
+
+type Options = { readonly gates: readonly string[]; readonly target: string; readonly quiet: boolean }
+
+/** `quiet` leaves nothing but what commands print, for output that programs read. */
+export function gateProgress(options: Options): GateProgress {
+  const { stderr, env } = process
+  const height = stderr.rows ?? 0
+  const alive =
+    stderr.isTTY === true &&
+    !env.CI &&
+    !env.NO_COLOR &&
+    env.TERM !== 'dumb' &&
+    // What has scrolled away can't be drawn again.
+    options.gates.length + 2 < height
+  if (options.quiet) return { ...plainProgress(options), waiting() {}, retried() {}, ended() {} }
+  return alive ? liveProgress(options) : plainProgress(options)
+}
+
+const MARKS = { passed: 'ok  ', failed: 'FAIL', warned: 'warn', skipped: 'skip' } as const
+/** SGR codes: green, red, yellow, dim. */
+const COLOURS = { passed: 32, failed: 31, warned: 33, skipped: 2 } as const
+
+function outcomeLine(outcome: GateOutcome): string {
+  const why = whyWords(outcome)
+  return `  ${MARKS[outcomeWord(outcome)]} ${printable(outcome.name, 60)} (${formatDuration(outcome.durationMs)})${why === '' ? '' : `: ${printable(why, 400)}`}`
+}
+
+function commandLine(name: string, line: string): string {
+  // In this form GitHub's runner would take a line for a command to itself, wherever in the line it stands.
+  return `  ${printable(name, 60)} | ${escapeUnsafe(line).replaceAll('##[', '## [')}`
+}
+
+/** Silence would look like a hang, and a line for every look would fill the log. */
+const REMIND_MS = 30_000
+
+function plainProgress({ target }: Options): GateProgress {
+  const startedMs = performance.now()
+  let told = { found: '', atMs: Number.NEGATIVE_INFINITY }
+  return {
+    waiting(found) {
+      const nowMs = performance.now()
+      if (found === told.found && nowMs - told.atMs < REMIND_MS) return
+      told = { found, atMs: nowMs }
+      note(`  waiting for ${target} (${formatDuration(nowMs - startedMs)}): ${printable(found)}`)
+    },
+    started() {},
+    retried(name, attempt, reason) {
+      note(`  again ${printable(name, 60)}: attempt ${attempt}: ${printable(reason, 400)}`)
+    },
+    printed(name, line) {
+      note(commandLine(name, line))
+    },
+    ended(outcome) {
+      note(outcomeLine(outcome))
+    },
+    close() {},
+  }
+}
+
+const FRAMES = ['|', '/', '-', '\\']
+const FRAME_MS = 120
+
+function liveProgress({ gates, target }: Options): GateProgress {
+  const { stderr } = process
+  const startedMs = performance.now()
+  const running = new Map<string, { sinceMs: number; remark: string }>()
+  const ended = new Map<string, GateOutcome>()
+  let waiting: string | null = null
+  let drawn = 0
+
+  /** One line never wraps: the block is erased by counting lines. */
+  const fit = (line: string) => line.slice(0, Math.max(10, (stderr.columns ?? 80) - 1))
+  const row = (name: string, frame: string) => {
+    const outcome = ended.get(name)
+    if (outcome !== undefined)
+      return `\x1b[${COLOURS[outcomeWord(outcome)]}m${fit(outcomeLine(outcome))}\x1b[0m`
+    const state = running.get(name)
+    if (state === undefined) return `\x1b[2m${fit(`       ${printable(name, 60)}`)}\x1b[0m`
+    const time = formatDuration(Math.floor((performance.now() - state.sinceMs) / 1000) * 1000)
+    return fit(`  ${frame}    ${printable(name, 60)} (${time})${state.remark}`)
+  }
+  const erase = () => {
+    if (drawn > 0) stderr.write(`\x1b[${drawn}A\x1b[J`)
+    drawn = 0
+  }
+  const draw = () => {
+    const frame = FRAMES[Math.floor(performance.now() / FRAME_MS) % FRAMES.length] ?? ''
+    const time = formatDuration(Math.floor((performance.now() - startedMs) / 1000) * 1000)
+    const lines =
+      waiting === null
+        ? gates.map((name) => row(name, frame))
+        : [fit(`  ${frame} waiting for ${target} (${time}): ${printable(waiting)}`)]
+    erase()
+    stderr.write(`${lines.join('\n')}\n`)
+    drawn = lines.length
+  }
+  const timer = setInterval(draw, FRAME_MS)
+  timer.unref()
+  return {
+    waiting(found) {
+      waiting = found
+    },
+    started(name) {
+      waiting = null
+      running.set(name, { sinceMs: performance.now(), remark: '' })
+    },
+    retried(name, attempt, reason) {
+      const state = running.get(name)
+      if (state !== undefined) state.remark = ` attempt ${attempt}: ${printable(reason, 200)}`
+    },
+    printed(name, line) {
+      erase()
+      stderr.write(`${commandLine(name, line)}\n`)
+      draw()
+    },
+    ended(outcome) {
+      waiting = null
+      ended.set(outcome.name, outcome)
+      draw()
+    },
+    close() {
+      clearInterval(timer)
+      // The table of the results follows, and says all of it again.
+      erase()
+    },
+  }
+}
