@@ -395,6 +395,7 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
     'a command that is a request, too',
     gate('{ name: a, run: x.sh, get: /a }'),
     [
+      '11:9: environments.staging.gates[0].expect: is missing',
       '11:20: environments.staging.gates[0].run: cannot stand beside `get`: a gate is one request or one command',
     ],
   ],
