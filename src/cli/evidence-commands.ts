@@ -2,12 +2,12 @@ import { gatherHistory } from '../audit/gather-history.ts'
 import { formatDuration } from '../core/duration.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, shortOid } from '../core/oid.ts'
-import { requiredGates } from '../core/policy.ts'
+import { type Environment, requiredGates } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import { statementPayload } from '../core/statement.ts'
 import { ClientRepository } from './client-repository.ts'
 import { readJunitFiles } from './junit.ts'
-import { note, print, printJson, table } from './output.ts'
+import { note, plural, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
 import { requireKey, requireReason, signAndSubmit } from './submit.ts'
 import { VERSION } from './version.ts'
@@ -28,7 +28,7 @@ type Result = { readonly name: string; readonly outcome: 'passed' | 'failed' | '
 
 export async function addEvidence(options: AddOptions): Promise<void> {
   const key = requireKey(options.key)
-  const results = collectResults(options)
+  const reported = collectResults(options)
   if (options.servedCommit !== undefined && !isOid(options.servedCommit)) {
     throw new HeadgateError('usage', '--served-commit must be a full commit id', {
       hint: 'git rev-parse COMMIT prints it',
@@ -43,6 +43,7 @@ export async function addEvidence(options: AddOptions): Promise<void> {
       hint: 'headgate policy show prints the policy in force',
     })
   }
+  const { results, omitted } = withinLimits(reported, environment)
   const optional = new Set(environment.gates.filter((gate) => gate.optional).map((gate) => gate.name))
   const unproved = requiredGates(environment).filter(
     (name) => !results.some((result) => result.name === name && result.outcome !== 'skipped'),
@@ -78,10 +79,39 @@ export async function addEvidence(options: AddOptions): Promise<void> {
   const unknown = results.filter(({ name }) => !environment.gates.some((gate) => gate.name === name))
   if (unknown.length > 0)
     note(`remark: the policy has no such gates: ${listed(unknown.map(({ name }) => name))}`)
+  if (omitted > 0)
+    note(`remark: ${plural(omitted, 'result')} that no gate of the policy has the name of are left out`)
   if (unproved.length > 0)
     note(`remark: it permits no promotion, for required gates are missing or skipped: ${listed(unproved)}`)
   if (options.servedCommit === undefined && policy.evidence.servedCommit === 'required')
     note('remark: it permits no promotion without --served-commit, which the policy requires')
+}
+
+/** As many as fit into an envelope with names of the usual length. */
+const MAX_RESULTS = 200
+/** The longest name that a statement may have. */
+const MAX_NAME_LENGTH = 200
+
+/** The report of a whole test suite is longer than a statement may be: of that, the gates are kept, and what failed. */
+function withinLimits(
+  reported: readonly Result[],
+  { gates }: Environment,
+): { results: readonly Result[]; omitted: number } {
+  if (reported.length <= MAX_RESULTS && reported.every(({ name }) => name.length <= MAX_NAME_LENGTH)) {
+    return { results: reported, omitted: 0 }
+  }
+  const isGate = ({ name }: Result) => gates.some((gate) => gate.name === name)
+  const others = reported.filter((result) => !isGate(result))
+  // Their names are cut, and two of them may be one afterwards; one is enough to fail the run.
+  const failed = others
+    .filter(({ outcome }) => outcome === 'failed')
+    .map((result) => ({ ...result, name: printable(result.name, MAX_NAME_LENGTH) }))
+    .filter(({ name }, at, all) => all.findIndex((other) => other.name === name) === at)
+    .slice(0, MAX_RESULTS / 2)
+  return {
+    results: [...reported.filter(isGate), ...failed],
+    omitted: others.length - failed.length,
+  }
 }
 
 function listed(names: readonly string[]): string {
@@ -105,7 +135,8 @@ function collectResults({ passed, failed, junit }: AddOptions): Result[] {
       hint: 'name gates with --passed NAME..., or files with --junit FILE...',
     })
   }
-  const twice = results.find(({ name }, index) => results.findIndex((other) => other.name === name) !== index)
+  const seen = new Set<string>()
+  const twice = results.find(({ name }) => seen.size === seen.add(name).size)
   if (twice !== undefined) {
     throw new HeadgateError('usage', `gate "${printable(twice.name, 60)}" is reported twice`, {
       hint: 'a gate has one result: name it in one of --passed, --failed and --junit',

@@ -60,13 +60,29 @@ function parseXml(file: string): unknown {
   return parser.parse(text)
 }
 
-/** All test cases, however deep the suites nest. */
+/** All test cases, however deep the suites nest, and a failed case for every suite that failed by itself. */
 function testCases(node: unknown): CaseResult[] {
   if (Array.isArray(node)) return node.flatMap(testCases)
   if (typeof node !== 'object' || node === null) return []
-  return Object.entries(node).flatMap(([key, value]) =>
-    key === 'testcase' ? [value].flat().map(caseResult) : testCases(value),
-  )
+  return Object.entries(node).flatMap(([key, value]) => {
+    if (key === 'testcase') return [value].flat().map(caseResult)
+    const cases = testCases(value)
+    return key === 'testsuite' ? [...cases, ...[value].flat().flatMap(suiteFailure)] : cases
+  })
+}
+
+/**
+ * A suite that says that more went wrong than its cases show: its set-up broke, or the report was cut. What it was to
+ * prove is not proved by the cases that are left.
+ */
+function suiteFailure(node: unknown): CaseResult[] {
+  if (typeof node !== 'object' || node === null) return []
+  const suite = node as Record<string, unknown>
+  const count = (name: string) => (/^\d{1,9}$/.test(String(suite[name] ?? '')) ? Number(suite[name]) : 0)
+  const failed = testCases(suite).filter(({ outcome }) => outcome === 'failed').length
+  const broken = 'error' in suite || 'failure' in suite || count('@errors') + count('@failures') > failed
+  const name = typeof suite['@name'] === 'string' ? plainText(suite['@name']) : 'without a name'
+  return broken ? [{ name: `suite ${name}`, outcome: 'failed' }] : []
 }
 
 function caseResult(node: Record<string, unknown>): CaseResult {
@@ -75,16 +91,21 @@ function caseResult(node: Record<string, unknown>): CaseResult {
     throw new HeadgateError('data', 'a <testcase> has no name', {
       hint: 'every case is a gate, and gates have names',
     })
-  const plain = name.replace(
-    /&(lt|gt|quot|apos|amp);/g,
-    (_, entity: keyof typeof ENTITIES) => ENTITIES[entity],
-  )
-  return { name: plain, outcome: outcomeOf(node) }
+  return { name: plainText(name), outcome: outcomeOf(node) }
+}
+
+function plainText(text: string): string {
+  return text.replace(/&(lt|gt|quot|apos|amp);/g, (_, entity: keyof typeof ENTITIES) => ENTITIES[entity])
 }
 
 const ENTITIES = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' } as const
 
+/** GoogleTest and others say in an attribute what JUnit says in an element. */
+const FAILED_WORDS = /^(?:fail(?:ed|ure)?|errors?|broken)$/i
+const SKIPPED_WORDS = /^(?:not_?run|skip(?:ped)?|disabled|suppressed|pending|ignored|todo|inconclusive)$/i
+
 function outcomeOf(node: Record<string, unknown>): CaseResult['outcome'] {
-  if ('failure' in node || 'error' in node) return 'failed'
-  return 'skipped' in node ? 'skipped' : 'passed'
+  const words = [node['@status'], node['@result']].map(String)
+  if ('failure' in node || 'error' in node || words.some((word) => FAILED_WORDS.test(word))) return 'failed'
+  return 'skipped' in node || words.some((word) => SKIPPED_WORDS.test(word)) ? 'skipped' : 'passed'
 }

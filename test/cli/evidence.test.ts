@@ -232,3 +232,55 @@ test('a statement leaves no file behind, neither in the temporary folder nor as 
   ).toEqual(['refs/headgate-copies/origin/ledger'])
   expect(repository.server('for-each-ref', 'refs/headgate/inbox')).toBe('')
 })
+
+test.each([
+  ['a status that says so', '<testcase name="health"/><testcase name="chat" status="notrun"/>', 'WARNED'],
+  ['a result that says so', '<testcase name="health"/><testcase name="chat" result="suppressed"/>', 'WARNED'],
+  ['a failure in an attribute', '<testcase name="health"/><testcase name="chat" status="failed"/>', 'FAILED'],
+  [
+    'a suite that broke',
+    '<testsuite name="x"><error/></testsuite><testcase name="health"/><testcase name="chat"/>',
+    'FAILED',
+  ],
+  [
+    'a suite with more errors than cases show',
+    '<testsuite name="x" errors="1"><testcase name="health"/></testsuite><testcase name="chat"/>',
+    'FAILED',
+  ],
+  [
+    'a suite that counts right',
+    '<testsuite name="x" tests="1" errors="0" failures="0"><testcase name="health" status="run" result="completed"/></testsuite><testcase name="chat"/>',
+    'PASSED',
+  ],
+])('JUnit files: %s', (_, cases, expected) => {
+  const repository = guarded()
+  const file = join(repository.folder, 'results.xml')
+  writeFileSync(file, junit(cases))
+  const head = repository.git('rev-parse', 'HEAD')
+  const ran = repository.headgate(
+    ...['evidence', 'add', '--commit', head, '--junit', file, '--served-commit', head],
+    ...['--key', repository.key('ci')],
+  )
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stdout).toMatch(new RegExp(`^${expected} evidence`))
+})
+
+test('the report of a whole test suite: its gates are recorded, and what failed', () => {
+  const repository = guarded()
+  const head = repository.git('rev-parse', 'HEAD')
+  const file = join(repository.folder, 'results.xml')
+  const add = (cases: string) => {
+    writeFileSync(file, junit(cases))
+    return repository.headgate(
+      ...['evidence', 'add', '--commit', head, '--junit', file, '--served-commit', head],
+      ...['--key', repository.key('ci')],
+    )
+  }
+  const gates = '<testcase name="health"/><testcase name="chat"/>'
+  const many = Array.from({ length: 5000 }, (_, at) => `<testcase name="case ${at}"/>`).join('')
+  const good = add(gates + many)
+  expect(good).toMatchObject({ code: 0, stdout: expect.stringMatching(/^PASSED /) })
+  expect(good.stderr).toBe('remark: 5000 results that no gate of the policy has the name of are left out\n')
+  const bad = add(`${gates}${many}<testcase name="${'x'.repeat(900)}"><failure/></testcase>`)
+  expect(bad).toMatchObject({ code: 0, stdout: expect.stringMatching(/^FAILED /) })
+})
