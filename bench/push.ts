@@ -2,6 +2,7 @@
  * What the guard costs a push, as ratios to the same push without hooks in the same run:
  *
  *     npm run bench -- [local] [ssh] [refs] [inbox] [memory] [ledger] [history] [clients] [--rounds N] [--full]
+ *     npm run bench -- [local] [ssh] [refs] [inbox] [memory] [gates] [ledger] [history] [--rounds N] [--full]
  *
  * Without a name every part runs. `--full` measures ledgers up to 100,000 records and histories up to 1,000,000 commits;
  * that takes minutes.
@@ -11,6 +12,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureClientHooks } from './client-hooks.ts'
+import { measureGates } from './gates.ts'
 import { measureGrowth } from './growth.ts'
 import { measureInbox } from './inbox.ts'
 import { LoopbackSsh } from './loopback-ssh.ts'
@@ -34,6 +36,7 @@ if (wants('refs')) await manyRefs()
 if (wants('inbox')) await measureInbox(rounds * 5)
 if (wants('memory')) await measureMemory(50, 10_000)
 if (wants('clients')) measureClientHooks(rounds)
+if (wants('gates')) await measureGates(rounds)
 if (wants('ledger')) await measureGrowth('ledger', values.full ? [10, 1_000, 100_000] : [10, 5_000], rounds)
 if (wants('history'))
   await measureGrowth('history', values.full ? [100, 10_000, 1_000_000] : [100, 50_000], rounds)

@@ -39,8 +39,12 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
   const waitMs = options.wait === undefined ? undefined : requireDuration('wait', options.wait)
   for (const option of ['report', 'junit'] as const) makeWayFor(option, options[option])
   const mode = options.mode ?? parseMode(process.env.MODE)
-  const commit = await repository.resolveCommit(options.commit ?? 'HEAD')
-  const { policy, released } = await findPolicy(repository, options)
+  const [commit, top] = await Promise.all([
+    repository.resolveCommit(options.commit ?? 'HEAD'),
+    repository.topLevel(),
+  ])
+  const folder = top ?? process.cwd()
+  const { policy, released } = await findPolicy(repository, folder, options)
   const environment = mode === 'prod' ? policy.environments.production : policy.environments.staging
   if (environment === undefined) {
     throw new HeadgateError('configuration', 'the policy has no environments.production', {
@@ -53,7 +57,7 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
   const run = await runWithProgress(policy, environment, {
     baseUrl,
     commit,
-    folder: (await repository.topLevel()) ?? process.cwd(),
+    folder,
     quiet: options.json,
     ...(waitMs === undefined ? {} : { waitMs }),
   })
@@ -161,11 +165,11 @@ function parseMode(text: string | undefined): 'staging' | 'prod' {
 /** Only the policy in force counts on the server; the working tree's is for trying out. */
 async function findPolicy(
   repository: ClientRepository,
+  folder: string,
   { record, remote }: GateOptions,
 ): Promise<{ policy: Policy; released: boolean }> {
   if (!record) {
-    const top = (await repository.topLevel()) ?? process.cwd()
-    const source = readPolicyFolder(join(top, '.headgate'))
+    const source = readPolicyFolder(join(folder, '.headgate'))
     return { policy: parsePolicySource(source).policy, released: false }
   }
   const { policy, state } = await remotePolicy(repository, remote)

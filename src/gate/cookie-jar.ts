@@ -1,5 +1,3 @@
-import { getSetCookies, Headers } from 'undici'
-
 type StoredCookie = {
   readonly name: string
   readonly value: string
@@ -33,18 +31,8 @@ export class CookieJar {
   take(url: URL, lines: readonly string[], now: number): void {
     for (const line of lines.slice(0, MAX_COOKIES)) {
       if (line.length > MAX_COOKIE_LENGTH) continue
-      const [parsed] = getSetCookies(new Headers([['set-cookie', line]]))
-      if (parsed === undefined || !/^[!-~]+$/.test(parsed.name) || !/^[ -~]*$/.test(parsed.value)) continue
-      const path = parsed.path?.startsWith('/') ? parsed.path : defaultPath(url.pathname)
-      const until = parsed.expires === undefined ? null : new Date(parsed.expires).getTime()
-      const cookie: StoredCookie = {
-        name: parsed.name,
-        value: parsed.value,
-        host: url.host,
-        path,
-        secure: parsed.secure === true,
-        expiresAt: typeof parsed.maxAge === 'number' ? now + parsed.maxAge * 1000 : until,
-      }
+      const cookie = parseSetCookie(line, url, now)
+      if (cookie === null) continue
       const others = this.#cookies.filter(
         ({ name, host, path }) => name !== cookie.name || host !== cookie.host || path !== cookie.path,
       )
@@ -65,6 +53,35 @@ export class CookieJar {
     const sorted = [...fitting].sort((a, b) => b.path.length - a.path.length)
     return sorted.length === 0 ? null : sorted.map(({ name, value }) => `${name}=${value}`).join('; ')
   }
+}
+
+/** RFC 6265, section 5.2, without Domain; null for what is no cookie that could be sent back as it came. */
+function parseSetCookie(line: string, url: URL, now: number): StoredCookie | null {
+  const [pair = '', ...attributes] = line.split(';')
+  const [, name = '', value = ''] = /^([^=]*)=(.*)$/.exec(pair.trim()) ?? []
+  if (!/^[!-~]+$/.test(name.trim()) || !/^[ -~]*$/.test(value)) return null
+  const given = new Map(
+    attributes.map((text) => {
+      const [, key = '', inner = ''] = /^([^=]*)=?(.*)$/s.exec(text.trim()) ?? []
+      return [key.trim().toLowerCase(), inner.trim()]
+    }),
+  )
+  const path = given.get('path')
+  return {
+    name: name.trim(),
+    value: value.trim(),
+    host: url.host,
+    path: path?.startsWith('/') === true ? path : defaultPath(url.pathname),
+    secure: given.has('secure'),
+    expiresAt: expiry(given.get('max-age'), given.get('expires'), now),
+  }
+}
+
+/** Max-Age wins over Expires; what can be read as neither lasts as long as the run. */
+function expiry(maxAge: string | undefined, expires: string | undefined, now: number): number | null {
+  if (maxAge !== undefined && /^-?\d{1,12}$/.test(maxAge)) return now + Number(maxAge) * 1000
+  const at = expires === undefined ? Number.NaN : Date.parse(expires)
+  return Number.isNaN(at) ? null : at
 }
 
 function defaultPath(pathname: string): string {

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import { buildConnector, Client } from 'undici'
 import { formatDuration } from '../core/duration.ts'
 import type { BaseUrl } from './base-url.ts'
 import { describeConnectionFailure, isInvalidRequest } from './connection-failure.ts'
+import { buildConnector, Client, type Connector, type ConnectorCallback, sendWith } from './undici-client.ts'
 
 export type HttpRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS'
@@ -58,14 +58,14 @@ export async function exchange(
     timeout: 0,
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
-  }) as (...args: Parameters<buildConnector.connector>) => Socket
+  }) as (...args: Parameters<Connector>) => Socket
   const client = new Client(base.origin, {
     pipelining: 0,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: (options, callback) => {
-      socket = open(options, (...[error, connected]: Parameters<buildConnector.Callback>) => {
+      socket = open(options, (...[error, connected]: Parameters<ConnectorCallback>) => {
         reached = error === null
         if (error === null) callback(null, connected)
         else callback(error, null)
@@ -86,7 +86,7 @@ export async function exchange(
     stop(`${what} within ${formatDuration(timeoutMs)}`)
   }, timeoutMs - spentMs)
   try {
-    const response = await client.request({
+    const response = await sendWith(client, {
       method: request.method,
       path: base.prefix + request.path,
       headers: { accept: '*/*', 'user-agent': 'headgate', ...request.headers, 'accept-encoding': 'identity' },
