@@ -1,8 +1,7 @@
 /**
  * What the guard costs a push, as ratios to the same push without hooks in the same run:
  *
- *     npm run bench -- [local] [ssh] [refs] [inbox] [memory] [ledger] [history] [clients] [--rounds N] [--full]
- *     npm run bench -- [local] [ssh] [refs] [inbox] [memory] [gates] [ledger] [history] [--rounds N] [--full]
+ *     npm run bench -- [local] [ssh] [refs] [clients] [gates] [inbox] [memory] [ledger] [history] [--rounds N] [--full]
  *
  * Without a name every part runs. `--full` measures ledgers up to 100,000 records and histories up to 1,000,000 commits;
  * that takes minutes.
