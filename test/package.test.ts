@@ -67,6 +67,7 @@ describe('the tarball', () => {
         'hooks/server/pre-receive',
         'hooks/server/reference-transaction',
         'hooks/server/post-receive',
+        'docs/gates.md',
         'docs/policy-reference.md',
         'docs/policy.schema.json',
       ]),
