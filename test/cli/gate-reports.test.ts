@@ -169,6 +169,23 @@ test('the record of a run has attempts and counts, and neither secret, payload, 
   expect(Object.keys(named('health'))).not.toContain('attempts')
 })
 
+test('a run of 64 gates that all fail for long reasons is recorded', async () => {
+  const values = Array.from({ length: 4 }, (_, at) => `"${'界'.repeat(30)}${at}"`).join(', ')
+  const repository = withGates(
+    Array.from(
+      { length: 62 },
+      (_, at) =>
+        `{ name: ${'n'.repeat(97)}${at}, get: /x, burst: { requests: 2 }, expect: { json: { a: { oneOf: [${values}] } } } }`,
+    ),
+  )
+  const commit = pushed(repository)
+  const url = await serve(application(() => commit))
+  const ran = await headgate(repository, ['gate', '--record', '--key', repository.key('ci'), '--url', url])
+  expect(ran.stdout).toContain('FAILED: 2 of 64 gates passed')
+  expect(ran.stdout).toContain('recorded as evidence on origin')
+  expect(ran.code).toBe(77)
+})
+
 test('a secret that is not set: said before the first request, exit 78', async () => {
   const repository = withGates([
     '{ name: secret, get: /secret, headers: { authorization: { env: TOKEN } }, expect: { status: 200 } }',
