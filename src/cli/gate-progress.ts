@@ -86,7 +86,11 @@ function liveProgress({ gates, target }: Options): GateProgress {
   let drawn = 0
 
   /** One line never wraps: the block is erased by counting lines. */
-  const fit = (line: string) => line.slice(0, Math.max(10, (stderr.columns ?? 80) - 1))
+  const fit = (line: string) => {
+    const columns = Math.max(10, (stderr.columns ?? 80) - 1)
+    // Some characters are two columns wide.
+    return line.slice(0, /^[ -~]*$/.test(line) ? columns : Math.floor(columns / 2))
+  }
   const row = (name: string, frame: string) => {
     const outcome = ended.get(name)
     if (outcome !== undefined)

@@ -33,6 +33,8 @@ export type GateOptions = {
 }
 
 export async function runGateCommand(options: GateOptions): Promise<void> {
+  // Before anything of headgate's own is set in it for git.
+  const variables = { ...process.env }
   const repository = new ClientRepository()
   // Whatever can be wrong with the call is found before the first request.
   const key = options.record ? requireKey(options.key) : null
@@ -58,6 +60,7 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
     baseUrl,
     commit,
     folder,
+    variables,
     quiet: options.json,
     ...(waitMs === undefined ? {} : { waitMs }),
   })
@@ -89,6 +92,7 @@ type RunCall = {
   readonly baseUrl: string
   readonly commit: Oid
   readonly folder: string
+  readonly variables: NodeJS.ProcessEnv
   readonly quiet: boolean
   readonly waitMs?: number
 }
@@ -111,7 +115,6 @@ async function runWithProgress(
       ...call,
       environment,
       servedCommitMode: policy.evidence.servedCommit,
-      variables: process.env,
       signal: interrupt.signal,
       onWait: (found) => progress.waiting(found),
       onStart: (name) => progress.started(name),

@@ -53,17 +53,16 @@ export async function sendRequest(request: GateRequest, options: SendOptions): P
     if (target === null) return refuse('redirects to something that is no URL')
     if (url.protocol === 'https:' && target.protocol === 'http:')
       return refuse('redirects from https to http')
-    // What a policy sends to an environment is meant for that environment: it goes along to no other host.
-    if (target.origin !== url.origin) {
-      headers = headers.filter(
-        ([name, value]) => typeof value === 'string' && !/^(?:cookie|origin)$/.test(name),
-      )
-      if (next.body !== null && [307, 308].includes(status))
-        return refuse('redirects the body to another host')
-    }
     if (status === 303 ? next.method !== 'HEAD' : status <= 302 && next.method === 'POST') {
       next = { ...next, method: 'GET', body: null }
       headers = headers.filter(([name]) => !OF_BODIES.test(name))
+    }
+    // What a policy sends to an environment is meant for that environment: it goes along to no other host.
+    if (target.origin !== url.origin) {
+      if (next.body !== null) return refuse('redirects the body to another host')
+      headers = headers.filter(
+        ([name, value]) => typeof value === 'string' && !/^(?:cookie|origin)$/.test(name),
+      )
     }
     base = parseBaseUrl(target.origin)
     next = { ...next, path: target.pathname + target.search }

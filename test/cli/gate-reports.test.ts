@@ -136,7 +136,7 @@ test('the record of a run has attempts and counts, and neither secret, payload, 
     '{ name: burst, get: /burst, burst: { requests: 10 }, expect: { status: 200 } }',
     '{ name: drills, run: "sh drills.sh" }',
   ])
-  const commit = pushed(repository, { 'drills.sh': 'echo "$TOKEN and output-hunter2"\n' })
+  const commit = pushed(repository, { 'drills.sh': 'echo "$TOKEN and output-hunter2 in $LC_ALL"\n' })
   let flaky = 0
   const app = application(() => commit)
   const url = await serve((request, response) => {
@@ -146,11 +146,11 @@ test('the record of a run has attempts and counts, and neither secret, payload, 
     return app(request, response)
   })
   const ran = await headgate(repository, ['gate', '--record', '--key', repository.key('ci'), '--url', url], {
-    env: { TOKEN: 'token-hunter2' },
+    env: { TOKEN: 'token-hunter2', LC_ALL: 'C.UTF-8' },
   })
   expect(ran.code, ran.all).toBe(0)
   expect(ran.stderr).toContain('  again flaky: attempt 1: status 503, expected 200\n')
-  expect(ran.stderr).toContain('  drills | *** and output-hunter2\n')
+  expect(ran.stderr).toContain('  drills | *** and output-hunter2 in C.UTF-8\n')
   expect(ran.stdout).toMatch(/^flaky .+ 2 attempts: attempt 1: status 503, expected 200$/m)
   expect(ran.all).not.toMatch(/(?:token|payload|cookie|body)-hunter2/)
 

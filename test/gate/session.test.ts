@@ -124,14 +124,17 @@ describe('redirects', () => {
         response.writeHead(status, { location: `${other}/x`, 'set-cookie': 'a=1; Path=/' }).end()
       }),
     )
-    const gate = (path: string) =>
-      `{ name: a, post: ${path}, json: 1, redirects: 1, headers: { authorization: { env: TOKEN } }, expect: { bodyIncludes: [here] } }`
+    const gate = (path: string, method = 'post') =>
+      `{ name: a, ${method}: ${path}, json: 1, redirects: 1, headers: { authorization: { env: TOKEN } }, expect: { bodyIncludes: [here] } }`
     const variables = { TOKEN: 'hunter2' }
     expect((await run(url, [gate('/302')], { variables })).result).toBe('PASSED')
     expect(seen).toEqual([['GET', undefined, undefined]])
-    expect((await run(url, [gate('/307')], { variables })).gates[0]?.reason).toBe(
-      'redirects the body to another host',
-    )
+    for (const again of [gate('/307'), gate('/302', 'put')]) {
+      expect((await run(url, [again], { variables })).gates[0]?.reason).toBe(
+        'redirects the body to another host',
+      )
+    }
+    expect(seen).toHaveLength(1)
   })
 
   test.each([
