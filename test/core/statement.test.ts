@@ -185,7 +185,11 @@ describe('a hand-made statement', () => {
         startedAt: NOON,
         finishedAt: NOON,
         servedCommit: null,
-        gates: [{ name: 'health', outcome: 'passed' }],
+        gates: [
+          { name: 'health', outcome: 'passed' },
+          // Attempts and counts came later than the rest.
+          { name: 'burst', outcome: 'passed', attempts: 2, statuses: { 200: 12, none: 1 } },
+        ],
         runner: null,
       },
     }
@@ -409,6 +413,18 @@ describe('a predicate is refused', () => {
       'with a time that runs backwards',
       ...gates({ ...gate('drills', 'failed'), durationMs: -1 }),
       'headgate.gates.0.durationMs: Too small',
+    ],
+    [
+      'evidence',
+      'with half an attempt',
+      ...gates({ ...gate('drills', 'failed'), attempts: 0.5 }),
+      'headgate.gates.0.attempts: Invalid input',
+    ],
+    [
+      'evidence',
+      'with counts that are none',
+      ...gates({ ...gate('drills', 'failed'), statuses: { 200: -1 } }),
+      'headgate.gates.0.statuses.200: Too small',
     ],
     ['approval', 'to no commit', 'to', ZEROS, 'to: must be a full lowercase object id'],
     ['approval', 'for an abbreviated commit', 'from', '9d0e1f2', 'from: must be a full lowercase object id'],
