@@ -45,6 +45,8 @@ environments:
     url: https://staging.example.com
     # The application reports the full id of the commit that it was built from.
     servedCommit: { get: /health, json: commit }
+    # Where staging is not public, for every request; CI has the value in an environment variable:
+    # headers: { authorization: { env: STAGING_DOOR, prefix: "Basic " } }
     gates:
       # It is up, knows which environment it is, and shows nobody its errors (APP_ENV, DEBUG_ERRORS).
       - name: health

@@ -55,13 +55,7 @@ function requestRelations(gate: JsonMap, method: string | undefined): Found[] {
   if (gate.contentType !== undefined && bodies.length === 0) {
     problems.push([['contentType'], 'needs a body: add `json` or `body`'])
   }
-  for (const [name, value] of Object.entries(asMap(gate.headers))) {
-    if (!SECRET_HEADERS.test(name) || typeof value !== 'string') continue
-    problems.push([
-      ['headers', name],
-      'would put a secret into the policy, which everyone who can fetch can read: write { env: VARIABLE }',
-    ])
-  }
+  problems.push(...headerRelations(gate))
   if ((method === 'get' || method === 'head') && bodies[0] !== undefined) {
     problems.push([[bodies[0]], `cannot be sent with ${method.toUpperCase()}`])
   }
@@ -77,6 +71,16 @@ function requestRelations(gate: JsonMap, method: string | undefined): Found[] {
     problems.push([['expect'], 'must name what to expect, like { status: 200 }'])
   }
   return [...problems, ...corsRelations(gate, expect), ...burstRelations(gate, expect)]
+}
+
+/** Of a gate or an environment. */
+export function headerRelations({ headers }: JsonMap): Found[] {
+  return Object.entries(asMap(headers))
+    .filter(([name, value]) => SECRET_HEADERS.test(name) && typeof value === 'string')
+    .map(([name]) => [
+      ['headers', name],
+      'would put a secret into the policy, which everyone who can fetch can read: write { env: VARIABLE }',
+    ])
 }
 
 function corsRelations(gate: JsonMap, expect: JsonMap): Found[] {

@@ -1,6 +1,6 @@
 /** How a gate must be shaped in the file of a policy, and what it means. What needs two keys is in policy-relations.ts. */
 import * as z from 'zod'
-import type { Gate, GateRequest } from './policy.ts'
+import type { Environment, Gate, GateRequest, Secret } from './policy.ts'
 import { expectation, toExpectation } from './policy-expect-schema.ts'
 import { duration, headerName, headerValue, namesHeadersOnce, requestPath, section } from './policy-words.ts'
 
@@ -46,7 +46,7 @@ const secret = section('A value that only the environment of `headgate gate` kno
     .optional(),
 })
 
-const sentHeaders = z
+export const sentHeaders = z
   .record(
     sentHeaderName,
     z.union([headerValue, secret], {
@@ -195,13 +195,25 @@ function toRequest(file: GateFile): GateRequest {
     method: method.toUpperCase() as GateRequest['method'],
     path: file[method] ?? '/',
     headers: Object.fromEntries([
-      ...Object.entries(file.headers ?? {}).map(([name, value]) => [name.toLowerCase(), toValue(value)]),
+      ...Object.entries(toHeaders(file.headers)),
       ...(file.origin === undefined ? [] : [['origin', file.origin]]),
       ...(body === null ? [] : [['content-type', type]]),
     ]),
     body,
     redirects: file.redirects,
   }
+}
+
+export function toHeaders(file: GateFile['headers']): Record<string, string | Secret> {
+  return Object.fromEntries(
+    Object.entries(file ?? {}).map(([name, value]) => [name.toLowerCase(), toValue(value)]),
+  )
+}
+
+/** A gate as the environment sends it: with the environment's headers, unless it has its own of the name. */
+export function withHeaders(gate: Gate, headers: Environment['headers']): Gate {
+  if (gate.kind === 'command') return gate
+  return { ...gate, request: { ...gate.request, headers: { ...headers, ...gate.request.headers } } }
 }
 
 function toValue<T extends string | undefined>(value: T | z.output<typeof secret>) {

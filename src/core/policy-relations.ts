@@ -1,5 +1,5 @@
 /** What the schema of a policy can't say: rules that need two keys. */
-import { gateRelations } from './policy-gate-relations.ts'
+import { gateRelations, headerRelations } from './policy-gate-relations.ts'
 import { asMap, type JsonMap, type Problem, type YamlFile } from './policy-text.ts'
 import { showValue } from './printable.ts'
 
@@ -20,6 +20,8 @@ export function checkRelations(file: YamlFile): Problem[] {
         ),
       )
     }
+    for (const [key, text] of headerRelations(environment))
+      problems.push(file.problem([...at, ...key], text, 'key'))
     const gates = Array.isArray(environment.gates) ? environment.gates.map(asMap) : []
     gates.forEach((gate, index) => {
       const path = [...at, 'gates', index]

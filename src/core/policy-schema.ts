@@ -1,6 +1,6 @@
 /** How the file of a policy must be shaped, key by key: the source of the errors and of the published JSON Schema. */
 import * as z from 'zod'
-import { gate } from './policy-gate-schema.ts'
+import { gate, sentHeaders } from './policy-gate-schema.ts'
 import {
   baseUrlProblem,
   branchProblem,
@@ -21,6 +21,9 @@ const environment = (description: string) =>
       get: requestPath.describe('Path that answers with JSON.'),
       json: jsonPath.describe('Dotted path to the commit id in that JSON.'),
     }).optional(),
+    headers: sentHeaders
+      .describe('Headers of every request, such as the authorization of an environment that is not public.')
+      .optional(),
     // 64 gates with the longest reasons still fit into the 64 KiB that an evidence envelope may have.
     gates: z.array(gate).min(1).max(64).describe('The checks. They run at once, bursts after the others.'),
   })

@@ -5,6 +5,7 @@ import { canonicalJson, sha256 } from './canonical-json.ts'
 import { HeadgateError } from './errors.ts'
 import type { Environment, Policy } from './policy.ts'
 import { EXPECTATIONS } from './policy-expect-schema.ts'
+import { toHeaders, withHeaders } from './policy-gate-schema.ts'
 import { checkRelations } from './policy-relations.ts'
 import { policyFile } from './policy-schema.ts'
 import { type JsonMap, type Path, type Problem, readYaml, type YamlFile } from './policy-text.ts'
@@ -176,7 +177,8 @@ function completePolicy(file: z.output<typeof policyFile>, value: unknown): Poli
     name,
     url: environment.url,
     servedCommit: environment.servedCommit ?? null,
-    gates: environment.gates,
+    headers: toHeaders(environment.headers),
+    gates: environment.gates.map((gate) => withHeaders(gate, toHeaders(environment.headers))),
     configurationDigest: sha256(canonicalJson(valueAt(value, ['environments', name]))),
   })
   const { staging, production } = file.environments

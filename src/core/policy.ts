@@ -33,6 +33,8 @@ export type Environment = {
   readonly url: string
   /** Where the environment reports the commit it runs: a path, and a dotted path into the JSON that answers there. */
   readonly servedCommit: { readonly get: string; readonly json: string } | null
+  /** Sent with every request, the one for the served commit included; the gates' own headers have them already. */
+  readonly headers: Readonly<Record<string, string | Secret>>
   readonly gates: readonly Gate[]
   /** SHA-256 of the RFC 8785 JSON of this environment's value as the file writes it, before defaults. */
   readonly configurationDigest: string

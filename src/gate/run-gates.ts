@@ -91,14 +91,17 @@ type Parts = Pick<GateContext, 'base' | 'secrets' | 'signal'>
 async function run(options: RunGatesOptions, parts: Parts): Promise<GateRun> {
   const { environment, servedCommitMode: mode, now } = options
   const { base, signal } = parts
+  const headers = parts.secrets.resolveAll(environment.headers)
   const source = mode === 'ignore' ? null : environment.servedCommit
   if (options.waitMs !== undefined && source !== null) {
     const { commit, waitMs } = options
-    await waitForCommit({ base, source, commit, waitMs, signal, onLook: (found) => options.onWait?.(found) })
+    const onLook = (found: string) => options.onWait?.(found)
+    await waitForCommit({ base, source, headers, commit, waitMs, signal, onLook })
   }
   const startedAt = now()
   const ask = async () => {
-    const served = source === null || signal.aborted ? null : await readServedCommit(base, source, signal)
+    const served =
+      source === null || signal.aborted ? null : await readServedCommit(base, source, headers, signal)
     if (options.signal?.aborted) throw interrupted(environment)
     return served
   }

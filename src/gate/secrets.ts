@@ -19,8 +19,12 @@ export class Secrets {
   static of(environment: Environment, variables: Readonly<Record<string, string | undefined>>): Secrets {
     const values = new Map<string, string>()
     const missing: string[] = []
-    for (const gate of environment.gates) {
-      for (const { env, inHeader } of secretsOf(gate)) {
+    const users = [
+      { name: 'every request', secrets: inHeaders(environment.headers) },
+      ...environment.gates.map((gate) => ({ name: `gate ${gate.name}`, secrets: secretsOf(gate) })),
+    ]
+    for (const { name, secrets } of users) {
+      for (const { env, inHeader } of secrets) {
         // Files and secret stores like to end in a line break.
         const value = (variables[env] ?? '').replace(/\s+$/, '')
         if (value === '') missing.push(env)
@@ -29,7 +33,7 @@ export class Secrets {
             'configuration',
             `the environment variable ${env} holds what no header can carry`,
             {
-              hint: `gate ${gate.name} sends it: it must be printable ASCII on one line`,
+              hint: `${name} sends it: it must be printable ASCII on one line`,
             },
           )
         }
@@ -53,6 +57,10 @@ export class Secrets {
     return text.prefix + (this.#values.get(text.env) ?? '')
   }
 
+  resolveAll(headers: Environment['headers']): Record<string, string> {
+    return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, this.resolve(value)]))
+  }
+
   /** The text with every value struck out. */
   strike(text: string): string {
     return [...this.#values.values()]
@@ -62,13 +70,17 @@ export class Secrets {
   }
 }
 
-function secretsOf(gate: Gate): { env: string; inHeader: boolean }[] {
+type Use = { readonly env: string; readonly inHeader: boolean }
+
+function inHeaders(headers: Environment['headers']): Use[] {
+  return Object.values(headers).flatMap((value) =>
+    typeof value === 'object' ? [{ env: value.env, inHeader: true }] : [],
+  )
+}
+
+function secretsOf(gate: Gate): Use[] {
   if (gate.kind === 'command') return []
   const { headers, body } = gate.request
-  return [
-    ...Object.values(headers).map((value) => ({ value, inHeader: true })),
-    { value: body, inHeader: false },
-  ].flatMap(({ value, inHeader }) =>
-    typeof value === 'object' && value !== null ? [{ env: value.env, inHeader }] : [],
-  )
+  const inBody = typeof body === 'object' && body !== null ? [{ env: body.env, inHeader: false }] : []
+  return [...inHeaders(headers), ...inBody]
 }

@@ -23,9 +23,10 @@ export type ServedCommit =
 export async function readServedCommit(
   base: BaseUrl,
   source: NonNullable<Environment['servedCommit']>,
+  headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<ServedCommit> {
-  const request = { method: 'GET', path: source.get, headers: {}, body: null } as const
+  const request = { method: 'GET', path: source.get, headers, body: null } as const
   const result = await exchange(base, request, TIMEOUT_MS, signal)
   const where = `GET ${source.get}`
   if (result.kind === 'unreachable') return { kind: 'unreachable', reason: result.reason }

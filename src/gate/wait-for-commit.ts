@@ -11,6 +11,8 @@ const LONGEST_PAUSE_MS = 5000
 export type WaitOptions = {
   readonly base: BaseUrl
   readonly source: NonNullable<Environment['servedCommit']>
+  /** Sent along with every look. */
+  readonly headers: Readonly<Record<string, string>>
   readonly commit: Oid
   readonly waitMs: number
   readonly signal: AbortSignal
@@ -27,7 +29,7 @@ export async function waitForCommit(options: WaitOptions): Promise<void> {
   const endMs = performance.now() + options.waitMs
   let pauseMs = FIRST_PAUSE_MS
   while (!signal.aborted) {
-    const served = await readServedCommit(options.base, options.source, signal)
+    const served = await readServedCommit(options.base, options.source, options.headers, signal)
     if (signal.aborted || (served.kind === 'reported' && served.commit === commit)) return
     const remainingMs = endMs - performance.now()
     options.onLook(served.kind === 'reported' ? `it serves ${served.commit}` : served.reason)

@@ -362,6 +362,13 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
     ],
   ],
   [
+    'a secret for every request',
+    change('    gates:', '    headers: { Authorization: x }\n    gates:'),
+    [
+      '10:16: environments.staging.headers.Authorization: would put a secret into the policy, which everyone who can fetch can read: write { env: VARIABLE }',
+    ],
+  ],
+  [
     'headers that are none',
     gate('{ name: a, get: /a, headers: { "x y": z, x: "a\\r\\nb" }, expect: { status: 200 } }'),
     [

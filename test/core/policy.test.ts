@@ -72,6 +72,7 @@ describe('a policy', () => {
       name: 'staging',
       url: 'https://staging.example.com',
       servedCommit: { get: '/health', json: 'build.commit' },
+      headers: {},
       gates: [
         {
           kind: 'http',

@@ -51,6 +51,7 @@ async function listen(server: Server | RawServer, host: string, scheme: string):
 export function environment(
   gates: readonly string[],
   servedCommit = '{ get: /health, json: commit }',
+  headers = '',
 ): Environment {
   return parsePolicy(
     [
@@ -64,6 +65,7 @@ export function environment(
       '  staging:',
       '    url: https://staging.example.com',
       ...(servedCommit === '' ? [] : [`    servedCommit: ${servedCommit}`]),
+      ...(headers === '' ? [] : [`    headers: ${headers}`]),
       '    gates:',
       ...gates.map((gate) => `      - ${gate}`),
     ].join('\n'),

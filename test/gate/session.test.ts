@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CookieJar } from '../../src/gate/cookie-jar.ts'
-import { honest, run, serve } from './environment.ts'
+import { COMMIT, environment, honest, run, serve } from './environment.ts'
 
 describe('gates that follow each other', () => {
   const gates = [
@@ -69,6 +69,34 @@ describe('secrets', () => {
     expect(seen).toEqual(['Bearer hunter2', 'hunter2-key'])
     expect(result.gates[0]?.reason).toBe('status 401, expected 200')
     expect(JSON.stringify(result)).not.toContain('hunter2')
+  })
+
+  test("of the environment go along with every request, the served commit's included, unless a gate has its own", async () => {
+    const seen: string[] = []
+    const url = await serve((request, response) => {
+      seen.push(`${request.method} ${request.url} ${request.headers.authorization}`)
+      response.writeHead(request.headers.authorization === undefined ? 401 : 200)
+      response.end(JSON.stringify({ commit: COMMIT }))
+    })
+    const made = environment(
+      [
+        '{ name: a, get: /a, expect: { status: 200 } }',
+        '{ name: b, get: /b, headers: { Authorization: { env: OWN } }, expect: { status: 200 } }',
+        '{ name: c, run: "true" }',
+      ],
+      undefined,
+      '{ authorization: { env: DOOR, prefix: "Basic " } }',
+    )
+    const result = await run(url, made, { variables: { ...process.env, DOOR: 'hunter2', OWN: 'own' } })
+    expect(result.result).toBe('PASSED')
+    expect(seen.sort()).toEqual([
+      'GET /a Basic hunter2',
+      'GET /b own',
+      'GET /health Basic hunter2',
+      'GET /health Basic hunter2',
+    ])
+    expect(JSON.stringify(result)).not.toContain('hunter2')
+    await expect(run(url, made, { variables: { OWN: 'own' } })).rejects.toThrow('not set: DOOR')
   })
 
   test('that are missing are an error before the first request', async () => {
