@@ -103,6 +103,18 @@ export class TestRepository {
     )
   }
 
+  /** Lets the keys of these people sign evidence, too. */
+  allowEvidence(names: readonly string[]): void {
+    const file = join(this.policyFolder, 'allowed_signers')
+    const lines = readFileSync(file, 'utf8').split('\n')
+    const changed = lines.map((line) =>
+      names.includes(line.split(' ')[0] ?? '')
+        ? line.replace('namespaces="', 'namespaces="headgate-evidence,')
+        : line,
+    )
+    writeFileSync(file, changed.join('\n'))
+  }
+
   /** A key pair in the folder; returns its allowed_signers line. */
   makeKey(name: string, principal: string, namespaces: string): string {
     const file = this.key(name)

@@ -17,6 +17,7 @@ import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
 import { serveCommand } from './commands/serve.ts'
 import { serverCommand } from './commands/server.ts'
+import { statusCommand } from './commands/status.ts'
 import { note, printError } from './output.ts'
 import { type Grammar, usageError } from './usage-error.ts'
 import { VERSION } from './version.ts'
@@ -33,6 +34,7 @@ const COMMANDS: readonly CommandModule[] = [
   keyCommand,
   gateCommand,
   evidenceCommand,
+  statusCommand,
   operatorCommands,
   checkCommand,
   doctorCommand,

@@ -50,6 +50,14 @@ export function requireDuration(option: string, text: string): number {
   })
 }
 
+/** A number of things that an option names. */
+export function requireCount(option: string, count: number): number {
+  if (Number.isSafeInteger(count) && count >= 1 && count <= 10_000) return count
+  throw new HeadgateError('usage', `--${option} takes a number from 1 to 10000`, {
+    hint: `for example --${option} 20`,
+  })
+}
+
 /** Signs, sends, and returns when the statement is a durable record of the remote's ledger. */
 export async function signAndSubmit(
   repository: ClientRepository,

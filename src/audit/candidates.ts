@@ -1,0 +1,153 @@
+/** The commits of the staging branch that the release branch does not have yet, and which of them may go. */
+import { assessEvidence, finishedAt } from '../core/evidence.ts'
+import type { History } from '../core/history.ts'
+import { type Oid, zeroOidLike } from '../core/oid.ts'
+import type { Policy } from '../core/policy.ts'
+import type { GitRepository } from '../git/repository.ts'
+import { type Foresight, foreseeRelease, type RemoteView, refsOf } from './foresee.ts'
+import { gatherHistory } from './gather-history.ts'
+
+/** A commit and what people know it by. */
+export type Described = {
+  readonly oid: Oid
+  readonly author: string
+  /** When it was committed, ms since the epoch. */
+  readonly at: number
+  readonly subject: string
+}
+
+/**
+ * What staging says of a commit.
+ *
+ * - `passed`       a run proves it
+ * - `failed`       the newest run failed
+ * - `stale`        it passed too long ago, or under other gates than those of the policy
+ * - `incomplete`   a required gate is missing
+ * - `other-build`  staging served something else
+ * - `invalidated`  somebody took the evidence back
+ * - `none`         there is none, or none that counts
+ */
+export type EvidenceStanding = {
+  readonly state: 'passed' | 'failed' | 'stale' | 'incomplete' | 'other-build' | 'invalidated' | 'none'
+  /** Who signed the run in question and when it ended, ms since the epoch; null without one. */
+  readonly by: string | null
+  readonly at: number | null
+  readonly record: number | null
+}
+
+export type Candidate = Described & {
+  readonly evidence: EvidenceStanding
+  /** What the server would say of its promotion; null where there is nothing that could permit it. */
+  readonly foresight: Foresight | null
+}
+
+/** Far more than one looks through; a commit without records costs the reading of one small tree. */
+const MAX_SEARCHED = 500
+
+/** How many candidates there are. */
+export async function countCandidates(repository: GitRepository, view: RemoteView): Promise<number> {
+  const range = rangeOf(view)
+  if (range === null) return 0
+  const { stdout } = await repository.run(['rev-list', '--count', ...range, '--'])
+  return Number(stdout.toString('latin1').trim())
+}
+
+/** The newest candidates, at most `limit`, each with its evidence. `now` in ms since the epoch. */
+export async function* candidates(
+  repository: GitRepository,
+  view: RemoteView,
+  { limit, now }: { limit: number; now: number },
+): AsyncGenerator<Candidate, void, undefined> {
+  const range = rangeOf(view)
+  if (range === null) return
+  for (const described of await describeCommits(repository, range, limit)) {
+    yield { ...described, ...(await judgeCandidate(repository, view, described.oid, now)) }
+  }
+}
+
+/** The newest candidate that the server would take now; null if there is none among the newest few hundred. */
+export async function newestPromotable(
+  repository: GitRepository,
+  view: RemoteView,
+  now: number,
+): Promise<Candidate | null> {
+  for await (const candidate of candidates(repository, view, { limit: MAX_SEARCHED, now })) {
+    if (candidate.foresight?.answer === 'yes') return candidate
+  }
+  return null
+}
+
+/** The commits of a range, newest first. */
+export async function describeCommits(
+  repository: GitRepository,
+  range: readonly string[],
+  limit: number,
+): Promise<Described[]> {
+  const { stdout } = await repository.run([
+    ...['log', '-z', `--max-count=${limit}`, '--format=%H%n%ct%n%<(100,trunc)%an%n%<(200,trunc)%s'],
+    // Sorting by topology reads the whole range first, which is the whole history where there is no release yet.
+    ...(range.length > 1 ? ['--topo-order'] : []),
+    ...range,
+    '--',
+  ])
+  return stdout
+    .toString('utf8')
+    .split('\0')
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const [oid = '', at = '', author = '', subject = ''] = entry.split('\n')
+      return { oid, at: Number(at) * 1000, author: author.trimEnd(), subject: subject.trimEnd() }
+    })
+}
+
+async function judgeCandidate(
+  repository: GitRepository,
+  view: RemoteView,
+  oid: Oid,
+  now: number,
+): Promise<{ evidence: EvidenceStanding; foresight: Foresight | null }> {
+  const { policy } = view.inForce
+  const { release } = refsOf(policy)
+  const history = await gatherHistory(view.snapshot, oid, view.inForce)
+  const evidence = evidenceStanding(policy, oid, history, now)
+  const hopeful =
+    evidence.state === 'passed' || history.about.some(({ statement }) => statement.kind === 'override')
+  if (!hopeful) return { evidence, foresight: null }
+  const update = { from: view.refs.get(release) ?? zeroOidLike(oid), to: oid, ref: release }
+  return { evidence, foresight: await foreseeRelease(repository, view, update, { now, toleranceMs: 0 }) }
+}
+
+/** What the staging runs about a commit amount to. */
+export function evidenceStanding(policy: Policy, oid: Oid, history: History, now: number): EvidenceStanding {
+  const { chosen, invalidation } = assessEvidence(policy.environments.staging, oid, policy, history, now)
+  if (chosen === null) {
+    return invalidation === null
+      ? { state: 'none', by: null, at: null, record: null }
+      : {
+          state: 'invalidated',
+          by: invalidation.signer.trusted ? invalidation.signer.principal : null,
+          at: invalidation.at,
+          record: invalidation.seq,
+        }
+  }
+  const { record, shortcomings, servedObjection } = chosen
+  const codes = shortcomings.map(({ code }) => code)
+  const state = codes.includes('failed')
+    ? 'failed'
+    : codes.includes('gates-missing')
+      ? 'incomplete'
+      : codes.length > 0
+        ? 'stale'
+        : servedObjection !== null
+          ? 'other-build'
+          : 'passed'
+  return { state, by: record.signer.principal, at: finishedAt(record), record: record.seq }
+}
+
+/** Arguments of `git log` for what staging has and the release branch has not; null where there is no staging branch. */
+function rangeOf(view: RemoteView): string[] | null {
+  const { staging, release } = refsOf(view.inForce.policy)
+  const [tip, released] = [view.refs.get(staging), view.refs.get(release)]
+  if (tip === undefined) return null
+  return released === undefined ? [tip] : [tip, `^${released}`]
+}

@@ -1,0 +1,236 @@
+/** The status as text that fits a terminal of 80 columns. */
+import type { Candidate } from '../audit/candidates.ts'
+import { age, type Status } from '../audit/gather-status.ts'
+import type { LandedMove } from '../audit/landed-moves.ts'
+import type { RollbackOption } from '../audit/rollback-targets.ts'
+import { nameMove } from '../core/explain.ts'
+import { type Oid, shortOid } from '../core/oid.ts'
+import type { Policy } from '../core/policy.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import { colour, plural } from './output.ts'
+import type { Serving } from './served-commits.ts'
+
+export type StatusReport = {
+  readonly status: Status
+  readonly policy: Policy
+  readonly remote: string
+  /** Null where they were not asked. */
+  readonly serving: { readonly staging: Serving; readonly production: Serving | null } | null
+  /** Ids as short as they can be pasted, of those that commands name. */
+  readonly abbreviated: ReadonlyMap<Oid, string>
+  readonly now: number
+}
+
+/** As wide as most terminals are at least. */
+const WIDTH = 80
+/** What a commit id, the evidence and the author take before the subject. */
+const EVIDENCE_WIDTH = 25
+const AUTHOR_WIDTH = 12
+
+export function statusText(report: StatusReport): string {
+  const { status, policy, remote } = report
+  const name = printable(policy.repository, 60)
+  const mode = policy.enforcement === 'evaluate' ? ', evaluate mode: refuses nothing' : ''
+  return [
+    colour('bold', `${name} on ${printable(remote, 60)}, as of record ${status.record}${mode}`),
+    '',
+    ...places(report),
+    '',
+    ...candidateLines(report),
+    ...concerns(report),
+    '',
+    ...nextStep(report),
+  ].join('\n')
+}
+
+function places({ status, policy, serving, now }: StatusReport): string[] {
+  const { staging, release, lastMove } = status
+  const width = Math.max('production'.length, policy.staging.length, policy.release.length) + 2
+  const row = (label: string, rest: string) => cut(`${printable(label, 30).padEnd(width)}${rest}`)
+  const at = (commit: Oid | null) => {
+    if (commit === null) return 'no commit'
+    const names = [
+      ...(commit === release?.oid ? [policy.release] : []),
+      ...(commit === staging?.oid ? [policy.staging] : []),
+    ]
+    return `${shortOid(commit)}${names.length === 0 ? '' : ` (${names.join(', ')})`}`
+  }
+  const serves = (served: Serving | null, expected: Oid | null) => {
+    if (served === null) return 'the policy does not know it'
+    if (served.kind === 'unknown') return `unknown: ${printable(served.reason, 120)}`
+    const text = `serves ${at(served.commit)}`
+    return served.commit === expected ? text : colour('yellow', `${text}, not ${at(expected)}`)
+  }
+  const moved = (move: LandedMove) =>
+    `${move.kind} by ${printable(move.by, 40)}, ${age(Date.parse(move.landedAt ?? move.authorizedAt), now)} ago (record ${move.seq})`
+  return [
+    row(
+      policy.staging,
+      staging === null
+        ? 'does not exist yet'
+        : `${shortOid(staging.oid)}  ${age(staging.at, now)} ago, ${printable(staging.subject, 100)}`,
+    ),
+    row(
+      policy.release,
+      release === null
+        ? 'does not exist yet'
+        : `${shortOid(release.oid)}  ${lastMove === null ? 'no move of it is recorded' : moved(lastMove)}`,
+    ),
+    ...(serving === null
+      ? []
+      : [
+          row('staging', serves(serving.staging, staging?.oid ?? null)),
+          ...(serving.production === null
+            ? []
+            : [row('production', serves(serving.production, release?.oid ?? null))]),
+        ]),
+  ]
+}
+
+function candidateLines({ status, policy, now }: StatusReport): string[] {
+  const { candidates, candidateCount, promotable } = status
+  if (status.staging === null) return []
+  if (candidateCount === 0) return [`${policy.release} has everything that ${policy.staging} has`]
+  const more = candidateCount - candidates.length
+  const ahead = status.release === null ? '' : ` ahead of ${policy.release}`
+  return [
+    `${plural(candidateCount, 'commit')} on ${policy.staging}${ahead}, newest first:`,
+    ...candidates.map((candidate) => candidateLine(candidate, candidate.oid === promotable?.oid, now)),
+    ...(more > 0 ? [`  and ${more} more: headgate status --limit ${candidateCount}`] : []),
+  ]
+}
+
+function candidateLine(candidate: Candidate, next: boolean, now: number): string {
+  const { oid, author, subject, foresight } = candidate
+  const column = (text: string, width: number) => printable(text, width).padEnd(width)
+  const refused = foresight?.answer === 'no' ? foresight.report.objections.map(({ rule }) => rule) : []
+  const evidence = column(evidenceText(candidate, now), EVIDENCE_WIDTH)
+  const line = [
+    `${next ? '>' : ' '} ${shortOid(oid)}`,
+    candidate.evidence.state === 'passed' ? colour('green', evidence) : paint(candidate, evidence),
+    column(author, AUTHOR_WIDTH),
+    printable(`${refused.length === 0 ? '' : `[${refused.join(', ')}] `}${subject}`, 100),
+  ].join('  ')
+  return cut(line)
+}
+
+function paint({ evidence }: Candidate, text: string): string {
+  return evidence.state === 'none' ? colour('dim', text) : colour('red', text)
+}
+
+/** `passed 5 min ago, ci`. */
+function evidenceText({ evidence }: Candidate, now: number): string {
+  const { state, by, at } = evidence
+  if (state === 'none') return 'no evidence'
+  const word = state === 'other-build' ? 'other build' : state
+  const who = by === null ? '' : `, ${by.replace(/@.*/, '')}`
+  return at === null ? word : `${word} ${age(at, now)}${who}`
+}
+
+function concerns({ status, policy, now }: StatusReport): string[] {
+  const { drift, freeze, bars, pending, wayBack } = status
+  const lines: string[] = []
+  const loud = (text: string) => lines.push('', ...wrapText(text).map((line) => colour('red', line)))
+  if (drift !== null) {
+    const where = (oid: Oid | null) => (oid === null ? 'not there' : shortOid(oid))
+    loud(
+      `DRIFT: ${policy.release} is ${where(drift.found)}, and the ledger says ${where(drift.expected)}: someone moved it behind the guard. No move is taken until an operator accepts that:`,
+    )
+    lines.push('  headgate drift --reason TEXT --key FILE')
+  }
+  if (freeze !== null) {
+    loud(
+      `FROZEN until ${freeze.until}, by ${printable(freeze.by, 60)} (record ${freeze.seq}): ${printable(freeze.reason, 300)}`,
+    )
+  }
+  for (const { kind, to, by, at } of pending) {
+    const since = age(Date.parse(at), now)
+    lines.push(
+      '',
+      ...wrapText(
+        `under way: ${nameMove(kind === 'drift' ? 'override' : kind)} to ${shortOid(to)} by ${printable(by, 60)}, authorized ${since} ago`,
+      ),
+    )
+  }
+  const approved = wayBack.filter(({ approvals }) => approvals.valid.length > 0)
+  for (const option of approved) lines.push('', ...wrapText(approvalText(option, policy)))
+  if (bars.length > 0) {
+    const shown = bars
+      .slice(-3)
+      .map(({ commit, at }) => `${shortOid(commit)} (${age(Date.parse(at), now)} ago)`)
+    const others = bars.length > 3 ? ` and ${bars.length - 3} older` : ''
+    lines.push(
+      '',
+      ...wrapText(
+        `rolled back from, barred until staging proves it anew: ${shown.reverse().join(', ')}${others}`,
+      ),
+    )
+  }
+  return lines
+}
+
+function approvalText({ commit, approvals }: RollbackOption, policy: Policy): string {
+  const by = approvals.valid
+    .map(
+      ({ signer, statement }) => `${printable(signer.principal, 60)} until ${statement.predicate.expiresAt}`,
+    )
+    .join(', ')
+  const missing = policy.rollback.approvals - approvals.valid.length
+  const rest = missing > 0 ? `; ${missing} more needed` : ''
+  return `open approval to roll back to ${shortOid(commit)}: by ${by}${rest}`
+}
+
+function nextStep({ status, policy, remote, abbreviated }: StatusReport): string[] {
+  const names = (oid: Oid) => abbreviated.get(oid) ?? oid
+  const newest = status.candidates[0] === undefined ? 'COMMIT' : names(status.candidates[0].oid)
+  const { promotable, wayBack } = status
+  const at = remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`
+  const back = wayBack.find(({ obstacles }) => obstacles.length === 0)
+  const lines =
+    promotable === null
+      ? status.candidateCount === 0
+        ? []
+        : [
+            'nothing can be promoted now; what stands against the newest, rule by rule:',
+            `  headgate check ${newest}${at}`,
+          ]
+      : [
+          `${policy.release} can move to ${shortOid(promotable.oid)} now:`,
+          `  ${colour('bold', `headgate promote ${names(promotable.oid)}${at}`)}`,
+        ]
+  if (back !== undefined) {
+    lines.push(
+      `the last known-good release before is ${shortOid(back.commit)}:`,
+      `  headgate rollback ${names(back.commit)} --trigger TEXT --symptoms TEXT${at}`,
+    )
+  }
+  return lines.length === 0 ? ['nothing to do'] : lines
+}
+
+/** Breaks prose at spaces, to the width of a terminal. */
+export function wrapText(text: string, width = WIDTH): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = `  ${word}`
+    } else line += line === '' ? word : ` ${word}`
+  }
+  return [...lines, line]
+}
+
+/** One line of at most 80 columns; codes for colour take none. */
+function cut(line: string): string {
+  const parts = [...line.matchAll(/(\x1b\[\d+m)|[^\x1b]/gu)]
+  const visible = parts.filter(([, code]) => code === undefined).length
+  const limit = visible <= WIDTH ? WIDTH : WIDTH - 3
+  let columns = 0
+  let text = ''
+  for (const [part, code] of parts) {
+    if (code === undefined) columns += 1
+    if (code !== undefined || columns <= limit) text += part
+    if (columns === limit && visible > WIDTH && code === undefined) text += '...'
+  }
+  return text.trimEnd()
+}

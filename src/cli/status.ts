@@ -1,0 +1,86 @@
+/** Where everything stands, and what can be done next. */
+import type { Candidate } from '../audit/candidates.ts'
+import { gatherStatus } from '../audit/gather-status.ts'
+import type { RollbackOption } from '../audit/rollback-targets.ts'
+import type { Oid } from '../core/oid.ts'
+import { ClientRepository } from './client-repository.ts'
+import { lookAtGuarded } from './guarded-remote.ts'
+import { print, printJson } from './output.ts'
+import { askAll } from './served-commits.ts'
+import { type StatusReport, statusText } from './status-text.ts'
+
+export type StatusOptions = {
+  readonly remote: string
+  /** Candidates that are listed. */
+  readonly limit: number
+  /** Whether staging and production are asked what they serve. */
+  readonly environments: boolean
+  readonly json: boolean
+}
+
+export async function showStatus(options: StatusOptions): Promise<void> {
+  const client = new ClientRepository()
+  const repository = await client.open()
+  try {
+    const view = await lookAtGuarded(client, repository, options.remote)
+    const { policy } = view.inForce
+    const now = Date.now()
+    const [serving, status] = await Promise.all([
+      options.environments ? askAll(policy) : null,
+      gatherStatus(repository, view, { limit: options.limit, now }),
+    ])
+    const named = [
+      status.promotable?.oid,
+      status.candidates[0]?.oid,
+      ...status.wayBack.map((option) => option.commit),
+    ]
+    const abbreviated = new Map<Oid, string>()
+    for (const oid of named) if (oid !== undefined) abbreviated.set(oid, await client.abbreviate(oid))
+    const report = { status, policy, remote: options.remote, serving, abbreviated, now }
+    if (options.json) printJson(statusJson(report))
+    else print(statusText(report))
+  } finally {
+    repository.close()
+  }
+}
+
+function statusJson({ status, policy, remote, serving }: StatusReport): object {
+  const { lastMove, wayBack, candidates, promotable, ...rest } = status
+  const { seq, kind, from, to, by, authorizedAt, landedAt } = lastMove ?? {}
+  return {
+    repository: policy.repository,
+    remote,
+    enforcement: policy.enforcement,
+    branches: { staging: policy.staging, release: policy.release },
+    ...rest,
+    lastMove: lastMove === null ? null : { record: seq, kind, from, to, by, authorizedAt, landedAt },
+    serving,
+    candidates: candidates.map(candidateJson),
+    promotable: promotable === null ? null : promotable.oid,
+    command: promotable === null ? null : `headgate promote ${promotable.oid}`,
+    wayBack: wayBack.map(wayBackJson),
+  }
+}
+
+function candidateJson({ foresight, ...candidate }: Candidate): object {
+  return {
+    ...candidate,
+    promotable: foresight?.answer === 'yes',
+    objections: foresight?.report.objections ?? [],
+    pushers: foresight?.pushers ?? [],
+  }
+}
+
+function wayBackJson({ commit, obstacles, approvals, foresight }: RollbackOption): object {
+  return {
+    commit,
+    knownGood: obstacles.length === 0,
+    ready: foresight.answer === 'yes',
+    obstacles,
+    approvals: approvals.valid.map(({ seq, signer, statement }) => ({
+      record: seq,
+      by: signer.principal,
+      expiresAt: statement.predicate.expiresAt,
+    })),
+  }
+}

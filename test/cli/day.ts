@@ -1,0 +1,173 @@
+/**
+ * A working day: a guarded repository, and two applications that deploy by themselves, staging when main moves and
+ * production when release moves. What a commit's `app.json` says decides how it behaves.
+ */
+import { execFile } from 'node:child_process'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
+import { onTestFinished } from 'vitest'
+import { type Ran, TestRepository } from '../make-repository.ts'
+import { headgate } from './run-program.ts'
+
+const execute = promisify(execFile)
+
+type DayOptions = {
+  /** The line of the policy about rollbacks, after `rollback: `. */
+  readonly rollback?: string
+  /** What the keys of people may sign besides approvals. */
+  readonly operatorsSmoke?: boolean
+}
+
+/** An application behind a branch of the bare repository. */
+class Application {
+  /** Milliseconds that a deployment takes. */
+  deployMs = 0
+  /** While true, nothing new is deployed. */
+  stuck = false
+  readonly #server: Server
+  readonly #branch: string
+  readonly #bare: () => string
+  #serving: { commit: string; build: Record<string, string> } | null = null
+  #seen: { commit: string; since: number } | null = null
+
+  constructor(branch: string, bare: () => string) {
+    this.#branch = branch
+    this.#bare = bare
+    this.#server = createServer((request, response) => {
+      this.#answer(request.url ?? '/').then(
+        ({ status, body }) => {
+          response.statusCode = status
+          response.setHeader('content-type', 'application/json')
+          response.end(JSON.stringify(body))
+        },
+        () => response.destroy(),
+      )
+    })
+  }
+
+  async start(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  close(): void {
+    this.#server.closeAllConnections()
+    this.#server.close()
+  }
+
+  async #answer(path: string): Promise<{ status: number; body: object }> {
+    await this.#deploy()
+    if (path === '/health') return { status: 200, body: { commit: this.#serving?.commit ?? null } }
+    const broken = this.#serving?.build[this.#branch] === 'broken'
+    return { status: broken ? 500 : 200, body: { reply: 'hello' } }
+  }
+
+  async #deploy(): Promise<void> {
+    if (this.stuck) return
+    const git = async (...args: string[]) =>
+      (await execute('git', ['--git-dir', this.#bare(), ...args])).stdout.trim()
+    const commit = await git('rev-parse', '--verify', '--quiet', `refs/heads/${this.#branch}`).catch(() => '')
+    if (commit === '' || commit === this.#serving?.commit) return
+    if (this.#seen?.commit !== commit) this.#seen = { commit, since: Date.now() }
+    if (Date.now() - this.#seen.since < this.deployMs) return
+    const build = await git('show', `${commit}:app.json`).catch(() => '{}')
+    this.#serving = { commit, build: JSON.parse(build) }
+  }
+}
+
+export class Day {
+  readonly repository: TestRepository
+  readonly staging: Application
+  readonly production: Application
+
+  private constructor(repository: TestRepository, staging: Application, production: Application) {
+    this.repository = repository
+    this.staging = staging
+    this.production = production
+  }
+
+  static async begin(options: DayOptions = {}): Promise<Day> {
+    let bare = ''
+    const staging = new Application('main', () => bare)
+    const production = new Application('release', () => bare)
+    await Promise.all([staging.start(), production.start()])
+    const repository = new TestRepository({
+      policy: policyText(staging.url, production.url, options),
+      install: false,
+    })
+    bare = repository.bare
+    if (options.operatorsSmoke !== false) repository.allowEvidence(['alice', 'bob'])
+    repository.install()
+    onTestFinished(() => {
+      staging.close()
+      production.close()
+      repository.remove()
+    })
+    return new Day(repository, staging, production)
+  }
+
+  /** The built program as somebody, in the clone. */
+  as(person: string, ...args: string[]): Promise<Ran> {
+    const key = person === 'ci' ? 'ci' : person
+    return headgate(this.repository, args, {
+      env: { TEST_PUSHER: person, HEADGATE_KEY: this.repository.key(key) },
+    })
+  }
+
+  /** A commit that dave pushes to main; `release: broken` makes production fail its smoke. */
+  push(subject: string, app: Record<string, string> = {}): string {
+    const { repository } = this
+    repository.git('pull', '-q', '--rebase', 'origin', 'main')
+    const commit = repository.commit(subject, { 'app.json': JSON.stringify({ subject, ...app }) })
+    repository.mustRun(repository.push('main', { as: 'dave' }))
+    return commit
+  }
+
+  /** Staging proves a commit that it serves. */
+  async prove(commit: string): Promise<void> {
+    const ran = await this.as('ci', 'gate', '--mode', 'staging', '--commit', commit, '--record')
+    this.repository.mustRun(ran)
+  }
+
+  /** A commit of main that staging has proved. */
+  async proved(subject: string, app: Record<string, string> = {}): Promise<string> {
+    const commit = this.push(subject, app)
+    await this.prove(commit)
+    return commit
+  }
+
+  release(): string | null {
+    return this.repository.ref('refs/heads/release')
+  }
+
+  log(): string {
+    const ran = this.repository.run('git', ['show', 'refs/heads/main:docs/RELEASE_LOG.md'], {
+      cwd: this.repository.bare,
+    })
+    return ran.code === 0 ? ran.stdout : ''
+  }
+}
+
+function policyText(staging: string, production: string, { rollback }: DayOptions): string {
+  const environment = (url: string) => `    url: ${url}
+    servedCommit: { get: /health, json: commit }
+    gates:
+      - { name: health, get: /health, expect: { status: 200 } }
+      - { name: chat, post: /api/chat, json: { message: hi }, expect: { status: 200 } }`
+  return `version: 1
+repository: git.example.com/app
+staging: main
+release: release
+promotion: { operators: [alice, bob] }
+rollback: ${rollback ?? '{ approvers: [alice, bob] }'}
+environments:
+  staging:
+${environment(staging)}
+  production:
+${environment(production)}
+`
+}
