@@ -19,9 +19,10 @@ export function escapeUnsafe(text: string): string {
   })
 }
 
+/** Every character that {@link escapeUnsafe} makes visible. */
 // Controls, formats, unassigned and private characters, lone surrogates (C); what shows nothing by default (DI: fillers,
 // joiners, variation selectors); every blank but the space (Z); the blank pattern of Braille.
-const UNSAFE = /[\p{C}\p{DI}\u2800]|(?! )\p{Z}/gu
+export const UNSAFE = /[\p{C}\p{DI}\u2800]|(?! )\p{Z}/gu
 
 /** The text as one word of a POSIX shell command that people can paste. */
 export function shellWord(text: string): string {
