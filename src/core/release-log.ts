@@ -31,7 +31,7 @@ export type LogEntry = {
   readonly commit: Oid
   /** Null where the release branch was created. */
   readonly from: Oid | null
-  /** When the ledger recorded that it landed: UTC, RFC 3339 with milliseconds. */
+  /** When the server authorized it: UTC, RFC 3339 with milliseconds. */
   readonly at: string
   readonly operator: string
   /** The staging branch when the move was judged. */

@@ -1,0 +1,176 @@
+/**
+ * Entries of the release log as commits on the staging branch, or on a branch that is reviewed before it gets there. The
+ * ledger says what must stand in the log and the log says what does, so that this can be run again at any time.
+ */
+import { type RemoteView, refsOf } from '../audit/foresee.ts'
+import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
+import { releaseEntry } from '../audit/release-entry.ts'
+import { HeadgateError } from '../core/errors.ts'
+import { type Oid, shortOid } from '../core/oid.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import { appendEntries, type LogEntry, parseReleaseLog } from '../core/release-log.ts'
+import type { GitRepository } from '../git/repository.ts'
+import type { ClientRepository } from './client-repository.ts'
+import { lookAtGuarded } from './guarded-remote.ts'
+import { commitFile, readLogFile } from './log-commit.ts'
+import { note } from './output.ts'
+import { pushBranch } from './push-branch.ts'
+
+export type LogTarget = {
+  readonly remote: string
+  /** Short name of a branch other than the staging branch; undefined for the staging branch. */
+  readonly logBranch: string | undefined
+}
+
+/** Which of the moves that have no entry get one. */
+export type Wanted =
+  /** Every move that the ledger knows. */
+  | { readonly kind: 'all' }
+  /** This one, and those between it and the newest that has an entry. */
+  | { readonly kind: 'since'; readonly record: number }
+
+export type AppendedLog = {
+  readonly branch: string
+  /** Null where nothing was missing. */
+  readonly commit: Oid | null
+  readonly entries: readonly LogEntry[]
+}
+
+/** Whoever works on a busy branch loses a race or two; after this many somebody should look. */
+const ATTEMPTS = 30
+
+/**
+ * Appends what is missing. Each attempt looks at the branch anew, so that nothing of others is lost and no entry is
+ * written twice. Throws 'refused' where the branch does not take it, 'unavailable' where others are always faster.
+ */
+export async function appendReleaseLog(
+  client: ClientRepository,
+  repository: GitRepository,
+  target: LogTarget,
+  wanted: Wanted,
+): Promise<AppendedLog> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const view = await lookAtGuarded(client, repository, target.remote)
+    const place = await findPlace(client, repository, view, target)
+    const path = view.inForce.policy.releaseLog
+    const file = await readLogFile(repository, place.base, path)
+    const entries = await missingEntries(view, wanted, await loggedRecords(repository, view, file.bytes))
+    if (entries.length === 0) return { branch: place.branch, commit: null, entries }
+    const commit = await commitFile(client, repository, {
+      parent: place.base,
+      path,
+      file: { mode: file.mode, bytes: appendEntries(file.bytes, entries) },
+      message: commitMessage(entries),
+    })
+    const ref = `refs/heads/${place.branch}`
+    const outcome = await pushBranch({ remote: target.remote, ref, from: place.at, to: commit })
+    if (outcome.kind === 'moved') return { branch: place.branch, commit, entries }
+    if (outcome.kind !== 'stale') throw explainFailure(outcome.error, place.branch, target)
+    note(`${printable(place.branch, 80)} moved meanwhile; the release log entry is written anew`)
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 100 * Math.min(attempt, 10)))
+  }
+  throw new HeadgateError(
+    'unavailable',
+    'others keep moving the branch; the release log entry is not written',
+    {
+      hint: catchUp(target),
+    },
+  )
+}
+
+/** The records that the log on the staging branch has entries for. */
+export async function loggedOnStaging(
+  repository: GitRepository,
+  view: RemoteView,
+): Promise<ReadonlySet<number>> {
+  return loggedRecords(repository, view, Buffer.alloc(0))
+}
+
+/** Those, and the ones of another branch's log. */
+async function loggedRecords(
+  repository: GitRepository,
+  view: RemoteView,
+  other: Buffer,
+): Promise<ReadonlySet<number>> {
+  const { policy } = view.inForce
+  const staging = view.refs.get(refsOf(policy).staging)
+  const file = staging === undefined ? null : await readLogFile(repository, staging, policy.releaseLog)
+  const logs = [other, ...(file === null ? [] : [file.bytes])]
+  return new Set(logs.flatMap((bytes) => parseReleaseLog(bytes).entries.map(({ entry }) => entry.record)))
+}
+
+type Place = {
+  readonly branch: string
+  /** Where the branch is; zeros where it is still to be made. */
+  readonly at: Oid
+  /** The commit that the entry goes on top of. */
+  readonly base: Oid
+}
+
+async function findPlace(
+  client: ClientRepository,
+  repository: GitRepository,
+  view: RemoteView,
+  { remote, logBranch }: LogTarget,
+): Promise<Place> {
+  const { policy } = view.inForce
+  const refs = refsOf(policy)
+  const staging = view.refs.get(refs.staging)
+  if (staging === undefined) {
+    throw new HeadgateError('configuration', `there is no ${printable(policy.staging)} to write the log on`)
+  }
+  if (logBranch === undefined || logBranch === policy.staging)
+    return { branch: policy.staging, at: staging, base: staging }
+  if (logBranch === policy.release) {
+    throw new HeadgateError('usage', `the log cannot be written on ${printable(policy.release)}`, {
+      hint: `--log-branch names a branch that is merged into ${printable(policy.staging)}`,
+    })
+  }
+  const ref = `refs/heads/${logBranch}`
+  const at = await client.remoteBranch(remote, ref)
+  if (at === null) return { branch: logBranch, at: '0'.repeat(staging.length), base: staging }
+  await client.fetchRefs(remote, [ref])
+  // What has been merged is done with: the next entry begins where the staging branch is now.
+  const merged = await repository.isAncestor(at, staging)
+  return { branch: logBranch, at, base: merged ? staging : at }
+}
+
+/** Entries for what is wanted and not logged, oldest first. */
+async function missingEntries(
+  view: RemoteView,
+  wanted: Wanted,
+  logged: ReadonlySet<number>,
+): Promise<LogEntry[]> {
+  const { release } = refsOf(view.inForce.policy)
+  const entries: LogEntry[] = []
+  let next: LandedMove | null = null
+  for await (const move of landedMoves(view.snapshot, release, view.refs.get(release) ?? null)) {
+    const isLogged = logged.has(move.seq)
+    if (wanted.kind === 'since' && move.seq < wanted.record && (isLogged || logged.size === 0)) break
+    const entry = isLogged ? null : await releaseEntry(view, move, next)
+    if (entry !== null) entries.unshift(entry)
+    next = move
+  }
+  return entries
+}
+
+function commitMessage(entries: readonly LogEntry[]): string {
+  const what = entries.map(({ kind, commit }) => `${kind} to ${shortOid(commit)}`)
+  const subject = what.length <= 2 ? `Release log: ${what.join(', ')}` : `Release log: ${what.length} entries`
+  return `${subject}\n\n${entries.map(({ record }) => `Ledger record ${record}`).join('\n')}`
+}
+
+function explainFailure(error: HeadgateError, branch: string, target: LogTarget): HeadgateError {
+  const message = `the release log entry is not written on ${printable(branch, 80)}: ${error.message}`
+  const hint =
+    error.code === 'refused' && target.logBranch === undefined
+      ? `where ${printable(branch, 80)} takes only reviewed changes: headgate log --append --log-branch NAME`
+      : catchUp(target)
+  return new HeadgateError(error.code, message, { hint, cause: error })
+}
+
+function catchUp({ remote, logBranch }: LogTarget): string {
+  const at = remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`
+  const branch = logBranch === undefined ? '' : ` --log-branch ${shellWord(logBranch)}`
+  return `catch up later with: headgate log --append${branch}${at}`
+}

@@ -1,0 +1,84 @@
+/** Making a commit that changes one file, without a working tree or an index: people keep theirs as they are. */
+import { HeadgateError } from '../core/errors.ts'
+import { type Oid, shortOid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import type { GitRepository } from '../git/repository.ts'
+import type { ClientRepository } from './client-repository.ts'
+
+/** As much as the server reads of a release log. */
+const MAX_LOG_BYTES = 32 * 1024 * 1024
+
+export type LogFile = { readonly mode: string; readonly bytes: Buffer }
+
+/** The file at `path` in a commit; empty where there is none. Throws 'configuration' if it is something else. */
+export async function readLogFile(repository: GitRepository, commit: Oid, path: string): Promise<LogFile> {
+  const { stdout } = await repository.run(['ls-tree', '-z', '--full-tree', commit, '--', `:(literal)${path}`])
+  const [, mode = '', oid = ''] = /^(\d{6}) \w+ ([0-9a-f]+)\t/.exec(stdout.toString('latin1')) ?? []
+  if (mode === '') return { mode: '100644', bytes: Buffer.alloc(0) }
+  const object = /^100/.test(mode) ? await repository.objects().read(oid, MAX_LOG_BYTES) : null
+  if (object !== null) return { mode, bytes: object.body }
+  throw new HeadgateError(
+    'configuration',
+    `${printable(path, 200)} in ${shortOid(commit)} is not a file that can be appended to`,
+    {
+      hint: 'releaseLog in the policy names the file',
+    },
+  )
+}
+
+/** A commit on top of `parent` in which `path` has this content. Nothing refers to it yet. */
+export async function commitFile(
+  client: ClientRepository,
+  repository: GitRepository,
+  change: {
+    readonly parent: Oid
+    readonly path: string
+    readonly file: LogFile
+    readonly message: string
+  },
+): Promise<Oid> {
+  const { parent, path, file, message } = change
+  const blob = await write(repository, ['hash-object', '-w', '--no-filters', '--stdin'], file.bytes)
+  const tree = await withFile(repository, `${parent}^{tree}`, path.split('/'), `${file.mode} blob ${blob}`)
+  // The author is the user, with the name and, where they sign commits, the key that git knows.
+  const sign = (
+    await client.git('config', '--type=bool', '--default=false', '--get', 'commit.gpgSign')
+  ).trim()
+  const signed = sign === 'true' ? ['-S'] : []
+  return (await client.git('commit-tree', ...signed, tree, '-p', parent, '-m', message)).trim()
+}
+
+/** The tree with `entry` at the path; the names of all others stay the bytes that they are. */
+async function withFile(
+  repository: GitRepository,
+  tree: string | null,
+  [name = '', ...rest]: readonly string[],
+  entry: string,
+): Promise<Oid> {
+  const listed =
+    tree === null ? '' : (await repository.run(['ls-tree', '-z', tree])).stdout.toString('latin1')
+  const lines = listed.split('\0').filter((line) => line !== '')
+  const own = Buffer.from(name, 'utf8').toString('latin1')
+  const before = lines.find((line) => line.slice(line.indexOf('\t') + 1) === own)
+  let made = entry
+  if (rest.length > 0) {
+    const [, type, oid] = /^\d+ (\w+) ([0-9a-f]+)\t/.exec(before ?? '') ?? []
+    if (before !== undefined && type !== 'tree') {
+      throw new HeadgateError('configuration', `${printable(name, 100)} is not a folder`, {
+        hint: 'releaseLog in the policy names a file below it',
+      })
+    }
+    made = `040000 tree ${await withFile(repository, oid ?? null, rest, entry)}`
+  }
+  const next = [...lines.filter((line) => line !== before), `${made}\t${own}`]
+  return write(
+    repository,
+    ['mktree', '-z', '--missing'],
+    Buffer.from(next.map((line) => `${line}\0`).join(''), 'latin1'),
+  )
+}
+
+async function write(repository: GitRepository, args: readonly string[], input: Buffer): Promise<Oid> {
+  const { stdout } = await repository.write(args, { input })
+  return stdout.toString('latin1').trim()
+}
