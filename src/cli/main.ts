@@ -15,6 +15,8 @@ import { initCommand } from './commands/init.ts'
 import { keyCommand } from './commands/key.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
+import { promoteCommand } from './commands/promote.ts'
+import { rollbackCommand } from './commands/rollback.ts'
 import { serveCommand } from './commands/serve.ts'
 import { serverCommand } from './commands/server.ts'
 import { statusCommand } from './commands/status.ts'
@@ -35,6 +37,8 @@ const COMMANDS: readonly CommandModule[] = [
   gateCommand,
   evidenceCommand,
   statusCommand,
+  promoteCommand,
+  rollbackCommand,
   operatorCommands,
   checkCommand,
   doctorCommand,

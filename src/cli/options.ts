@@ -11,3 +11,21 @@ export const keyOption = {
 export const remoteOption = {
   remote: { type: 'string', default: 'origin', describe: 'the guarded remote' },
 } as const
+
+/** Of commands that move the release branch. */
+export const moveOptions = {
+  wait: {
+    type: 'string',
+    default: '10m',
+    describe: 'how long to wait for production to serve the commit',
+  },
+  yes: { type: 'boolean', default: false, describe: 'do not ask' },
+  'smoke-key': {
+    type: 'string',
+    describe: 'SSH key that signs the result of the production smoke [default: --key]',
+  },
+  'log-branch': {
+    type: 'string',
+    describe: 'write the release log entry on this branch, to be reviewed, and not on the staging branch',
+  },
+} as const

@@ -50,6 +50,18 @@ export function requireDuration(option: string, text: string): number {
   })
 }
 
+/** Free text that travels as a push option: git allows no line break there, and the server keeps 4096 bytes. */
+export function requireLine(option: string, text: string): string {
+  const line = text.replace(/\s*[\r\n]+\s*/g, ' ').trim()
+  if (line !== '' && Buffer.byteLength(line) <= MAX_LINE_BYTES && !line.includes('\0')) return line
+  const problem = line === '' ? 'says nothing' : `is longer than ${MAX_LINE_BYTES} bytes`
+  throw new HeadgateError('usage', `--${option} ${problem}`, {
+    hint: 'say it in a sentence or two, or name a page that does',
+  })
+}
+
+const MAX_LINE_BYTES = 1000
+
 /** A number of things that an option names. */
 export function requireCount(option: string, count: number): number {
   if (Number.isSafeInteger(count) && count >= 1 && count <= 10_000) return count

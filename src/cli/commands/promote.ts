@@ -1,0 +1,46 @@
+import type { Argv } from 'yargs'
+import { examples } from '../examples.ts'
+import { keyOption, moveOptions, remoteOption } from '../options.ts'
+
+export function promoteCommand(cli: Argv): Argv {
+  return cli.command(
+    'promote [commit]',
+    'Move the release branch to a commit that staging has proved; wait for production, test it, log it (operator)',
+    (command) =>
+      command
+        .positional('commit', {
+          type: 'string',
+          describe: 'the commit [default: the newest that can be promoted]',
+        })
+        .option('note', {
+          type: 'string',
+          describe: 'rollout notes, kept in the ledger and in the release log',
+        })
+        .option('plan', { type: 'string', describe: 'where the rollback plan is, kept like the note' })
+        .option('auto-rollback', {
+          type: 'boolean',
+          default: false,
+          describe: 'roll back where the production smoke fails, as far as the policy permits that',
+        })
+        .options({ ...moveOptions, ...keyOption, ...remoteOption })
+        .epilogue(
+          'Run it again after any interruption: it goes on where it stopped. ' +
+            'It never pushes anything but the one commit that it has shown.\n',
+        )
+        .epilogue(
+          examples(
+            ['the newest commit of main that staging has proved', '$0 promote --key ~/.ssh/release'],
+            [
+              'one commit, with words for the log',
+              '$0 promote 3f2c1ab --note "weekly release" --plan "ticket 4711"',
+            ],
+            ['from a script, and back if production fails', '$0 promote 3f2c1ab --yes --auto-rollback'],
+          ),
+        ),
+    async (options) => {
+      const { requireDuration } = await import('../submit.ts')
+      const { promote } = await import('../promote.ts')
+      await promote({ ...options, waitMs: requireDuration('wait', options.wait) })
+    },
+  )
+}

@@ -1,0 +1,103 @@
+/** Production after a move: waiting until it serves the release, and the smoke test, signed and recorded. */
+import { formatDuration } from '../core/duration.ts'
+import { HeadgateError } from '../core/errors.ts'
+import { type Oid, shortOid } from '../core/oid.ts'
+import type { Environment, Policy } from '../core/policy.ts'
+import { printable } from '../core/printable.ts'
+import { type GateRun, runGates } from '../gate/run-gates.ts'
+import type { ClientRepository } from './client-repository.ts'
+import { note, plural } from './output.ts'
+import { evidencePayload } from './run-gate-command.ts'
+import { askServed } from './served-commits.ts'
+import { signAndSubmit } from './submit.ts'
+
+/** Between two questions: at first a deployment may be instant, later it takes minutes. */
+const FIRST_PAUSE_MS = 250
+const LONGEST_PAUSE_MS = 5_000
+/** How often a wait says that it goes on. */
+const REMINDER_MS = 30_000
+
+/** Returns when production serves the commit. Throws 'unavailable' after `waitMs`, or when interrupted. */
+export async function waitUntilServed(
+  production: Environment,
+  commit: Oid,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const start = performance.now()
+  let [pauseMs, reminded, said] = [FIRST_PAUSE_MS, start, '']
+  for (;;) {
+    const serving = await askServed(production, production.url, 10_000, signal)
+    if (signal.aborted) throw new HeadgateError('unavailable', 'interrupted while waiting for production')
+    if (serving.kind === 'serves' && serving.commit === commit) {
+      note(`production serves ${shortOid(commit)}`)
+      return
+    }
+    const now = performance.now()
+    const state =
+      serving.kind === 'serves' ? `serves ${shortOid(serving.commit)}` : printable(serving.reason, 200)
+    if (now - start > waitMs) {
+      throw new HeadgateError(
+        'unavailable',
+        `production does not serve ${shortOid(commit)} after ${formatDuration(waitMs)}: it ${serving.kind === 'serves' ? state : `cannot tell: ${state}`}`,
+      )
+    }
+    if (state !== said || now - reminded > REMINDER_MS) {
+      const since = said === '' ? '' : `, ${formatDuration(now - start)} so far`
+      note(`waiting for production to serve ${shortOid(commit)}; now: ${state}${since}`)
+      ;[said, reminded] = [state, now]
+    }
+    await pause(Math.min(pauseMs, Math.max(0, waitMs - (now - start)) + 1), signal)
+    pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5)
+  }
+}
+
+/** Runs production's gates. With a key the result is a record of the remote's ledger when this returns. */
+export async function runSmoke(
+  client: ClientRepository,
+  options: {
+    readonly policy: Policy
+    readonly production: Environment
+    readonly commit: Oid
+    readonly remote: string
+    readonly key: string | null
+    readonly signal: AbortSignal
+  },
+): Promise<GateRun> {
+  const { policy, production, commit, remote, key, signal } = options
+  note(`production smoke at ${printable(production.url)}, commit ${shortOid(commit)}`)
+  const run = await runGates({
+    environment: production,
+    baseUrl: production.url,
+    commit,
+    servedCommitMode: policy.evidence.servedCommit,
+    signal,
+    onGate: ({ name, outcome, reason }) =>
+      note(
+        `  ${outcome.padEnd(7)} ${printable(name, 60)}${reason === null ? '' : `: ${printable(reason, 200)}`}`,
+      ),
+    now: () => new Date(),
+  })
+  if (run.problem !== null) note(`  ${printable(run.problem, 300)}`)
+  if (key !== null) {
+    const payload = evidencePayload(policy, production, commit, run, undefined)
+    await signAndSubmit(client, { remote, kind: 'evidence', payload, key })
+  }
+  const passed = run.gates.filter(({ outcome }) => outcome === 'passed').length
+  note(
+    `  ${run.result}: ${passed} of ${plural(run.gates.length, 'gate')} passed${key === null ? '; not recorded' : ', recorded'}`,
+  )
+  return run
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms)
+    function done(): void {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done, { once: true })
+  })
+}

@@ -1,0 +1,177 @@
+/**
+ * A promotion from the question what to promote to its entry in the release log: judge, show, ask, push, wait for
+ * production, test it, record that, write it down. Every step but the push can be done by anybody later.
+ */
+import { type Candidate, newestPromotable } from '../audit/candidates.ts'
+import { foreseeRelease } from '../audit/foresee.ts'
+import type { LandedMove } from '../audit/landed-moves.ts'
+import { parseDuration } from '../core/duration.ts'
+import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { explainRef } from '../core/explain.ts'
+import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import { loggedOnStaging } from './append-release-log.ts'
+import { canAsk, confirm, requireConsent } from './ask.ts'
+import { requireAutoRollback } from './auto-rollback.ts'
+import { colour, note, print } from './output.ts'
+import { promotionPlan } from './promotion-plan.ts'
+import { ReleaseSession, type SessionOptions } from './release-session.ts'
+import { goBack } from './rollback.ts'
+import { requireLine } from './submit.ts'
+
+export type PromoteOptions = SessionOptions & {
+  readonly commit: string | undefined
+  readonly note: string | undefined
+  readonly plan: string | undefined
+  readonly yes: boolean
+  readonly autoRollback: boolean
+}
+
+/** A move that is older than this and has no entry was not made by somebody who is about to come back to it. */
+const UNFINISHED_MS = parseDuration('24h')
+
+export async function promote(options: PromoteOptions): Promise<void> {
+  const pushOptions = [
+    ...(options.note === undefined ? [] : [`note=${requireLine('note', options.note)}`]),
+    ...(options.plan === undefined ? [] : [`plan=${requireLine('plan', options.plan)}`]),
+  ]
+  const session = await ReleaseSession.open(options)
+  try {
+    await session.lookWhenSettled()
+    const unfinished = await findUnfinished(session, options)
+    if (unfinished !== null) {
+      const { kind, to, by } = unfinished
+      note(
+        `${session.policy.release} is at ${shortOid(to)} already (${kind} by ${printable(by, 60)}): going on from there`,
+      )
+      if (pushOptions.length > 0) note('remark: --note and --plan belong to the push, which has been made')
+      await finish(session, to, options)
+    } else {
+      const commit = await choose(session, options)
+      await move(session, commit, pushOptions, options)
+      await finish(session, commit, options)
+    }
+  } finally {
+    session.close()
+  }
+}
+
+/** The move that an earlier run was about, if there is something left to do for it. */
+async function findUnfinished(session: ReleaseSession, options: PromoteOptions): Promise<LandedMove | null> {
+  const last = await session.lastMove()
+  if (last === null || last.to !== session.release) return null
+  if (options.commit !== undefined) {
+    const named = await session.client.resolveCommit(options.commit)
+    return named === last.to ? last : null
+  }
+  if (last.kind !== 'promotion' && last.kind !== 'override') return null
+  if (Date.now() - Date.parse(last.authorizedAt) > UNFINISHED_MS || options.logBranch !== undefined)
+    return null
+  const logged = await loggedOnStaging(session.repository, session.view)
+  return logged.has(last.seq) ? null : last
+}
+
+async function choose(session: ReleaseSession, { commit }: PromoteOptions): Promise<Oid> {
+  const { repository, view, policy } = session
+  if (commit !== undefined) return session.client.resolveCommit(commit)
+  const candidate: Candidate | null = await newestPromotable(repository, view, Date.now())
+  if (candidate !== null) return candidate.oid
+  throw new HeadgateError('refused', `no commit of ${policy.staging} can be promoted now`, {
+    hint: 'headgate status lists them and what they lack; headgate check COMMIT says it rule by rule',
+  })
+}
+
+/** Judges, shows, asks and pushes. Returns when the release branch is at the commit. */
+async function move(
+  session: ReleaseSession,
+  commit: Oid,
+  pushOptions: readonly string[],
+  options: PromoteOptions,
+): Promise<void> {
+  const { repository, policy, releaseRef } = session
+  const from = session.release ?? zeroOidLike(commit)
+  const update = { from, to: commit, ref: releaseRef }
+  const foresight = await foreseeRelease(repository, session.view, update, {
+    now: Date.now(),
+    toleranceMs: 0,
+  })
+  if (foresight.answer === 'unclear') {
+    throw new HeadgateError('unavailable', foresight.reason, { hint: 'try again in a moment' })
+  }
+  if (foresight.answer === 'no') {
+    const reasons = explainRef(foresight.report)
+    if (policy.enforcement === 'enforce') {
+      throw new HeadgateError(
+        'refused',
+        [`${shortOid(commit)} cannot be promoted now`, ...reasons].join('\n'),
+        {
+          hint: 'headgate status shows what can; nothing was pushed',
+        },
+      )
+    }
+    note('remark: enforcement: evaluate refuses nothing, but these rules object:')
+    for (const line of reasons) note(line)
+  }
+  if (options.autoRollback) await requireAutoRollback(session, commit)
+  for (const line of await promotionPlan(session, commit, foresight, options)) note(line)
+  await requireConsent(`Move ${policy.release} to ${shortOid(commit)}?`, options.yes)
+
+  const outcome = await session.push(commit, pushOptions, foresight.signed)
+  // Whatever git said: where the branch is tells whether it was moved, and by whom does not matter.
+  if (session.release === commit) {
+    if (outcome.kind !== 'moved')
+      note(`${policy.release} is at ${shortOid(commit)}: somebody else was as fast`)
+    print(`${colour('green', 'promoted')}: ${policy.release} is at ${shortOid(commit)}`)
+    return
+  }
+  if (outcome.kind === 'refused' || outcome.kind === 'unknown') throw outcome.error
+  const last = await session.lastMove()
+  const who = last === null || last.to !== session.release ? '' : `, by ${printable(last.by, 60)}`
+  const where = session.release === null ? 'gone' : `at ${shortOid(session.release)}`
+  throw new HeadgateError('refused', `${policy.release} moved meanwhile: it is ${where}${who}`, {
+    hint: 'look at what was released, then decide anew: headgate status',
+  })
+}
+
+async function finish(session: ReleaseSession, commit: Oid, options: PromoteOptions): Promise<void> {
+  const goOn = await session.command('promote', commit)
+  const tested = await session.testProduction(commit, goOn)
+  await session.look()
+  const move = await session.lastMove()
+  if (tested === 'failed' && move?.to === commit) {
+    process.exitCode = EXIT_CODES.refused
+    const back = await afterFailure(session, move, options)
+    if (back) return
+  }
+  if (move !== null && move.to === commit) await session.writeLog(move.seq)
+  if (tested !== 'failed') {
+    const how = tested === 'passed' ? 'production serves it and passed its smoke test' : 'not tested'
+    print(`${colour('green', 'done')}: ${shortOid(commit)} is released; ${how}`)
+  }
+}
+
+/** Says it loudly, and rolls back where that was asked for or is wanted now. True if it was rolled back. */
+async function afterFailure(
+  session: ReleaseSession,
+  { to: commit, seq }: LandedMove,
+  options: PromoteOptions,
+): Promise<boolean> {
+  const stars = colour('red', '*'.repeat(71))
+  note(stars)
+  note(
+    colour(
+      'red',
+      `PRODUCTION SMOKE FAILED for ${shortOid(commit)}, which ${session.policy.release} is at now`,
+    ),
+  )
+  note(stars)
+  const trigger = 'the production smoke failed'
+  const symptoms = `the smoke test after the promotion of ${shortOid(commit)} failed`
+  if (options.autoRollback || (!options.yes && canAsk() && (await confirm('Roll back now?')))) {
+    await goBack(session, { commit: undefined, trigger, symptoms, reason: trigger, yes: true }, seq)
+    return true
+  }
+  print('the way back to the last known-good release:')
+  print(`  headgate rollback --trigger '${trigger}' --symptoms TEXT --key FILE`)
+  return false
+}

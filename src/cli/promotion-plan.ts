@@ -1,0 +1,81 @@
+/** What a promotion will ship and do, for the person who has to say yes. */
+import { describeCommits, evidenceStanding } from '../audit/candidates.ts'
+import type { Foresight } from '../audit/foresee.ts'
+import { gatherHistory } from '../audit/gather-history.ts'
+import { age } from '../audit/gather-status.ts'
+import { formatDuration } from '../core/duration.ts'
+import { type Oid, shortOid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import { colour, plural } from './output.ts'
+import type { ReleaseSession } from './release-session.ts'
+
+/** As many as fit a screen; `git log` shows the others. */
+const SHOWN = 15
+const MAX_COUNTED = 10_000
+const SUBJECT_WIDTH = 54
+
+type Words = { readonly note: string | undefined; readonly plan: string | undefined }
+
+export async function promotionPlan(
+  session: ReleaseSession,
+  commit: Oid,
+  foresight: Foresight,
+  { note, plan }: Words,
+): Promise<string[]> {
+  const { repository, policy, release, view, options } = session
+  const now = Date.now()
+  const range = release === null ? [commit] : [commit, `^${release}`]
+  const commits = await describeCommits(repository, range, MAX_COUNTED)
+  const authors = [...new Set(commits.map(({ author }) => author))]
+  const history = await gatherHistory(view.snapshot, commit, view.inForce)
+  const evidence = evidenceStanding(policy, commit, history, now)
+  const proof =
+    evidence.at === null
+      ? evidence.state
+      : `${evidence.state} ${age(evidence.at, now)} ago, by ${printable(evidence.by ?? 'nobody', 60)} (record ${evidence.record})`
+  const more =
+    commits.length > SHOWN
+      ? [`  and ${commits.length - SHOWN} more: git log ${range.map(shortRange).join(' ')}`]
+      : []
+  const start = release === null ? 'the first release' : `${shortOid(release)} -> ${shortOid(commit)}`
+  const waived = foresight.waived.map(({ rule }) => rule)
+  return [
+    colour(
+      'bold',
+      `${policy.release} on ${printable(options.remote, 100)}: ${start}, ${plural(commits.length, 'commit')}`,
+    ),
+    `by ${authors
+      .slice(0, 5)
+      .map((name) => printable(name, 40))
+      .join(', ')}${authors.length > 5 ? ` and ${authors.length - 5} more` : ''}`,
+    '',
+    ...commits
+      .slice(0, SHOWN)
+      .map(({ oid, author, subject }) =>
+        `  ${shortOid(oid)}  ${printable(author, 12).padEnd(12)}  ${printable(subject, SUBJECT_WIDTH)}`.trimEnd(),
+      ),
+    ...more,
+    '',
+    `staging evidence: ${proof}`,
+    ...(waived.length === 0 ? [] : [colour('red', `OVERRIDE: waives ${waived.join(', ')}`)]),
+    ...(note === undefined ? [] : [`note: ${printable(note, 500)}`]),
+    ...(plan === undefined ? [] : [`plan: ${printable(plan, 500)}`]),
+    ...afterwards(session),
+  ]
+}
+
+function afterwards(session: ReleaseSession): string[] {
+  const { policy, options } = session
+  const { production } = policy.environments
+  const remark = session.smokeRemark()
+  const log = `the entry in ${printable(policy.releaseLog, 100)} on ${printable(options.logBranch ?? policy.staging, 80)}`
+  const steps =
+    production === undefined || production.servedCommit === null
+      ? `then: ${log}`
+      : `then: wait for production (up to ${formatDuration(options.waitMs)}), its smoke test, ${log}`
+  return [steps, ...(remark === null ? [] : [colour('yellow', `remark: ${remark}`)])]
+}
+
+function shortRange(revision: string): string {
+  return revision.startsWith('^') ? `^${shortOid(revision.slice(1))}` : shortOid(revision)
+}

@@ -1,0 +1,224 @@
+/**
+ * What promotion and rollback have in common: a guarded remote that is looked at anew after every step, and the steps
+ * after the branch has moved. What was done is read from the ledger and from the log, never remembered: whoever runs the
+ * command again, on whatever machine, goes on where it stopped.
+ */
+import type { RemoteView } from '../audit/foresee.ts'
+import { refsOf } from '../audit/foresee.ts'
+import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
+import { recordedSmoke } from '../audit/release-entry.ts'
+import { HeadgateError } from '../core/errors.ts'
+import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
+import type { Policy } from '../core/policy.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import type { GitRepository } from '../git/repository.ts'
+import { type AppendedLog, appendReleaseLog } from './append-release-log.ts'
+import { ClientRepository } from './client-repository.ts'
+import { lookAtGuarded } from './guarded-remote.ts'
+import { keyHolder } from './key-holder.ts'
+import { colour, note } from './output.ts'
+import { runSmoke, waitUntilServed } from './production.ts'
+import { type PushOutcome, pushBranch } from './push-branch.ts'
+import { requireKey } from './submit.ts'
+
+export type SessionOptions = {
+  readonly remote: string
+  readonly key: string | undefined
+  /** Signs the smoke test's result; `key` unless told. */
+  readonly smokeKey: string | undefined
+  readonly waitMs: number
+  readonly logBranch: string | undefined
+}
+
+/** What production says of a move: `untested` where nobody can ask, or somebody else has moved on. */
+export type Tested = 'passed' | 'failed' | 'untested'
+
+/** Another push that is under way settles within seconds. */
+const UNDER_WAY_ATTEMPTS = 10
+const UNDER_WAY_PAUSE_MS = 1000
+
+export class ReleaseSession {
+  readonly client: ClientRepository
+  readonly repository: GitRepository
+  readonly options: SessionOptions
+  view: RemoteView
+
+  private constructor(
+    client: ClientRepository,
+    repository: GitRepository,
+    options: SessionOptions,
+    view: RemoteView,
+  ) {
+    this.client = client
+    this.repository = repository
+    this.options = options
+    this.view = view
+  }
+
+  static async open(options: SessionOptions): Promise<ReleaseSession> {
+    for (const key of [options.key, options.smokeKey]) if (key !== undefined) requireKey(key)
+    const client = new ClientRepository()
+    const repository = await client.open()
+    try {
+      const view = await lookAtGuarded(client, repository, options.remote)
+      return new ReleaseSession(client, repository, options, view)
+    } catch (error) {
+      repository.close()
+      throw error
+    }
+  }
+
+  close(): void {
+    this.repository.close()
+  }
+
+  get policy(): Policy {
+    return this.view.inForce.policy
+  }
+
+  get releaseRef(): string {
+    return refsOf(this.policy).release
+  }
+
+  /** Where the release branch was when it was looked at last. */
+  get release(): Oid | null {
+    return this.view.refs.get(this.releaseRef) ?? null
+  }
+
+  async look(): Promise<RemoteView> {
+    this.view = await lookAtGuarded(this.client, this.repository, this.options.remote)
+    return this.view
+  }
+
+  /** Looks until no push of the release branch is under way any more, for some seconds. */
+  async lookWhenSettled(): Promise<void> {
+    for (let attempt = 1; attempt <= UNDER_WAY_ATTEMPTS; attempt++) {
+      await this.look()
+      const pending = this.view.snapshot.state.open.find(
+        ({ ref, to, at }) =>
+          ref === this.releaseRef && to !== this.release && Date.now() - Date.parse(at) < 10_000,
+      )
+      if (pending === undefined) return
+      if (attempt === 1)
+        note(`a push of ${this.policy.release} by ${printable(pending.by, 60)} is under way; waiting for it`)
+      await new Promise((resolve) => setTimeout(resolve, UNDER_WAY_PAUSE_MS))
+    }
+  }
+
+  async lastMove(): Promise<LandedMove | null> {
+    const moves = landedMoves(this.view.snapshot, this.releaseRef, this.release)
+    return (await moves.next()).value ?? null
+  }
+
+  /** The key that signs what production's smoke test says; null where none is trusted for that. */
+  smokeKey(): string | null {
+    const named = this.options.smokeKey ?? this.options.key ?? (process.env.HEADGATE_KEY || undefined)
+    if (named === undefined) return null
+    const key = requireKey(named)
+    const holder = keyHolder(key, this.view.inForce.signers, Date.now())
+    return holder === null || holder.may('headgate-evidence') ? key : null
+  }
+
+  /** What to say of the smoke test before anything is pushed. */
+  smokeRemark(): string | null {
+    const { production } = this.policy.environments
+    if (production === undefined || production.servedCommit === null || this.smokeKey() !== null) return null
+    return 'the production smoke will run and will not be recorded: no key that may sign evidence was named (--smoke-key)'
+  }
+
+  /** Pushes exactly this move. Afterwards the view is new. */
+  async push(to: Oid, options: readonly string[], signed: boolean): Promise<PushOutcome> {
+    const from = this.release ?? zeroOidLike(to)
+    const { remote } = this.options
+    const outcome = await pushBranch({ remote, ref: this.releaseRef, from, to, options, signed })
+    if (outcome.kind === 'moved') for (const line of outcome.words) note(`remote: ${printable(line, 300)}`)
+    await this.look()
+    return outcome
+  }
+
+  /** Waits for production, tests it, records that. `goOn` is the command that continues after an interruption. */
+  async testProduction(commit: Oid, goOn: string): Promise<Tested> {
+    const move = await this.lastMove()
+    const { production } = this.policy.environments
+    if (production === undefined) {
+      note('the policy knows no production environment: nothing to wait for, and no smoke test')
+      return 'untested'
+    }
+    if (move === null || move.to !== commit) return this.#movedOn(commit)
+    const recorded = await recordedSmoke(this.view, move)
+    if (recorded !== null && recorded.result !== 'FAILED') {
+      note(
+        `the production smoke passed already (record ${recorded.record}, by ${printable(recorded.by, 60)})`,
+      )
+      return 'passed'
+    }
+    if (production.servedCommit === null) {
+      note('production does not report its commit: run the smoke test once it is deployed:')
+      note(`  headgate gate --mode prod --commit ${shortOid(commit)} --record --key FILE`)
+      return 'untested'
+    }
+    const interrupt = new AbortController()
+    const stop = () => interrupt.abort()
+    process.once('SIGINT', stop).once('SIGTERM', stop)
+    const { signal } = interrupt
+    try {
+      await waitUntilServed(production, commit, this.options.waitMs, signal)
+      const { remote } = this.options
+      const { client, policy } = this
+      const key = this.smokeKey()
+      const run = await runSmoke(client, { policy, production, commit, remote, key, signal })
+      return run.result === 'FAILED' ? 'failed' : 'passed'
+    } catch (error) {
+      if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+      await this.look()
+      if (this.release !== commit) return this.#movedOn(commit)
+      throw new HeadgateError('unavailable', error.message, {
+        hint: `${this.policy.release} is at ${shortOid(commit)}; go on with: ${goOn}`,
+        cause: error,
+      })
+    } finally {
+      process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop)
+    }
+  }
+
+  /** Writes what is missing in the release log, up to the move with this record. */
+  async writeLog(record: number): Promise<AppendedLog> {
+    const { remote, logBranch } = this.options
+    const { client, repository } = this
+    const written = await appendReleaseLog(
+      client,
+      repository,
+      { remote, logBranch },
+      { kind: 'since', record },
+    )
+    const path = printable(this.policy.releaseLog, 120)
+    if (written.commit === null) note(`${path} has the entry already`)
+    else {
+      const entries = written.entries.length === 1 ? 'entry' : `${written.entries.length} entries`
+      note(`${path}: ${entries} appended on ${printable(written.branch, 80)}, ${shortOid(written.commit)}`)
+    }
+    return written
+  }
+
+  /** `headgate NAME COMMIT`, with the options that say where. */
+  async command(name: string, commit: Oid, more: readonly string[] = []): Promise<string> {
+    const { remote, logBranch } = this.options
+    const words = [
+      ...['headgate', name, await this.client.abbreviate(commit), ...more],
+      ...(remote === 'origin' ? [] : ['--remote', remote]),
+      ...(logBranch === undefined ? [] : ['--log-branch', logBranch]),
+    ]
+    return words.map(shellWord).join(' ')
+  }
+
+  #movedOn(commit: Oid): Tested {
+    const now = this.release === null ? 'gone' : `at ${shortOid(this.release)}`
+    note(
+      colour(
+        'yellow',
+        `${this.policy.release} has moved on from ${shortOid(commit)}, it is ${now}: its smoke test is not run`,
+      ),
+    )
+    return 'untested'
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * The way back to a release that worked: exactly one move, with approvals for exactly that one. Nothing is switched off
+ * for it: the server judges the push like any other.
+ */
+
+import { describeCommits } from '../audit/candidates.ts'
+import { judgeRollback, lastKnownGood, type RollbackOption } from '../audit/rollback-targets.ts'
+import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { explainRef } from '../core/explain.ts'
+import { type Oid, shortOid } from '../core/oid.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import { loggedOnStaging } from './append-release-log.ts'
+import { requireConsent } from './ask.ts'
+import { colour, note, plural, print } from './output.ts'
+import { ReleaseSession, type SessionOptions } from './release-session.ts'
+import { approvalsToGet, signOwnApproval } from './rollback-approval.ts'
+import { requireLine } from './submit.ts'
+
+export type RollbackWish = {
+  readonly commit: string | undefined
+  readonly trigger: string
+  readonly symptoms: string
+  readonly reason: string | undefined
+  readonly yes: boolean
+}
+
+export type RollbackOptions = SessionOptions & RollbackWish
+
+export async function rollback(options: RollbackOptions): Promise<void> {
+  const wish = {
+    ...options,
+    trigger: requireLine('trigger', options.trigger),
+    symptoms: requireLine('symptoms', options.symptoms),
+  }
+  const session = await ReleaseSession.open(options)
+  try {
+    await session.lookWhenSettled()
+    const unfinished = await findUnfinished(session, wish)
+    if (unfinished === null) await goBack(session, wish)
+    else {
+      note(
+        `${session.policy.release} is at ${shortOid(unfinished)} already, rolled back: going on from there`,
+      )
+      await finish(session, unfinished, wish)
+    }
+  } finally {
+    session.close()
+  }
+}
+
+/** Judges, gets approved, asks, pushes, verifies and writes down. */
+export async function goBack(
+  session: ReleaseSession,
+  wish: RollbackWish,
+  /** The oldest record that the release log gets an entry for; that of the rollback unless told. */
+  since?: number,
+): Promise<void> {
+  const target = await chooseTarget(session, wish)
+  const current = session.release ?? ''
+  for (const line of await rollbackPlan(session, target, wish)) note(line)
+  const getting = approvalsToGet(session, target)
+  if (getting.kind === 'others')
+    throw await needsApproval(session, target, wish, getting.missing, getting.who)
+  const what = getting.kind === 'sign' ? 'Approve it with your key and move' : 'Move'
+  await requireConsent(`${what} ${session.policy.release} back to ${shortOid(target.commit)}?`, wish.yes)
+  let ready = target
+  if (getting.kind === 'sign') {
+    await signOwnApproval(session, { from: current, to: target.commit, key: getting.key, wish })
+    note(`approved by ${printable(getting.principal, 60)}`)
+    await session.look()
+    if (session.release !== current) throw movedMeanwhile(session)
+    ready = await judgeTarget(session, target.commit)
+    const rest = approvalsToGet(session, ready)
+    if (rest.kind !== 'none') throw await needsApproval(session, ready, wish, rest.missing, rest.who)
+  }
+  await push(session, ready, current, wish)
+  await finish(session, target.commit, wish, since)
+}
+
+async function push(
+  session: ReleaseSession,
+  { commit, foresight }: RollbackOption,
+  current: Oid,
+  { trigger, symptoms }: RollbackWish,
+): Promise<void> {
+  const { policy } = session
+  if (session.release !== current) throw movedMeanwhile(session)
+  const options = [`trigger=${trigger}`, `symptoms=${symptoms}`]
+  const outcome = await session.push(commit, options, foresight.signed)
+  if (session.release === commit) {
+    print(`${colour('yellow', 'rolled back')}: ${policy.release} is at ${shortOid(commit)}`)
+    note(`${shortOid(current)} is barred until staging proves it anew`)
+    return
+  }
+  if (outcome.kind === 'refused' || outcome.kind === 'unknown') throw outcome.error
+  throw movedMeanwhile(session)
+}
+
+function movedMeanwhile({ policy, release }: ReleaseSession): HeadgateError {
+  const where = release === null ? 'gone' : `at ${shortOid(release)}`
+  return new HeadgateError('refused', `${policy.release} moved meanwhile: it is ${where}`, {
+    hint: 'look at what was released, then decide anew: headgate status',
+  })
+}
+
+/** The rollback that an earlier run was about, if something is left to do for it. A second one must not follow unasked. */
+async function findUnfinished(session: ReleaseSession, { commit }: RollbackWish): Promise<Oid | null> {
+  const last = await session.lastMove()
+  if (last === null || last.to !== session.release || last.kind === 'promotion') return null
+  if (commit !== undefined) return (await session.client.resolveCommit(commit)) === last.to ? last.to : null
+  if (last.kind !== 'rollback') return null
+  const logged = await loggedOnStaging(session.repository, session.view)
+  return logged.has(last.seq) ? null : last.to
+}
+
+async function chooseTarget(session: ReleaseSession, { commit }: RollbackWish): Promise<RollbackOption> {
+  const { policy, repository, view } = session
+  if (session.release === null) {
+    throw new HeadgateError('usage', `there is no ${policy.release} to roll back`, {
+      hint: 'headgate status',
+    })
+  }
+  if (commit !== undefined) return judgeTarget(session, await session.client.resolveCommit(commit))
+  const found = await lastKnownGood(repository, view, Date.now())
+  if (found !== null) return found
+  throw new HeadgateError('refused', `there is no known-good release before ${shortOid(session.release)}`, {
+    hint: `the policy says rollback.target: ${policy.rollback.target}; an operator can override: headgate override --help`,
+  })
+}
+
+async function judgeTarget(session: ReleaseSession, commit: Oid): Promise<RollbackOption> {
+  const { policy, repository } = session
+  if (commit === session.release) {
+    throw new HeadgateError('usage', `${policy.release} is at ${shortOid(commit)} already`, {
+      hint: 'headgate status shows what it can go back to',
+    })
+  }
+  const now = Date.now()
+  const option = await judgeRollback(repository, session.view, commit, now)
+  if (option === null) {
+    throw new HeadgateError(
+      'usage',
+      `${shortOid(commit)} is no way back: it contains what ${policy.release} has`,
+      {
+        hint: `to go forward: ${await session.command('promote', commit)}`,
+      },
+    )
+  }
+  if (option.foresight.answer === 'unclear') {
+    throw new HeadgateError('unavailable', option.foresight.reason, { hint: 'try again in a moment' })
+  }
+  if (option.obstacles.length === 0 || policy.enforcement === 'evaluate') return option
+  const other = await lastKnownGood(repository, session.view, now)
+  const reasons = explainRef({ ...option.foresight.report, objections: option.obstacles })
+  throw new HeadgateError('refused', [`${shortOid(commit)} cannot be gone back to`, ...reasons].join('\n'), {
+    hint: other === null ? 'headgate status' : `the last known-good release is ${shortOid(other.commit)}`,
+  })
+}
+
+async function rollbackPlan(
+  { repository, policy, release, options }: ReleaseSession,
+  { commit }: RollbackOption,
+  { trigger, symptoms }: RollbackWish,
+): Promise<string[]> {
+  const undone = await describeCommits(repository, [release ?? commit, `^${commit}`], 1000)
+  return [
+    colour(
+      'bold',
+      `${policy.release} on ${printable(options.remote, 100)}: back from ${shortOid(release ?? '')} to ${shortOid(commit)}`,
+    ),
+    `takes back ${plural(undone.length, 'commit')}:`,
+    ...undone
+      .slice(0, 10)
+      .map(({ oid, author, subject }) =>
+        `  ${shortOid(oid)}  ${printable(author, 12).padEnd(12)}  ${printable(subject, 54)}`.trimEnd(),
+      ),
+    ...(undone.length > 10 ? [`  and ${undone.length - 10} more`] : []),
+    `trigger: ${printable(trigger, 500)}`,
+    `symptoms: ${printable(symptoms, 500)}`,
+  ]
+}
+
+async function needsApproval(
+  session: ReleaseSession,
+  { commit }: RollbackOption,
+  wish: RollbackWish,
+  missing: number,
+  who: readonly string[],
+): Promise<HeadgateError> {
+  const { client, policy, release } = session
+  const [from, to] = [await client.abbreviate(release ?? commit), await client.abbreviate(commit)]
+  const words = `--trigger ${shellWord(wish.trigger)} --symptoms ${shellWord(wish.symptoms)}`
+  const names = who.map((name) => printable(name, 60)).join(', ')
+  return new HeadgateError(
+    'refused',
+    [
+      `going back needs ${plural(missing, 'approval')} more, by ${names}; nothing was moved`,
+      'who approves runs:',
+      `  headgate approve --from ${from} --to ${to} --reason ${shellWord(wish.reason ?? wish.trigger)} ${words} --key FILE`,
+      'then run this again:',
+      `  ${await session.command('rollback', commit)} ${words}`,
+    ].join('\n'),
+    { hint: `an approval lasts an hour unless told; rollback.approvals is ${policy.rollback.approvals}` },
+  )
+}
+
+async function finish(
+  session: ReleaseSession,
+  commit: Oid,
+  wish: RollbackWish,
+  since?: number,
+): Promise<void> {
+  const command = await session.command('rollback', commit)
+  const goOn = `${command} --trigger ${shellWord(wish.trigger)} --symptoms ${shellWord(wish.symptoms)}`
+  const tested = await session.testProduction(commit, goOn)
+  await session.look()
+  const move = await session.lastMove()
+  if (move !== null && move.to === commit) await session.writeLog(since ?? move.seq)
+  if (tested === 'failed') {
+    process.exitCode = EXIT_CODES.refused
+    note(colour('red', `PRODUCTION SMOKE FAILED again, at ${shortOid(commit)}: the rollback did not help`))
+    return
+  }
+  const how = tested === 'passed' ? 'production serves it and passed its smoke test' : 'not verified'
+  print(`${colour('green', 'done')}: ${session.policy.release} is back at ${shortOid(commit)}; ${how}`)
+}
