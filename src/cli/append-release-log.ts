@@ -10,10 +10,10 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { appendEntries, type LogEntry, parseReleaseLog } from '../core/release-log.ts'
 import type { GitRepository } from '../git/repository.ts'
-import type { ClientRepository } from './client-repository.ts'
+import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded } from './guarded-remote.ts'
 import { commitFile, readLogFile } from './log-commit.ts'
-import { note } from './output.ts'
+import { note, plural, print } from './output.ts'
 import { pushBranch } from './push-branch.ts'
 
 export type LogTarget = {
@@ -78,12 +78,32 @@ export async function appendReleaseLog(
   )
 }
 
-/** The records that the log on the staging branch has entries for. */
-export async function loggedOnStaging(
+/** `headgate log --append`. */
+export async function catchUpReleaseLog(target: LogTarget): Promise<void> {
+  const client = new ClientRepository()
+  const repository = await client.open()
+  try {
+    const { branch, commit, entries } = await appendReleaseLog(client, repository, target, { kind: 'all' })
+    if (commit === null) return print('the release log has an entry for every landed move')
+    for (const { kind, commit: to, record } of entries) print(`${kind} to ${shortOid(to)}, record ${record}`)
+    print(
+      `${plural(entries.length, 'entry', 'entries')} appended on ${printable(branch, 80)}, ${shortOid(commit)}`,
+    )
+  } finally {
+    repository.close()
+  }
+}
+
+/** The records that have entries already, on the staging branch or where new ones are written. */
+export async function loggedSoFar(
+  client: ClientRepository,
   repository: GitRepository,
   view: RemoteView,
+  target: LogTarget,
 ): Promise<ReadonlySet<number>> {
-  return loggedRecords(repository, view, Buffer.alloc(0))
+  const place = await findPlace(client, repository, view, target)
+  const file = await readLogFile(repository, place.base, view.inForce.policy.releaseLog)
+  return loggedRecords(repository, view, file.bytes)
 }
 
 /** Those, and the ones of another branch's log. */

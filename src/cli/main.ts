@@ -7,6 +7,7 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { checkCommand } from './commands/check.ts'
 import { demoCommand } from './commands/demo.ts'
+import { deployCheckCommand } from './commands/deploy-check.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { evidenceCommand } from './commands/evidence.ts'
 import { gateCommand } from './commands/gate.ts'
@@ -16,6 +17,7 @@ import { keyCommand } from './commands/key.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
 import { promoteCommand } from './commands/promote.ts'
+import { logCommand } from './commands/release-log.ts'
 import { rollbackCommand } from './commands/rollback.ts'
 import { serveCommand } from './commands/serve.ts'
 import { serverCommand } from './commands/server.ts'
@@ -40,6 +42,8 @@ const COMMANDS: readonly CommandModule[] = [
   promoteCommand,
   rollbackCommand,
   operatorCommands,
+  logCommand,
+  deployCheckCommand,
   checkCommand,
   doctorCommand,
   hookCommand,

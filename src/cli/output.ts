@@ -16,8 +16,8 @@ export function printJson(value: unknown): void {
 }
 
 /** `1 gate`, `2 gates`. */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
+export function plural(count: number, noun: string, several = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : several}`
 }
 
 /** A column that others follow must leave them room. */

@@ -10,7 +10,6 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
-import { loggedOnStaging } from './append-release-log.ts'
 import { canAsk, confirm, requireConsent } from './ask.ts'
 import { requireAutoRollback } from './auto-rollback.ts'
 import { colour, note, print } from './output.ts'
@@ -67,8 +66,7 @@ async function findUnfinished(session: ReleaseSession, options: PromoteOptions):
   if (last.kind !== 'promotion' && last.kind !== 'override') return null
   if (Date.now() - Date.parse(last.authorizedAt) > UNFINISHED_MS || options.logBranch !== undefined)
     return null
-  const logged = await loggedOnStaging(session.repository, session.view)
-  return logged.has(last.seq) ? null : last
+  return (await session.isLogged(last)) ? null : last
 }
 
 async function choose(session: ReleaseSession, { commit }: PromoteOptions): Promise<Oid> {

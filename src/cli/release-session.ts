@@ -12,11 +12,11 @@ import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import type { Policy } from '../core/policy.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
-import { type AppendedLog, appendReleaseLog } from './append-release-log.ts'
+import { type AppendedLog, appendReleaseLog, loggedSoFar } from './append-release-log.ts'
 import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded } from './guarded-remote.ts'
 import { keyHolder } from './key-holder.ts'
-import { colour, note } from './output.ts'
+import { colour, note, plural } from './output.ts'
 import { runSmoke, waitUntilServed } from './production.ts'
 import { type PushOutcome, pushBranch } from './push-branch.ts'
 import { requireKey } from './submit.ts'
@@ -181,6 +181,11 @@ export class ReleaseSession {
     }
   }
 
+  /** Whether the move has its entry in the release log. */
+  async isLogged({ seq }: LandedMove): Promise<boolean> {
+    return (await loggedSoFar(this.client, this.repository, this.view, this.options)).has(seq)
+  }
+
   /** Writes what is missing in the release log, up to the move with this record. */
   async writeLog(record: number): Promise<AppendedLog> {
     const { remote, logBranch } = this.options
@@ -194,7 +199,7 @@ export class ReleaseSession {
     const path = printable(this.policy.releaseLog, 120)
     if (written.commit === null) note(`${path} has the entry already`)
     else {
-      const entries = written.entries.length === 1 ? 'entry' : `${written.entries.length} entries`
+      const entries = plural(written.entries.length, 'entry', 'entries')
       note(`${path}: ${entries} appended on ${printable(written.branch, 80)}, ${shortOid(written.commit)}`)
     }
     return written

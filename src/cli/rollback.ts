@@ -9,7 +9,6 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
-import { loggedOnStaging } from './append-release-log.ts'
 import { requireConsent } from './ask.ts'
 import { colour, note, plural, print } from './output.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
@@ -109,8 +108,7 @@ async function findUnfinished(session: ReleaseSession, { commit }: RollbackWish)
   if (last === null || last.to !== session.release || last.kind === 'promotion') return null
   if (commit !== undefined) return (await session.client.resolveCommit(commit)) === last.to ? last.to : null
   if (last.kind !== 'rollback') return null
-  const logged = await loggedOnStaging(session.repository, session.view)
-  return logged.has(last.seq) ? null : last.to
+  return (await session.isLogged(last)) ? null : last.to
 }
 
 async function chooseTarget(session: ReleaseSession, { commit }: RollbackWish): Promise<RollbackOption> {

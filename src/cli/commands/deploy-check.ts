@@ -1,0 +1,52 @@
+import type { Argv } from 'yargs'
+import { examples } from '../examples.ts'
+import { remoteOption } from '../options.ts'
+
+export function deployCheckCommand(cli: Argv): Argv {
+  return cli.command(
+    'deploy-check <commit>',
+    'Whether a commit may be deployed: exit code 0 only for the landed release (deploy pipeline)',
+    (command) =>
+      command
+        .positional('commit', {
+          type: 'string',
+          demandOption: true,
+          describe: 'what is about to be deployed',
+        })
+        .option('environment', {
+          choices: ['production', 'staging'] as const,
+          demandOption: true,
+          describe: 'where; for staging any commit of the staging branch will do',
+        })
+        .option('attestation', {
+          type: 'string',
+          describe: 'write the SLSA verification summary (DSSE) to this file, or - for standard output',
+        })
+        .option('seal-key', {
+          type: 'string',
+          describe: "the server's public seal key, to check the authorization with",
+        })
+        .option('served', {
+          type: 'boolean',
+          default: false,
+          describe: 'also ask the environment what it serves (after the deployment)',
+        })
+        .options(remoteOption)
+        .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+        .epilogue(
+          examples(
+            ['before the deployment', '$0 deploy-check "$COMMIT" --environment production'],
+            [
+              'with an attestation that other tools can gate on',
+              '$0 deploy-check "$COMMIT" --environment production \\',
+              '    --seal-key seal-key.pub --attestation vsa.json',
+            ],
+            ['after it', '$0 deploy-check "$COMMIT" --environment production --served'],
+          ),
+        ),
+    async (options) => {
+      const { deployCheck } = await import('../deploy-check.ts')
+      await deployCheck(options)
+    },
+  )
+}

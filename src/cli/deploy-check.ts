@@ -1,0 +1,196 @@
+/** May this commit be deployed there? Asked by deploy pipelines, which go by the exit code. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { type RemoteView, refsOf } from '../audit/foresee.ts'
+import { age } from '../audit/gather-status.ts'
+import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
+import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { isOid, type Oid, shortOid } from '../core/oid.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import type { GitRepository } from '../git/repository.ts'
+import { parseAllowedSigners } from '../signing/allowed-signers.ts'
+import { verifyEnvelope } from '../signing/envelope-verify.ts'
+import { ClientRepository } from './client-repository.ts'
+import { lookAtGuarded } from './guarded-remote.ts'
+import { colour, note, print, printJson } from './output.ts'
+import { askServed } from './served-commits.ts'
+
+export type DeployCheckOptions = {
+  readonly commit: string
+  readonly environment: 'staging' | 'production'
+  readonly remote: string
+  /** Where the server's verification summary goes; `-` is standard output. */
+  readonly attestation: string | undefined
+  /** The server's public seal key, known from elsewhere. */
+  readonly sealKey: string | undefined
+  readonly served: boolean
+  readonly json: boolean
+}
+
+type Answer = {
+  /** What speaks against it; it may be deployed if there is nothing. */
+  readonly findings: readonly string[]
+  readonly remarks: readonly string[]
+  readonly move: LandedMove | null
+}
+
+export async function deployCheck(options: DeployCheckOptions): Promise<void> {
+  const { environment, attestation } = options
+  if (environment === 'staging' && (attestation !== undefined || options.sealKey !== undefined)) {
+    throw new HeadgateError('usage', 'there is no attestation of what is on staging', {
+      hint: '--attestation and --seal-key go with --environment production',
+    })
+  }
+  const client = new ClientRepository()
+  const repository = await client.open()
+  try {
+    // A pipeline may ask about a commit that its clone does not have: then it is not the release.
+    const commit = isOid(options.commit) ? options.commit : await client.resolveCommit(options.commit)
+    const view = await lookAtGuarded(client, repository, options.remote)
+    const landed =
+      environment === 'production'
+        ? await isRelease(view, commit)
+        : await isOnStaging(repository, view, commit)
+    const findings = [
+      ...landed.findings,
+      ...(options.sealKey === undefined ? [] : sealFindings(landed.move, options.sealKey)),
+      ...(options.served ? await servedFindings(view, environment, commit) : []),
+    ]
+    const answer = { ...landed, findings }
+    if (findings.length > 0) process.exitCode = EXIT_CODES.refused
+    else if (attestation !== undefined) writeAttestation(answer.move, attestation)
+    if (attestation !== '-') report(options, commit, view, answer)
+  } finally {
+    repository.close()
+  }
+}
+
+/** Production: exactly the commit that the release branch was moved to, by a move that landed. */
+async function isRelease(view: RemoteView, commit: Oid): Promise<Answer> {
+  const { policy } = view.inForce
+  const { release: ref } = refsOf(policy)
+  const release = view.refs.get(ref) ?? null
+  const [findings, remarks]: [string[], string[]] = [[], []]
+  const moves = landedMoves(view.snapshot, ref, release)
+  const last = (await moves.next()).value ?? null
+  if (release === null) findings.push(`there is no ${policy.release} yet`)
+  else if (release !== commit)
+    findings.push(`${shortOid(commit)} is not the release: ${policy.release} is at ${shortOid(release)}`)
+  if (last === null) findings.push(`no move of ${policy.release} ever landed`)
+  else if (last.to !== release) {
+    findings.push(
+      `${policy.release} has drifted: its last landed move (record ${last.seq}) put it at ${shortOid(last.to)}, and someone moved it behind the guard`,
+    )
+  }
+  const pending = view.snapshot.state.open.find((move) => move.ref === ref && move.to === commit)
+  if (release !== commit && pending !== undefined)
+    findings.push(`its move is authorized (record ${pending.seq}) and has not landed`)
+  if (last?.to === commit) {
+    const { kind, authorized } = last
+    const waived = authorized?.objections.filter((objection) => objection.waived) ?? []
+    const ignored = authorized?.objections.filter((objection) => !objection.waived) ?? []
+    const rules = (objections: typeof waived) => [...new Set(objections.map(({ rule }) => rule))].join(', ')
+    if (waived.length > 0) remarks.push(`an override waived ${rules(waived)}`)
+    if (ignored.length > 0) remarks.push(`headgate only evaluated; these rules objected: ${rules(ignored)}`)
+    if (kind === 'bootstrap') remarks.push('it is the baseline: the release when headgate was installed')
+    if (kind === 'drift') remarks.push('nobody promoted it: an operator accepted that it was there')
+  }
+  return { findings, remarks, move: last !== null && last.to === commit ? last : null }
+}
+
+async function isOnStaging(repository: GitRepository, view: RemoteView, commit: Oid): Promise<Answer> {
+  const { policy } = view.inForce
+  const staging = view.refs.get(refsOf(policy).staging)
+  const none = { remarks: [], move: null }
+  if (staging === undefined) return { ...none, findings: [`there is no ${policy.staging} yet`] }
+  const known = commit === staging || (await repository.objects().info(commit))?.type === 'commit'
+  const on = commit === staging || (known && (await repository.isAncestor(commit, staging)))
+  return { ...none, findings: on ? [] : [`${shortOid(commit)} is not on ${policy.staging}`] }
+}
+
+async function servedFindings(
+  view: RemoteView,
+  name: 'staging' | 'production',
+  commit: Oid,
+): Promise<string[]> {
+  const environment = view.inForce.policy.environments[name]
+  if (environment === undefined) {
+    throw new HeadgateError('configuration', `the policy has no environments.${name}`, {
+      hint: 'leave --served out, or describe the environment in the policy',
+    })
+  }
+  const serving = await askServed(environment)
+  if (serving.kind === 'serves')
+    return serving.commit === commit ? [] : [`${name} serves ${serving.commit}, not ${commit}`]
+  throw new HeadgateError(
+    'unavailable',
+    `${name} does not tell what it serves: ${printable(serving.reason, 300)}`,
+    {
+      hint: 'try again once it is up',
+    },
+  )
+}
+
+/** Whoever knows the seal key from elsewhere need not believe the server that the ledger came from. */
+function sealFindings(move: LandedMove | null, file: string): string[] {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8').trim()
+  } catch (cause) {
+    throw new HeadgateError('configuration', `${shellWord(file)} cannot be read`, {
+      hint: 'name a copy of headgate/seal-key.pub from the server',
+      cause,
+    })
+  }
+  const [signer] = parseAllowedSigners(`headgate-seal ${text.split(' ').slice(0, 2).join(' ')}\n`).signers
+  if (signer === undefined || text.includes('\n')) {
+    throw new HeadgateError('configuration', `${shellWord(file)} is not a public key`, {
+      hint: 'name a copy of headgate/seal-key.pub from the server',
+    })
+  }
+  if (move === null) return []
+  const { record } = move
+  if (record.statement.kind !== 'authorization')
+    return ['no authorization by the server stands behind the release']
+  const { trust } = verifyEnvelope(record.envelope, [signer], 'headgate-ledger', Date.parse(record.at))
+  return trust.verdict === 'trusted'
+    ? []
+    : [`the authorization (record ${record.seq}) is not sealed with that key: ${trust.reason}`]
+}
+
+function writeAttestation(move: LandedMove | null, file: string): void {
+  if (move === null || move.record.statement.kind !== 'authorization') {
+    throw new HeadgateError('data', 'there is no attestation: no authorization stands behind the release', {
+      hint: 'a drift was accepted; promote a commit again to have one',
+    })
+  }
+  const text = `${JSON.stringify(move.record.envelope)}\n`
+  if (file === '-') process.stdout.write(text)
+  else writeFileSync(file, text)
+}
+
+function report(
+  { environment, attestation, json }: DeployCheckOptions,
+  commit: Oid,
+  { inForce, snapshot }: RemoteView,
+  { findings, remarks, move }: Answer,
+): void {
+  const yes = findings.length === 0
+  if (json) {
+    const { seq, kind, by, landedAt } = move ?? {}
+    const landed = move === null ? null : { record: seq, kind, by, landedAt }
+    printJson({ commit, environment, deploy: yes, findings, remarks, landed, record: snapshot.head.seq })
+    return
+  }
+  const { policy } = inForce
+  for (const finding of findings) print(`${colour('red', 'no')}: ${printable(finding, 400)}`)
+  if (yes) {
+    const since = age(Date.parse(move?.landedAt ?? move?.authorizedAt ?? ''), Date.now())
+    print(
+      move === null
+        ? `${colour('green', 'yes')}: ${shortOid(commit)} is on ${policy.staging}`
+        : `${colour('green', 'yes')}: ${shortOid(commit)} is the release: ${move.kind} by ${printable(move.by, 60)} ${since} ago (record ${move.seq})`,
+    )
+    if (attestation !== undefined) note(`the attestation is in ${shellWord(attestation)}`)
+  }
+  for (const remark of remarks) note(`remark: ${printable(remark, 300)}`)
+}
