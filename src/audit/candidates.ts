@@ -42,7 +42,7 @@ export type Candidate = Described & {
 }
 
 /** Far more than one looks through; a commit without records costs the reading of one small tree. */
-const MAX_SEARCHED = 500
+export const MAX_SEARCHED = 500
 
 /** How many candidates there are. */
 export async function countCandidates(repository: GitRepository, view: RemoteView): Promise<number> {

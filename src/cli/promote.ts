@@ -2,7 +2,7 @@
  * A promotion from the question what to promote to its entry in the release log: judge, show, ask, push, wait for
  * production, test it, record that, write it down. Every step but the push can be done by anybody later.
  */
-import { type Candidate, newestPromotable } from '../audit/candidates.ts'
+import { type Candidate, candidates, MAX_SEARCHED } from '../audit/candidates.ts'
 import { foreseeRelease } from '../audit/foresee.ts'
 import type { LandedMove } from '../audit/landed-moves.ts'
 import { parseDuration } from '../core/duration.ts'
@@ -72,11 +72,24 @@ async function findUnfinished(session: ReleaseSession, options: PromoteOptions):
 async function choose(session: ReleaseSession, { commit }: PromoteOptions): Promise<Oid> {
   const { repository, view, policy } = session
   if (commit !== undefined) return session.client.resolveCommit(commit)
-  const candidate: Candidate | null = await newestPromotable(repository, view, Date.now())
-  if (candidate !== null) return candidate.oid
-  throw new HeadgateError('refused', `no commit of ${policy.staging} can be promoted now`, {
-    hint: 'headgate status lists them and what they lack; headgate check COMMIT says it rule by rule',
-  })
+  const now = Date.now()
+  let closest: Candidate | null = null
+  for await (const candidate of candidates(repository, view, { limit: MAX_SEARCHED, now })) {
+    if (candidate.foresight?.answer === 'yes') return candidate.oid
+    if (candidate.foresight !== null) closest ??= candidate
+  }
+  const reasons =
+    closest?.foresight == null
+      ? []
+      : [
+          `the newest that staging has proved is ${shortOid(closest.oid)}, and`,
+          ...explainRef(closest.foresight.report),
+        ]
+  throw new HeadgateError(
+    'refused',
+    [`no commit of ${policy.staging} can be promoted now`, ...reasons].join('\n'),
+    { hint: 'headgate status lists them and what they lack; headgate check COMMIT says it rule by rule' },
+  )
 }
 
 /** Judges, shows, asks and pushes. Returns when the release branch is at the commit. */

@@ -2,15 +2,19 @@
  * A working day: a guarded repository, and two applications that deploy by themselves, staging when main moves and
  * production when release moves. What a commit's `app.json` says decides how it behaves.
  */
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
-import { type Ran, TestRepository } from '../make-repository.ts'
+import { PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
 import { headgate } from './run-program.ts'
 
 const execute = promisify(execFile)
+
+type Watcher = NonNullable<Parameters<typeof headgate>[2]>['onStderr'] & {}
 
 type DayOptions = {
   /** The line of the policy about rollbacks, after `rollback: `. */
@@ -110,12 +114,62 @@ export class Day {
     return new Day(repository, staging, production)
   }
 
-  /** The built program as somebody, in the clone. */
+  /** The built program as somebody, on their own machine: each has a clone, and a key in HEADGATE_KEY. */
   as(person: string, ...args: string[]): Promise<Ran> {
-    const key = person === 'ci' ? 'ci' : person
+    return this.watch(person, args, () => undefined)
+  }
+
+  /** The same, told of what it says while it runs. */
+  watch(person: string, args: readonly string[], onStderr: Watcher): Promise<Ran> {
+    const bin = join(this.repository.folder, `${person}-bin`)
     return headgate(this.repository, args, {
-      env: { TEST_PUSHER: person, HEADGATE_KEY: this.repository.key(key) },
+      cwd: this.clone(person),
+      env: {
+        TEST_PUSHER: person,
+        HEADGATE_KEY: this.repository.key(person),
+        PATH: `${bin}:${this.repository.env.PATH}`,
+      },
+      onStderr,
     })
+  }
+
+  /** Somebody's clone. */
+  clone(person: string): string {
+    const folder = join(this.repository.folder, person)
+    if (!existsSync(folder))
+      this.repository.mustRun(this.repository.run('git', ['clone', '-q', this.repository.bare, folder]))
+    return folder
+  }
+
+  /** Before each of the next pushes of a branch from somebody's machine, the shell script is run; it sees `$GIT`. */
+  beforePush(person: string, branch: string, script: string, times = 1): void {
+    const bin = join(this.repository.folder, `${person}-bin`)
+    mkdirSync(bin, { recursive: true })
+    const git = execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8' }).trim()
+    const left = join(bin, 'left')
+    writeFileSync(left, 'x'.repeat(times))
+    writeFileSync(
+      join(bin, 'git'),
+      `#!/bin/sh
+GIT=${git}
+case "$*" in
+  *push*:refs/heads/${branch})
+    left=$(cat ${left})
+    if [ -n "$left" ]; then
+      printf %s "\${left#x}" > ${left}
+      ( ${script} ) > ${bin}/said 2>&1
+    fi
+esac
+exec "$GIT" "$@"
+`,
+      { mode: 0o755 },
+    )
+  }
+
+  /** A shell command of headgate as somebody. */
+  shell(person: string, args: string): string {
+    const env = `TEST_PUSHER=${person} HEADGATE_KEY=${this.repository.key(person)} PATH=${this.repository.env.PATH}`
+    return `cd ${this.clone(person)} && ${env} ${process.execPath} ${PROGRAM} ${args}`
   }
 
   /** A commit that dave pushes to main; `release: broken` makes production fail its smoke. */
@@ -129,6 +183,7 @@ export class Day {
 
   /** Staging proves a commit that it serves. */
   async prove(commit: string): Promise<void> {
+    this.repository.mustRun(this.repository.run('git', ['fetch', '-q'], { cwd: this.clone('ci') }))
     const ran = await this.as('ci', 'gate', '--mode', 'staging', '--commit', commit, '--record')
     this.repository.mustRun(ran)
   }

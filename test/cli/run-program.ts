@@ -7,7 +7,8 @@ import { PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
 type Options = {
   cwd?: string
   env?: Record<string, string>
-  onStderr?: (text: string, interrupt: () => void) => void
+  /** `interrupt` sends the signal once, SIGINT unless told. */
+  onStderr?: (text: string, interrupt: (signal?: NodeJS.Signals) => void) => void
 }
 
 /** A guarded repository for one test. */
@@ -34,8 +35,8 @@ export function run(program: string, args: readonly string[], options: Options):
     const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let [stdout, stderr] = ['', '']
     let interrupted = false
-    const interrupt = () => {
-      if (!interrupted) child.kill('SIGINT')
+    const interrupt = (signal: NodeJS.Signals = 'SIGINT') => {
+      if (!interrupted) child.kill(signal)
       interrupted = true
     }
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { parseStatement } from '../../src/core/statement.ts'
+import { Day } from './day.ts'
+import { guarded } from './run-program.ts'
+
+const short = (oid: string) => oid.slice(0, 7)
+const PRODUCTION = ['--environment', 'production'] as const
+const STAGING = ['--environment', 'staging'] as const
+
+test('only the landed release may be deployed to production, and whatever is on main to staging', () => {
+  const repository = guarded()
+  const one = repository.release('one')
+  const two = repository.release('two')
+  const ahead = repository.commit('ahead')
+  repository.mustRun(repository.push('main'))
+  const ask = (...args: string[]) => {
+    const { stdout, code } = repository.headgate('deploy-check', ...args)
+    return [stdout.replace(/\d+ m?s ago/, 'now'), code]
+  }
+  expect(ask(two, ...PRODUCTION)).toEqual([
+    `yes: ${short(two)} is the release: promotion by alice now (record 7)\n`,
+    0,
+  ])
+  for (const other of [one, ahead]) {
+    expect(ask(other, ...PRODUCTION)).toEqual([
+      `no: ${short(other)} is not the release: release is at ${short(two)}\n`,
+      77,
+    ])
+  }
+  const foreign = '1'.repeat(40)
+  expect(ask(foreign, ...PRODUCTION)[1]).toBe(77)
+  for (const commit of [one, two, ahead])
+    expect(ask(commit, ...STAGING)).toEqual([`yes: ${short(commit)} is on main\n`, 0])
+  expect(ask(foreign, ...STAGING)).toEqual(['no: 1111111 is not on main\n', 77])
+  const local = repository.commit('not pushed')
+  expect(ask(local, ...STAGING)).toEqual([`no: ${short(local)} is not on main\n`, 77])
+})
+
+test('a release that was moved behind the guard is a finding, even for the commit that it is at', () => {
+  const repository = guarded()
+  const one = repository.release('one')
+  const two = repository.release('two')
+  repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', one)
+  const ran = repository.headgate('deploy-check', one, ...PRODUCTION)
+  expect(ran.stdout).toContain(
+    `no: release has drifted: its last landed move (record 7) put it at ${short(two)}`,
+  )
+  expect(ran.code).toBe(77)
+})
+
+test('the attestation is what the server signed, for whoever knows its seal key', () => {
+  const repository = guarded()
+  const one = repository.release('one')
+  const seal = join(repository.bare, 'headgate/seal-key.pub')
+  const file = join(repository.folder, 'vsa.json')
+  const ask = (...args: string[]) => repository.headgate('deploy-check', one, ...PRODUCTION, ...args)
+  expect(ask('--attestation', file, '--seal-key', seal)).toMatchObject({ code: 0 })
+  const envelope = JSON.parse(readFileSync(file, 'utf8'))
+  const statement = parseStatement(Buffer.from(envelope.payload, 'base64'))
+  expect(statement).toMatchObject({
+    kind: 'authorization',
+    commit: one,
+    predicate: { verificationResult: 'PASSED', verifiedLevels: ['ORG_SOURCE_STAGING_PROVED'] },
+  })
+  expect(JSON.parse(ask('--attestation', '-').stdout)).toEqual(envelope)
+
+  const foreign = ask('--seal-key', `${repository.key('mallory')}.pub`, '--attestation', '-')
+  expect(foreign.stdout).toBe('')
+  expect(foreign.code).toBe(77)
+  expect(ask('--seal-key', join(repository.folder, 'nowhere'))).toMatchObject({ code: 78 })
+  const json = JSON.parse(ask('--json').stdout)
+  expect(json).toMatchObject({ deploy: true, findings: [], landed: { kind: 'promotion', by: 'alice' } })
+})
+
+test('--served: an environment that serves something else is a finding', async () => {
+  const day = await Day.begin()
+  const one = await day.proved('one')
+  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
+  expect((await day.as('ci', 'deploy-check', one, ...PRODUCTION, '--served')).code).toBe(0)
+  day.production.stuck = true
+  const two = await day.proved('two')
+  day.repository.mustRun(day.repository.push(`${two}:release`))
+  const behind = await day.as('ci', 'deploy-check', two, ...PRODUCTION, '--served')
+  expect(behind.stdout).toBe(`no: production serves ${one}, not ${two}\n`)
+  expect(behind.code).toBe(77)
+  day.production.close()
+  const down = await day.as('ci', 'deploy-check', two, ...PRODUCTION, '--served')
+  expect(down.stderr).toContain('headgate: production does not tell what it serves:')
+  expect(down.code).toBe(69)
+})

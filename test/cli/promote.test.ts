@@ -1,0 +1,236 @@
+import { expect, test } from 'vitest'
+import { parseReleaseLog } from '../../src/core/release-log.ts'
+import { Day } from './day.ts'
+
+const short = (oid: string) => oid.slice(0, 7)
+const kinds = (day: Day) =>
+  parseReleaseLog(Buffer.from(day.log())).entries.map(({ entry }) => `${entry.kind} ${short(entry.commit)}`)
+
+test('the newest proved commit is promoted, production tested, and all of it written down', async () => {
+  const day = await Day.begin()
+  const commit = await day.proved('Offer help')
+  const later = day.push('Not proved yet')
+
+  const ran = await day.as('alice', 'promote', '--yes', '--note', 'weekly', '--plan', 'ticket 4711')
+
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stdout).toBe(
+    `promoted: release is at ${short(commit)}\n` +
+      `done: ${short(commit)} is released; production serves it and passed its smoke test\n`,
+  )
+  expect(ran.stderr).toContain('release on origin: the first release, 2 commits\nby Dev\n')
+  expect(ran.stderr).not.toMatch(/\x1b|.{160}/)
+  expect(day.release()).toBe(commit)
+  const { entries, problems } = parseReleaseLog(Buffer.from(day.log()))
+  expect(problems).toEqual([])
+  expect(entries.map(({ entry }) => entry)).toMatchObject([
+    {
+      kind: 'promotion',
+      commit,
+      from: null,
+      operator: 'alice',
+      stagingBase: later,
+      stagingGates: { result: 'PASSED', by: 'ci@example.com' },
+      smoke: { result: 'PASSED', by: 'alice', gates: [{ name: 'health' }, { name: 'chat' }] },
+      notes: 'weekly',
+      plan: 'ticket 4711',
+      record: 3,
+    },
+  ])
+  // The entry is a commit of its own on main, by whoever promoted, and changes nothing else.
+  const { repository } = day
+  expect(repository.server('log', '-1', '--format=%P %s', 'main')).toBe(
+    `${later} Release log: promotion to ${short(commit)}`,
+  )
+  expect(repository.server('diff', '--name-only', later, 'main')).toBe('docs/RELEASE_LOG.md')
+})
+
+test('without a terminal nothing is pushed unasked', async () => {
+  const day = await Day.begin()
+  await day.proved('one')
+  const ran = await day.as('alice', 'promote')
+  expect(ran.stderr).toMatch(
+    /headgate: there is no terminal to ask on\n {2}hint: look at what would be done, above, and say --yes\n$/,
+  )
+  expect(ran.code).toBe(64)
+  expect(day.release()).toBeNull()
+})
+
+test('what the server would refuse is refused here, by the same rules, and nothing is pushed', async () => {
+  const day = await Day.begin()
+  const commit = day.push('one')
+  const named = await day.as('alice', 'promote', commit, '--yes')
+  expect(named.stderr).toContain(`headgate: ${short(commit)} cannot be promoted now\n`)
+  expect(named.stderr).toContain('[evidence]')
+  expect(named.stderr).toContain(`there is no staging evidence for ${short(commit)}`)
+  expect(named.code).toBe(77)
+
+  const newest = await day.as('alice', 'promote', '--yes')
+  expect(newest.stderr).toMatch(/^headgate: no commit of main can be promoted now\n/)
+  expect(newest.code).toBe(77)
+  expect(day.release()).toBeNull()
+})
+
+test("the laptop dies between push and log entry: another operator's run finishes it, and promotes nothing else", async () => {
+  const day = await Day.begin()
+  const one = await day.proved('one')
+  day.production.stuck = true
+  const died = await day.watch('alice', ['promote', one, '--yes', '--note', 'weekly'], (text, interrupt) => {
+    if (text.includes('waiting for production')) interrupt('SIGKILL')
+  })
+  expect(died.code).toBe(-1)
+  expect(day.release()).toBe(one)
+  expect(day.log()).toBe('')
+  await day.proved('two')
+  day.production.stuck = false
+
+  const ran = await day.as('bob', 'promote', '--yes')
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stderr).toContain(
+    `release is at ${short(one)} already (promotion by alice): going on from there\n`,
+  )
+  expect(day.release()).toBe(one)
+  const [first] = parseReleaseLog(Buffer.from(day.log())).entries
+  expect(first?.entry).toMatchObject({ operator: 'alice', notes: 'weekly', smoke: { by: 'bob' } })
+
+  // Finished, so that the next run is about the next commit.
+  const again = await day.as('bob', 'promote', '--yes')
+  expect(again.stdout).toMatch(/^promoted: /)
+  expect(kinds(day)).toEqual([`promotion ${short(one)}`, `promotion ${short(day.release() ?? '')}`])
+})
+
+test('an interrupted wait says how to go on, and naming the commit does', async () => {
+  const day = await Day.begin()
+  const one = await day.proved('one')
+  day.production.stuck = true
+  const stopped = await day.watch('alice', ['promote', '--yes'], (text, interrupt) => {
+    if (text.includes('waiting for production')) interrupt()
+  })
+  expect(stopped.stderr).toMatch(
+    new RegExp(
+      `headgate: interrupted while waiting for production\n  hint: release is at ${short(one)}; go on with: headgate promote ${short(one)}\n$`,
+    ),
+  )
+  expect(stopped.code).toBe(69)
+
+  const late = await day.as('alice', 'promote', one, '--yes', '--wait', '1s')
+  expect(late.stderr).toContain(`headgate: production does not serve ${short(one)} after 1 s`)
+  expect(late.code).toBe(69)
+
+  day.production.stuck = false
+  const ran = await day.as('alice', 'promote', one, '--yes')
+  expect(ran.code, ran.all).toBe(0)
+  expect(kinds(day)).toEqual([`promotion ${short(one)}`])
+  // Once more: there is nothing left to do, and nothing is written twice.
+  const again = await day.as('alice', 'promote', one, '--yes')
+  expect(again.code).toBe(0)
+  expect(again.stderr).toContain('docs/RELEASE_LOG.md has the entry already')
+  expect(kinds(day)).toEqual([`promotion ${short(one)}`])
+})
+
+test('main moves five times while the log entry is written', async () => {
+  const day = await Day.begin()
+  const one = await day.proved('one')
+  const push = `cd ${day.clone('erin')} && "$GIT" pull -q --rebase && "$GIT" commit -q --allow-empty -m busy && TEST_PUSHER=erin "$GIT" push -q origin HEAD:main`
+  day.beforePush('alice', 'main', push, 5)
+
+  const ran = await day.as('alice', 'promote', '--yes')
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stderr.match(/main moved meanwhile/g)).toHaveLength(5)
+  expect(kinds(day)).toEqual([`promotion ${short(one)}`])
+  const subjects = day.repository.server('log', '-7', '--format=%s', 'main').split('\n')
+  expect(subjects).toEqual([`Release log: promotion to ${short(one)}`, ...Array(5).fill('busy'), 'one'])
+})
+
+test('two operators promote the same commit at once: one push, one entry, and both are told the truth', async () => {
+  const day = await Day.begin()
+  await day.proved('zero')
+  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
+  const one = await day.proved('one')
+  const both = await Promise.all([
+    day.as('alice', 'promote', one, '--yes'),
+    day.as('bob', 'promote', one, '--yes'),
+  ])
+  for (const ran of both) expect(ran.code, ran.all).toBe(0)
+  expect(day.release()).toBe(one)
+  expect(kinds(day).filter((kind) => kind === `promotion ${short(one)}`)).toHaveLength(1)
+  const landed = day.repository
+    .ledgerSubjects()
+    .filter((subject) => subject.startsWith(`${short(one)} landed`))
+  expect(landed).toHaveLength(1)
+})
+
+test('another operator is faster with another commit: nothing is pushed over it', async () => {
+  const day = await Day.begin()
+  await day.proved('zero')
+  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
+  const one = await day.proved('one')
+  const two = await day.proved('two')
+  day.beforePush('alice', 'release', day.shell('bob', `promote ${two} --yes`))
+  const ran = await day.as('alice', 'promote', one, '--yes')
+  expect(ran.stderr).toMatch(
+    new RegExp(
+      `headgate: release moved meanwhile: it is at ${short(two)}, by bob\n  hint: look at what was released, then decide anew: headgate status\n$`,
+    ),
+  )
+  expect(ran.code).toBe(77)
+  expect(day.release()).toBe(two)
+})
+
+test('a freeze starts while a promotion is under way: the server has the last word', async () => {
+  const day = await Day.begin()
+  const zero = await day.proved('zero')
+  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
+  await day.proved('one')
+  day.beforePush('alice', 'release', day.shell('bob', "freeze --reason 'sale weekend'"))
+  const ran = await day.as('alice', 'promote', '--yes')
+  expect(ran.stderr).toMatch(
+    /headgate: the server refused to move release\n {2}release is frozen until .*sale weekend/,
+  )
+  expect(ran.stderr).toContain('headgate unfreeze')
+  expect(ran.code).toBe(77)
+  expect(day.release()).toBe(zero)
+  const again = await day.as('alice', 'promote', '--yes')
+  expect(again.stderr).toMatch(
+    /^headgate: no commit of main can be promoted now\n {2}the newest that staging has proved/,
+  )
+  expect(again.stderr).toContain('[frozen]')
+  expect(again.code).toBe(77)
+})
+
+test('push options of a plain push make the same entry', async () => {
+  const day = await Day.begin()
+  const one = await day.proved('one')
+  const { repository } = day
+  const options = ['-o', 'note=weekly', '-o', 'plan=ticket 4711']
+  repository.mustRun(repository.push(`${one}:refs/heads/release`, { args: options }))
+  const ran = await day.as('bob', 'promote', '--yes')
+  expect(ran.code, ran.all).toBe(0)
+  expect(parseReleaseLog(Buffer.from(day.log())).entries[0]?.entry).toMatchObject({
+    operator: 'alice',
+    notes: 'weekly',
+    plan: 'ticket 4711',
+  })
+})
+
+test('a key that may not sign evidence: the smoke runs, and is not passed off as recorded', async () => {
+  const day = await Day.begin({ operatorsSmoke: false })
+  const one = await day.proved('one')
+  const ran = await day.as('alice', 'promote', '--yes')
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stderr).toContain('remark: the production smoke will run and will not be recorded')
+  expect(ran.stderr).toContain('PASSED: 2 of 2 gates passed; not recorded')
+  expect(parseReleaseLog(Buffer.from(day.log())).entries[0]?.entry).toMatchObject({
+    commit: one,
+    smoke: null,
+  })
+
+  const two = await day.proved('two')
+  const key = day.repository.key('ci')
+  const recorded = await day.as('alice', 'promote', '--yes', '--smoke-key', key)
+  expect(recorded.code, recorded.all).toBe(0)
+  expect(parseReleaseLog(Buffer.from(day.log())).entries[1]?.entry).toMatchObject({
+    commit: two,
+    smoke: { by: 'ci@example.com' },
+  })
+})
