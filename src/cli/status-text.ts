@@ -23,9 +23,11 @@ export type StatusReport = {
 
 /** As wide as most terminals are at least. */
 const WIDTH = 80
-/** What a commit id, the evidence and the author take before the subject. */
+/** What evidence and author may take before the subject. */
 const EVIDENCE_WIDTH = 25
 const AUTHOR_WIDTH = 12
+
+type Columns = { readonly evidence: number; readonly author: number }
 
 export function statusText(report: StatusReport): string {
   const { status, policy, remote } = report
@@ -93,22 +95,36 @@ function candidateLines({ status, policy, now }: StatusReport): string[] {
   if (candidateCount === 0) return [`${policy.release} has everything that ${policy.staging} has`]
   const more = candidateCount - candidates.length
   const ahead = status.release === null ? '' : ` ahead of ${policy.release}`
+  const widest = (texts: readonly string[], most: number) =>
+    Math.min(most, Math.max(...texts.map((text) => printable(text).length)))
+  const columns = {
+    evidence: widest(
+      candidates.map((candidate) => evidenceText(candidate, now)),
+      EVIDENCE_WIDTH,
+    ),
+    author: widest(
+      candidates.map(({ author }) => author),
+      AUTHOR_WIDTH,
+    ),
+  }
   return [
     `${plural(candidateCount, 'commit')} on ${policy.staging}${ahead}, newest first:`,
-    ...candidates.map((candidate) => candidateLine(candidate, candidate.oid === promotable?.oid, now)),
+    ...candidates.map((candidate) =>
+      candidateLine(candidate, candidate.oid === promotable?.oid, columns, now),
+    ),
     ...(more > 0 ? [`  and ${more} more: headgate status --limit ${candidateCount}`] : []),
   ]
 }
 
-function candidateLine(candidate: Candidate, next: boolean, now: number): string {
+function candidateLine(candidate: Candidate, next: boolean, columns: Columns, now: number): string {
   const { oid, author, subject, foresight } = candidate
   const column = (text: string, width: number) => printable(text, width).padEnd(width)
   const refused = foresight?.answer === 'no' ? foresight.report.objections.map(({ rule }) => rule) : []
-  const evidence = column(evidenceText(candidate, now), EVIDENCE_WIDTH)
+  const evidence = column(evidenceText(candidate, now), columns.evidence)
   const line = [
     `${next ? '>' : ' '} ${shortOid(oid)}`,
     candidate.evidence.state === 'passed' ? colour('green', evidence) : paint(candidate, evidence),
-    column(author, AUTHOR_WIDTH),
+    column(author, columns.author),
     printable(`${refused.length === 0 ? '' : `[${refused.join(', ')}] `}${subject}`, 100),
   ].join('  ')
   return cut(line)

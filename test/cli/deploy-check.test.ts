@@ -20,7 +20,7 @@ test('only the landed release may be deployed to production, and whatever is on 
     return [stdout.replace(/\d+ m?s ago/, 'now'), code]
   }
   expect(ask(two, ...PRODUCTION)).toEqual([
-    `yes: ${short(two)} is the release: promotion by alice now (record 7)\n`,
+    `yes: ${short(two)} is the release: promotion by alice now (record 6)\n`,
     0,
   ])
   for (const other of [one, ahead]) {
@@ -45,7 +45,7 @@ test('a release that was moved behind the guard is a finding, even for the commi
   repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', one)
   const ran = repository.headgate('deploy-check', one, ...PRODUCTION)
   expect(ran.stdout).toContain(
-    `no: release has drifted: its last landed move (record 7) put it at ${short(two)}`,
+    `no: release has drifted: its last landed move (record 6) put it at ${short(two)}`,
   )
   expect(ran.code).toBe(77)
 })
@@ -64,9 +64,9 @@ test('the attestation is what the server signed, for whoever knows its seal key'
     commit: one,
     predicate: { verificationResult: 'PASSED', verifiedLevels: ['ORG_SOURCE_STAGING_PROVED'] },
   })
-  expect(JSON.parse(ask('--attestation', '-').stdout)).toEqual(envelope)
+  expect(JSON.parse(ask('--attestation=-').stdout)).toEqual(envelope)
 
-  const foreign = ask('--seal-key', `${repository.key('mallory')}.pub`, '--attestation', '-')
+  const foreign = ask('--seal-key', `${repository.key('mallory')}.pub`, '--attestation=-')
   expect(foreign.stdout).toBe('')
   expect(foreign.code).toBe(77)
   expect(ask('--seal-key', join(repository.folder, 'nowhere'))).toMatchObject({ code: 78 })

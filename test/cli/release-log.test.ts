@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest'
+import { parseReleaseLog } from '../../src/core/release-log.ts'
+import type { TestRepository } from '../make-repository.ts'
+import { guarded } from './run-program.ts'
+
+const short = (oid: string) => oid.slice(0, 7)
+const LOG = 'docs/RELEASE_LOG.md'
+
+function entries(repository: TestRepository, branch = 'main') {
+  const { entries: found, problems } = parseReleaseLog(
+    Buffer.from(`${repository.server('show', `${branch}:${LOG}`)}\n`),
+  )
+  expect(problems).toEqual([])
+  return found.map(({ entry }) => entry)
+}
+
+test('entries that are missing are caught up on, in order, once, below what people wrote', () => {
+  const repository = guarded()
+  const one = repository.release('one')
+  repository.commit('notes', { [LOG]: '# Our releases\n\nwritten by hand, no line break at the end' })
+  repository.mustRun(repository.push('main'))
+  const two = repository.release('two')
+  const ran = repository.headgate('log', '--append')
+  expect(ran.code, ran.all).toBe(0)
+  const tip = repository.server('rev-parse', 'main')
+  expect(ran.stdout).toBe(
+    `promotion to ${short(one)}, record 3\npromotion to ${short(two)}, record 6\n2 entries appended on main, ${short(tip)}\n`,
+  )
+  expect(entries(repository)).toMatchObject([
+    { commit: one, from: null, record: 3 },
+    { commit: two, from: one, record: 6, smoke: null },
+  ])
+  expect(repository.server('show', `main:${LOG}`)).toMatch(
+    /^# Our releases\n\nwritten by hand, no line break at the end\n\n## \d{4}/,
+  )
+  const again = repository.headgate('log', '--append')
+  expect(again.stdout).toBe('the release log has an entry for every landed move\n')
+  expect(repository.server('rev-parse', 'main')).toBe(tip)
+  // Nobody's working tree, index or branch was touched.
+  expect(repository.git('status', '--porcelain')).toBe('')
+  expect(repository.git('rev-parse', 'HEAD')).toBe(two)
+})
+
+test('overrides have an entry that says what was waived; a baseline has none', () => {
+  const repository = guarded({ install: false })
+  repository.git('push', '-q', 'origin', 'main:release')
+  repository.install()
+  const base = repository.git('rev-parse', 'HEAD')
+  const fix = repository.commit('fix')
+  repository.mustRun(repository.push('main'))
+  const permit = ['override', '--from', base, '--to', fix, '--waive', 'evidence', '--reason', 'CVE, *now*']
+  repository.mustRun(repository.headgate(...permit, '--key', repository.key('bob')))
+  repository.mustRun(repository.push(`${fix}:release`))
+  repository.mustRun(repository.headgate('log', '--append'))
+  expect(entries(repository)).toMatchObject([
+    {
+      kind: 'override',
+      commit: fix,
+      from: base,
+      waived: ['evidence'],
+      approvedBy: ['bob'],
+      reason: 'CVE, *now*',
+    },
+  ])
+})
+
+test('a branch for review: entries go there, are not written twice, and begin anew once merged', () => {
+  const repository = guarded()
+  const one = repository.release('one')
+  const append = () => repository.headgate('log', '--append', '--log-branch', 'release-log')
+  expect(append().stdout).toContain('1 entry appended on release-log')
+  expect(append().stdout).toBe('the release log has an entry for every landed move\n')
+  const two = repository.release('two')
+  expect(append().stdout).toContain('1 entry appended on release-log')
+  expect(entries(repository, 'release-log').map(({ commit }) => commit)).toEqual([one, two])
+  expect(repository.run('git', ['show', `main:${LOG}`], { cwd: repository.bare }).code).not.toBe(0)
+
+  // The server takes the merge: against main's own history the log only grew.
+  repository.git('fetch', '-q', 'origin')
+  repository.git('merge', '-q', '--no-ff', '-m', 'Merge the release log', 'origin/release-log')
+  repository.mustRun(repository.push('main'))
+  const merged = repository.ref('refs/heads/main')
+  expect(append().stdout).toBe('the release log has an entry for every landed move\n')
+  const three = repository.release('three')
+  expect(append().stdout).toContain('1 entry appended on release-log')
+  expect(repository.server('merge-base', 'release-log', 'main')).toBe(three)
+  expect(merged).not.toBeNull()
+  expect(entries(repository, 'release-log').map(({ commit }) => commit)).toEqual([one, two, three])
+})
+
+test('a log that is no file, and a branch that cannot be, are said so', () => {
+  const repository = guarded()
+  repository.release('one')
+  const onRelease = repository.headgate('log', '--append', '--log-branch', 'release')
+  expect(onRelease.stderr).toContain('headgate: the log cannot be written on release\n')
+  expect(onRelease.code).toBe(64)
+  // The server lets nobody make it one; it may have been one before.
+  const older = guarded({ install: false })
+  older.commit('a folder', { [`${LOG}/index.md`]: 'x\n' })
+  older.git('push', '-q', 'origin', 'main')
+  older.install()
+  older.release('one')
+  const folder = older.headgate('log', '--append')
+  expect(folder.stderr).toContain(`${LOG} in`)
+  expect(folder.code).toBe(78)
+  expect(repository.headgate('log')).toMatchObject({ code: 64 })
+})

@@ -1,0 +1,148 @@
+import { expect, test } from 'vitest'
+import { Day } from './day.ts'
+import { guarded } from './run-program.ts'
+
+const short = (oid: string) => oid.slice(0, 7)
+/** Without what depends on the clock: ages, and the columns that they widen. */
+const still = (text: string) =>
+  text
+    .replace(/\d+ m?s ago/g, 'now')
+    .replace(/(?<=[a-z]) \d+ m?s,/g, ' now,')
+    .replace(/(?<=\S) {2,}/g, '  ')
+
+test('a day at a glance, in 80 columns', async () => {
+  const day = await Day.begin()
+  const one = await day.proved('one')
+  expect((await day.as('alice', 'promote', one, '--yes')).code).toBe(0)
+  const log = day.repository.ref('refs/heads/main') ?? ''
+  const two = await day.proved('two')
+  const three = day.push('three')
+  const failed = await day.as('alice', 'status')
+  expect(failed.code, failed.all).toBe(0)
+  expect(still(failed.stdout)).toBe(`git.example.com/app on origin, as of record 6
+
+main  ${short(three)}  now, three
+release  ${short(one)}  promotion by alice, now (record 3)
+staging  serves ${short(three)} (main)
+production  serves ${short(one)} (release)
+
+3 commits on main ahead of release, newest first:
+  ${short(three)}  no evidence  Dev  three
+> ${short(two)}  passed now, ci  Dev  two
+  ${short(log)}  no evidence  Dev  Release log: promotion to ${short(one)}
+
+release can move to ${short(two)} now:
+  headgate promote ${short(two)}
+`)
+  day.push(`a subject that goes on ${'and on '.repeat(30)}until no terminal could show it all`)
+  const wide = await day.as('alice', 'status', '--no-environments')
+  expect(wide.stdout).toMatch(/a subject that goes on and on .*\.\.\.$/m)
+  for (const line of wide.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+  expect(wide.stdout).not.toContain('\x1b')
+})
+
+test('what stands in the way is said: a freeze, a bar, a failed run, evidence taken back, drift', () => {
+  const repository = guarded()
+  const one = repository.release('one')
+  const two = repository.release('two')
+  const key = ['--key', repository.key('alice')] as const
+  const because = ['--reason', 'sale weekend', ...key] as const
+  const ask = () => repository.headgate('status', '--no-environments').stdout
+  repository.mustRun(
+    repository.headgate(
+      'rollback',
+      one,
+      '--trigger',
+      'pager',
+      '--symptoms',
+      '500s',
+      '--yes',
+      '--wait',
+      '1s',
+      ...key,
+    ).code === 69
+      ? { code: 0, stdout: '', stderr: '', all: '' }
+      : repository.headgate('status'),
+  )
+  expect(ask()).toContain(`rolled back from, barred until staging proves it anew: ${short(two)} (`)
+  expect(ask()).toMatch(new RegExp(`^ {2}${short(two)} {2}passed .*\\[barred\\] two$`, 'm'))
+
+  repository.mustRun(repository.headgate('freeze', ...because))
+  expect(ask()).toMatch(/\nFROZEN until .*Z, by alice \(record \d+\):\n? *sale\n? *weekend/)
+  expect(ask()).toContain('nothing can be promoted now')
+
+  const failing = repository.commit('failing')
+  repository.mustRun(repository.push('main'))
+  const failure = repository.evidencePayload(failing, (predicate) => {
+    predicate.result = 'FAILED'
+    predicate.passedTests = ['health']
+    predicate.failedTests = ['chat']
+    predicate.headgate.gates[1].outcome = 'failed'
+  })
+  repository.mustRun(repository.submit(repository.sign(failure, 'ci', 'headgate-evidence')))
+  const invalid = repository.commit('invalid')
+  repository.mustRun(repository.push('main'))
+  repository.prove(invalid)
+  const invalidate = ['evidence', 'invalidate', invalid, '--reason', 'wrong database', '--as', 'approval']
+  repository.mustRun(repository.headgate(...invalidate, ...key))
+  expect(ask()).toMatch(new RegExp(`^ {2}${short(failing)} {2}failed `, 'm'))
+  expect(ask()).toMatch(new RegExp(`^ {2}${short(invalid)} {2}invalidated `, 'm'))
+
+  repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', two)
+  expect(ask().replaceAll('\n  ', ' ')).toContain(
+    `DRIFT: release is ${short(two)}, and the ledger says ${short(one)}: someone moved it behind the guard.`,
+  )
+  const json = JSON.parse(repository.headgate('status', '--no-environments', '--json').stdout)
+  expect(json).toMatchObject({
+    drift: { expected: one, found: two },
+    freeze: { reason: 'sale weekend' },
+    bars: [{ commit: two }],
+    serving: null,
+    promotable: null,
+  })
+})
+
+test('hostile names and subjects are shown and not obeyed', () => {
+  const repository = guarded()
+  repository.git('config', 'user.name', 'Eve\x1b[2J\u202e')
+  repository.commit('subject \x1b]0;owned\x07 \u202egpj')
+  repository.mustRun(repository.push('main'))
+  const { stdout } = repository.headgate('status', '--no-environments')
+  expect(stdout.replaceAll('\n', '')).not.toMatch(/[\x00-\x1f\x7f\u202e]/)
+  expect(stdout).toContain('\\x1b]0;owned')
+})
+
+test('before the first push, where nobody guards, and with odd options', () => {
+  const repository = guarded()
+  expect(repository.headgate('status', '--no-environments').stdout).toContain(
+    'release     does not exist yet\n',
+  )
+  expect(repository.headgate('status', '--limit', '0')).toMatchObject({ code: 64 })
+  const open = guarded({ install: false })
+  const ran = open.headgate('status')
+  expect(ran.stderr).toContain('headgate: the remote "origin" is not guarded by headgate\n')
+  expect(ran.code).toBe(78)
+})
+
+test('thousands of commits ahead are counted, and the newest listed', () => {
+  const repository = guarded()
+  const one = repository.release('one')
+  const stream = Array.from({ length: 3000 }, (_, index) => {
+    const from = index === 0 ? `from ${one}\n` : ''
+    return `commit refs/heads/main\ncommitter Dev <dev@example.com> ${1_800_000_000 + index} +0000\ndata 4\nbusy\n${from}\n`
+  })
+  repository.mustRun(
+    repository.run('git', ['fast-import', '--quiet', '--force'], {
+      cwd: repository.clone,
+      input: stream.join(''),
+    }),
+  )
+  repository.mustRun(repository.push('main'))
+  const started = performance.now()
+  const { stdout, code } = repository.headgate('status', '--no-environments', '--limit', '3')
+  expect(code).toBe(0)
+  expect(stdout).toContain('3000 commits on main ahead of release, newest first:')
+  expect(stdout).toContain('  and 2997 more: headgate status --limit 3000\n')
+  // Far from what reading every commit's records one by one with a process each would take.
+  expect(performance.now() - started).toBeLessThan(20_000)
+})
