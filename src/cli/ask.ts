@@ -11,10 +11,16 @@ export async function confirm(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
     // Ctrl-C and Ctrl-D are no.
-    const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')))
+    const closed = new Promise<string>((resolve) =>
+      terminal.once('close', () => {
+        process.stderr.write('\n')
+        resolve('')
+      }),
+    )
     const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed])
     return /^\s*y(?:es)?\s*$/i.test(answer)
   } finally {
+    terminal.removeAllListeners('close')
     terminal.close()
   }
 }

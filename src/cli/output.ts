@@ -45,9 +45,13 @@ export function table(header: readonly string[], rows: readonly (readonly string
 type Colour = 'red' | 'green' | 'yellow' | 'bold' | 'dim'
 const CODES: Record<Colour, number> = { red: 31, green: 32, yellow: 33, bold: 1, dim: 2 }
 
-/** Colour on a terminal only, and never where NO_COLOR is set (no-color.org). */
-export function colour(name: Colour, text: string): string {
-  const wanted = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
+/** Colour where the stream is a terminal only, and never where NO_COLOR is set (no-color.org). */
+export function colour(
+  name: Colour,
+  text: string,
+  stream: { readonly isTTY?: boolean } = process.stdout,
+): string {
+  const wanted = stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
   return wanted ? `\x1b[${CODES[name]}m${text}\x1b[0m` : text
 }
 

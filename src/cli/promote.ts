@@ -167,15 +167,10 @@ async function afterFailure(
   { to: commit, seq }: LandedMove,
   options: PromoteOptions,
 ): Promise<boolean> {
-  const stars = colour('red', '*'.repeat(71))
-  note(stars)
-  note(
-    colour(
-      'red',
-      `PRODUCTION SMOKE FAILED for ${shortOid(commit)}, which ${session.policy.release} is at now`,
-    ),
-  )
-  note(stars)
+  const loud = (text: string) => note(colour('red', text, process.stderr))
+  loud('*'.repeat(71))
+  loud(`PRODUCTION SMOKE FAILED for ${shortOid(commit)}, which ${session.policy.release} is at now`)
+  loud('*'.repeat(71))
   const trigger = 'the production smoke failed'
   const symptoms = `the smoke test after the promotion of ${shortOid(commit)} failed`
   if (options.autoRollback || (!options.yes && canAsk() && (await confirm('Roll back now?')))) {

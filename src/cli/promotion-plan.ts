@@ -8,6 +8,7 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { colour, plural } from './output.ts'
 import type { ReleaseSession } from './release-session.ts'
+import { wrapText } from './wrap-text.ts'
 
 /** As many as fit a screen; `git log` shows the others. */
 const SHOWN = 15
@@ -43,6 +44,7 @@ export async function promotionPlan(
     colour(
       'bold',
       `${policy.release} on ${printable(options.remote, 100)}: ${start}, ${plural(commits.length, 'commit')}`,
+      process.stderr,
     ),
     `by ${authors
       .slice(0, 5)
@@ -57,7 +59,7 @@ export async function promotionPlan(
     ...more,
     '',
     `staging evidence: ${proof}`,
-    ...(waived.length === 0 ? [] : [colour('red', `OVERRIDE: waives ${waived.join(', ')}`)]),
+    ...(waived.length === 0 ? [] : [colour('red', `OVERRIDE: waives ${waived.join(', ')}`, process.stderr)]),
     ...(note === undefined ? [] : [`note: ${printable(note, 500)}`]),
     ...(plan === undefined ? [] : [`plan: ${printable(plan, 500)}`]),
     ...afterwards(session),
@@ -73,7 +75,12 @@ function afterwards(session: ReleaseSession): string[] {
     production === undefined || production.servedCommit === null
       ? `then: ${log}`
       : `then: wait for production (up to ${formatDuration(options.waitMs)}), its smoke test, ${log}`
-  return [steps, ...(remark === null ? [] : [colour('yellow', `remark: ${remark}`)])]
+  return [
+    ...wrapText(steps),
+    ...(remark === null
+      ? []
+      : wrapText(`remark: ${remark}`).map((line) => colour('yellow', line, process.stderr))),
+  ]
 }
 
 function shortRange(revision: string): string {

@@ -222,6 +222,7 @@ export class ReleaseSession {
       colour(
         'yellow',
         `${this.policy.release} has moved on from ${shortOid(commit)}, it is ${now}: its smoke test is not run`,
+        process.stderr,
       ),
     )
     return 'untested'

@@ -165,6 +165,7 @@ async function rollbackPlan(
     colour(
       'bold',
       `${policy.release} on ${printable(options.remote, 100)}: back from ${shortOid(release ?? '')} to ${shortOid(commit)}`,
+      process.stderr,
     ),
     `takes back ${plural(undone.length, 'commit')}:`,
     ...undone
@@ -216,7 +217,13 @@ async function finish(
   if (move !== null && move.to === commit) await session.writeLog(since ?? move.seq)
   if (tested === 'failed') {
     process.exitCode = EXIT_CODES.refused
-    note(colour('red', `PRODUCTION SMOKE FAILED again, at ${shortOid(commit)}: the rollback did not help`))
+    note(
+      colour(
+        'red',
+        `PRODUCTION SMOKE FAILED again, at ${shortOid(commit)}: the rollback did not help`,
+        process.stderr,
+      ),
+    )
     return
   }
   const how = tested === 'passed' ? 'production serves it and passed its smoke test' : 'not verified'

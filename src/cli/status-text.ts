@@ -9,6 +9,7 @@ import type { Policy } from '../core/policy.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { colour, plural } from './output.ts'
 import type { Serving } from './served-commits.ts'
+import { wrapText } from './wrap-text.ts'
 
 export type StatusReport = {
   readonly status: Status
@@ -221,19 +222,6 @@ function nextStep({ status, policy, remote, abbreviated }: StatusReport): string
     )
   }
   return lines.length === 0 ? ['nothing to do'] : lines
-}
-
-/** Breaks prose at spaces, to the width of a terminal. */
-export function wrapText(text: string, width = WIDTH): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = `  ${word}`
-    } else line += line === '' ? word : ` ${word}`
-  }
-  return [...lines, line]
 }
 
 /** One line of at most 80 columns; codes for colour take none. */
