@@ -19,6 +19,7 @@ export const moveOptions = {
     default: '10m',
     describe: 'how long to wait for production to serve the commit',
   },
+  url: { type: 'string', describe: "base URL of production [default: the policy's]" },
   yes: { type: 'boolean', default: false, describe: 'do not ask' },
   'smoke-key': {
     type: 'string',

@@ -101,6 +101,13 @@ async function move(
 ): Promise<void> {
   const { repository, policy, releaseRef } = session
   const from = session.release ?? zeroOidLike(commit)
+  if (session.release !== null && (await repository.isAncestor(commit, session.release))) {
+    throw new HeadgateError(
+      'usage',
+      `${policy.release} has ${shortOid(commit)} already: it is at ${shortOid(session.release)}`,
+      { hint: `to go back to it: headgate rollback ${shortOid(commit)} --help` },
+    )
+  }
   const update = { from, to: commit, ref: releaseRef }
   const foresight = await foreseeRelease(repository, session.view, update, {
     now: Date.now(),

@@ -9,7 +9,7 @@ import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
 import { recordedSmoke } from '../audit/release-entry.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
-import type { Policy } from '../core/policy.ts'
+import type { Environment, Policy } from '../core/policy.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type AppendedLog, appendReleaseLog, loggedSoFar } from './append-release-log.ts'
@@ -19,6 +19,7 @@ import { keyHolder } from './key-holder.ts'
 import { colour, note, plural } from './output.ts'
 import { runSmoke, waitUntilServed } from './production.ts'
 import { type PushOutcome, pushBranch } from './push-branch.ts'
+import { requireBaseUrl } from './run-gate-command.ts'
 import { requireKey } from './submit.ts'
 
 export type SessionOptions = {
@@ -27,6 +28,8 @@ export type SessionOptions = {
   /** Signs the smoke test's result; `key` unless told. */
   readonly smokeKey: string | undefined
   readonly waitMs: number
+  /** Where production is reached from here, if that is not what the policy says. */
+  readonly url: string | undefined
   readonly logBranch: string | undefined
 }
 
@@ -57,6 +60,7 @@ export class ReleaseSession {
 
   static async open(options: SessionOptions): Promise<ReleaseSession> {
     for (const key of [options.key, options.smokeKey]) if (key !== undefined) requireKey(key)
+    if (options.url !== undefined) requireBaseUrl(options.url)
     const client = new ClientRepository()
     const repository = await client.open()
     try {
@@ -74,6 +78,12 @@ export class ReleaseSession {
 
   get policy(): Policy {
     return this.view.inForce.policy
+  }
+
+  get production(): Environment | undefined {
+    const { production } = this.policy.environments
+    const { url } = this.options
+    return production === undefined || url === undefined ? production : { ...production, url }
   }
 
   get releaseRef(): string {
@@ -121,7 +131,7 @@ export class ReleaseSession {
 
   /** What to say of the smoke test before anything is pushed. */
   smokeRemark(): string | null {
-    const { production } = this.policy.environments
+    const production = this.production
     if (production === undefined || production.servedCommit === null || this.smokeKey() !== null) return null
     return 'the production smoke will run and will not be recorded: no key that may sign evidence was named (--smoke-key)'
   }
@@ -139,7 +149,7 @@ export class ReleaseSession {
   /** Waits for production, tests it, records that. `goOn` is the command that continues after an interruption. */
   async testProduction(commit: Oid, goOn: string): Promise<Tested> {
     const move = await this.lastMove()
-    const { production } = this.policy.environments
+    const production = this.production
     if (production === undefined) {
       note('the policy knows no production environment: nothing to wait for, and no smoke test')
       return 'untested'

@@ -145,7 +145,7 @@ function makeWayFor(option: string, file: string | undefined): void {
 }
 
 /** The base URL without what it must not hold; a password in it is never printed. */
-function requireBaseUrl(text: string): string {
+export function requireBaseUrl(text: string): string {
   try {
     return parseBaseUrl(text).text
   } catch (cause) {

@@ -21,6 +21,7 @@ type DayOptions = {
   readonly rollback?: string
   /** What the keys of people may sign besides approvals. */
   readonly operatorsSmoke?: boolean
+  readonly enforcement?: 'enforce' | 'evaluate'
 }
 
 /** An application behind a branch of the bare repository. */
@@ -207,7 +208,7 @@ exec "$GIT" "$@"
   }
 }
 
-function policyText(staging: string, production: string, { rollback }: DayOptions): string {
+function policyText(staging: string, production: string, { rollback, enforcement }: DayOptions): string {
   const environment = (url: string) => `    url: ${url}
     servedCommit: { get: /health, json: commit }
     gates:
@@ -217,6 +218,7 @@ function policyText(staging: string, production: string, { rollback }: DayOption
 repository: git.example.com/app
 staging: main
 release: release
+enforcement: ${enforcement ?? 'enforce'}
 promotion: { operators: [alice, bob] }
 rollback: ${rollback ?? '{ approvers: [alice, bob] }'}
 environments:

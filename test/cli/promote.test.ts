@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseReleaseLog } from '../../src/core/release-log.ts'
 import { Day } from './day.ts'
@@ -232,5 +234,53 @@ test('a key that may not sign evidence: the smoke runs, and is not passed off as
   expect(parseReleaseLog(Buffer.from(day.log())).entries[1]?.entry).toMatchObject({
     commit: two,
     smoke: { by: 'ci@example.com' },
+  })
+})
+
+test('main takes only reviewed changes: the promotion landed, and the entry goes where it is reviewed', async () => {
+  const day = await Day.begin()
+  const one = await day.proved('one')
+  const hook = join(day.repository.bare, 'hooks/update')
+  writeFileSync(
+    hook,
+    '#!/bin/sh\n[ "$1" != refs/heads/main ] || { echo "main: reviewed changes only" >&2; exit 1; }\n',
+    {
+      mode: 0o755,
+    },
+  )
+  const ran = await day.as('alice', 'promote', '--yes')
+  expect(ran.code).toBe(77)
+  expect(ran.stdout).toBe(`promoted: release is at ${short(one)}\n`)
+  expect(ran.stderr).toContain('headgate: the release log entry is not written on main: ')
+  expect(ran.stderr).toContain('main: reviewed changes only')
+  expect(ran.stderr).toContain(
+    'hint: where main takes only reviewed changes: headgate log --append --log-branch NAME\n',
+  )
+  const again = await day.as('alice', 'promote', '--yes', '--log-branch', 'release-log')
+  expect(again.code, again.all).toBe(0)
+  expect(again.stderr).toContain('docs/RELEASE_LOG.md: 1 entry appended on release-log')
+  expect(day.repository.server('diff', '--name-only', 'main', 'release-log')).toBe('docs/RELEASE_LOG.md')
+})
+
+test('a commit that is released already is no promotion', async () => {
+  const day = await Day.begin()
+  const one = await day.proved('one')
+  await day.proved('two')
+  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
+  const ran = await day.as('alice', 'promote', one, '--yes')
+  expect(ran.stderr).toMatch(new RegExp(`^headgate: release has ${short(one)} already: it is at `))
+  expect(ran.code).toBe(64)
+})
+
+test('headgate that only evaluates: what objects is said, and the promotion is made', async () => {
+  const day = await Day.begin({ enforcement: 'evaluate' })
+  const one = day.push('one')
+  const ran = await day.as('alice', 'promote', one, '--yes')
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stderr).toContain('remark: enforcement: evaluate refuses nothing, but these rules object:')
+  expect(ran.stderr).toContain('[evidence]')
+  expect(parseReleaseLog(Buffer.from(day.log())).entries[0]?.entry).toMatchObject({
+    commit: one,
+    stagingGates: null,
   })
 })
