@@ -64,8 +64,7 @@ async function findUnfinished(session: ReleaseSession, options: PromoteOptions):
     return named === last.to ? last : null
   }
   if (last.kind !== 'promotion' && last.kind !== 'override') return null
-  if (Date.now() - Date.parse(last.authorizedAt) > UNFINISHED_MS || options.logBranch !== undefined)
-    return null
+  if (Date.now() - Date.parse(last.authorizedAt) > UNFINISHED_MS) return null
   return (await session.isLogged(last)) ? null : last
 }
 
