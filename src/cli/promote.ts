@@ -104,7 +104,7 @@ async function move(
     throw new HeadgateError(
       'usage',
       `${policy.release} has ${shortOid(commit)} already: it is at ${shortOid(session.release)}`,
-      { hint: `to go back to it: headgate rollback ${shortOid(commit)} --help` },
+      { hint: `to go back to it: headgate rollback ${shortOid(commit)} --trigger TEXT --symptoms TEXT` },
     )
   }
   const update = { from, to: commit, ref: releaseRef }

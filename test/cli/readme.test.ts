@@ -38,7 +38,7 @@ test('its refusal is the one that git prints', () => {
 
 test('every command and option that it shows exists', () => {
   const repository = guarded({ install: false })
-  const commands = [...README.matchAll(/^headgate ((?:[a-z]+ ?)+)(.*?)(?:>>.*)?$/gm)]
+  const commands = [...README.matchAll(/^headgate ((?:[a-z]+(?:-[a-z]+)* ?)+)(.*?)(?:>>.*)?$/gm)]
   expect(commands.length).toBeGreaterThan(5)
   for (const [, words = '', rest = ''] of commands) {
     const help = repository.headgate(...words.trim().split(' ').slice(0, 2), '--help').stdout

@@ -105,3 +105,25 @@ test('a log that is no file, and a branch that cannot be, are said so', () => {
   expect(folder.code).toBe(78)
   expect(repository.headgate('log')).toMatchObject({ code: 64 })
 })
+
+test('branches meet: what main had comes first, or the server refuses the merge', () => {
+  const repository = guarded()
+  repository.commit('attributes', { '.gitattributes': `${LOG} merge=union\n` })
+  repository.release('one')
+  repository.mustRun(repository.headgate('log', '--append'))
+  const two = repository.release('two with main as it was')
+  repository.git('fetch', '-q')
+  repository.mustRun(repository.headgate('log', '--append', '--log-branch', 'release-log'))
+  repository.mustRun(repository.headgate('log', '--append'))
+  repository.git('fetch', '-q')
+  repository.git('checkout', '-q', '-B', 'backwards', 'origin/release-log')
+  repository.commit('remark', { 'other.txt': 'x' })
+  expect(two).toBe(repository.ref('refs/heads/release'))
+
+  // On main: its lines stay first.
+  repository.git('checkout', '-q', '-B', 'main', 'origin/main')
+  const own = repository.git('show', `HEAD:${LOG}`)
+  repository.git('merge', '-q', '--no-ff', '-m', 'Merge', 'backwards')
+  expect(repository.git('show', `HEAD:${LOG}`).startsWith(own)).toBe(true)
+  repository.mustRun(repository.push('main'))
+})

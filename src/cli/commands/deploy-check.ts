@@ -20,7 +20,7 @@ export function deployCheckCommand(cli: Argv): Argv {
         })
         .option('attestation', {
           type: 'string',
-          describe: 'write the SLSA verification summary (DSSE) to this file; =- for standard output',
+          describe: 'write the SLSA verification summary (DSSE) to this file; --attestation=- prints it',
         })
         .option('seal-key', {
           type: 'string',
