@@ -6,8 +6,8 @@ import type { Environment, Policy } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
 import type { ClientRepository } from './client-repository.ts'
+import { evidencePayload } from './gate-evidence.ts'
 import { note, plural } from './output.ts'
-import { evidencePayload } from './run-gate-command.ts'
 import { askServed } from './served-commits.ts'
 import { signAndSubmit } from './submit.ts'
 
@@ -71,6 +71,8 @@ export async function runSmoke(
     baseUrl: production.url,
     commit,
     servedCommitMode: policy.evidence.servedCommit,
+    variables: process.env,
+    folder: (await client.topLevel()) ?? process.cwd(),
     signal,
     onGate: ({ name, outcome, reason }) =>
       note(

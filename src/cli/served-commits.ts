@@ -1,7 +1,9 @@
 /** What the environments say that they serve, asked of all at once. */
+import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
+import { environmentHeaders } from '../gate/secrets.ts'
 import { readServedCommit } from '../gate/served-commit.ts'
 
 export type Serving =
@@ -23,7 +25,14 @@ export async function askServed(
   }
   const timeout = AbortSignal.timeout(timeoutMs)
   const either = signal === undefined ? timeout : AbortSignal.any([timeout, signal])
-  const served = await readServedCommit(parseBaseUrl(url), environment.servedCommit, either)
+  let headers: Record<string, string>
+  try {
+    headers = environmentHeaders(environment, process.env)
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+    return { kind: 'unknown', reason: error.message }
+  }
+  const served = await readServedCommit(parseBaseUrl(url), environment.servedCommit, headers, either)
   if (served.kind === 'reported') return { kind: 'serves', commit: served.commit }
   const reason = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : served.reason
   return { kind: 'unknown', reason }

@@ -70,6 +70,17 @@ export class Secrets {
   }
 }
 
+/**
+ * The headers that every request to an environment carries. Throws HeadgateError `configuration` as `Secrets.of` does;
+ * what single gates need need not be there.
+ */
+export function environmentHeaders(
+  environment: Environment,
+  variables: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  return Secrets.of({ ...environment, gates: [] }, variables).resolveAll(environment.headers)
+}
+
 type Use = { readonly env: string; readonly inHeader: boolean }
 
 function inHeaders(headers: Environment['headers']): Use[] {
