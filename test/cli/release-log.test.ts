@@ -106,24 +106,30 @@ test('a log that is no file, and a branch that cannot be, are said so', () => {
   expect(repository.headgate('log')).toMatchObject({ code: 64 })
 })
 
-test('branches meet: what main had comes first, or the server refuses the merge', () => {
+test('branches meet: what main had comes first, else the server refuses', () => {
   const repository = guarded()
   repository.commit('attributes', { '.gitattributes': `${LOG} merge=union\n` })
   repository.release('one')
   repository.mustRun(repository.headgate('log', '--append'))
-  const two = repository.release('two with main as it was')
-  repository.git('fetch', '-q')
-  repository.mustRun(repository.headgate('log', '--append', '--log-branch', 'release-log'))
-  repository.mustRun(repository.headgate('log', '--append'))
-  repository.git('fetch', '-q')
-  repository.git('checkout', '-q', '-B', 'backwards', 'origin/release-log')
-  repository.commit('remark', { 'other.txt': 'x' })
-  expect(two).toBe(repository.ref('refs/heads/release'))
-
-  // On main: its lines stay first.
-  repository.git('checkout', '-q', '-B', 'main', 'origin/main')
-  const own = repository.git('show', `HEAD:${LOG}`)
-  repository.git('merge', '-q', '--no-ff', '-m', 'Merge', 'backwards')
-  expect(repository.git('show', `HEAD:${LOG}`).startsWith(own)).toBe(true)
+  repository.git('pull', '-q', 'origin', 'main')
+  const grow = (text: string) =>
+    repository.commit(text, { [LOG]: `${repository.git('show', `HEAD:${LOG}`)}\n\n${text}\n` })
+  repository.git('checkout', '-q', '-b', 'review')
+  grow('by the branch')
+  repository.git('checkout', '-q', 'main')
+  grow('by main')
   repository.mustRun(repository.push('main'))
+
+  repository.git('checkout', '-q', 'review')
+  repository.git('merge', '-q', '-m', 'Merge main', 'main')
+  const refused = repository.push('review:main')
+  expect(refused.all).toContain('[log-append-only]')
+
+  repository.git('reset', '-q', '--hard', 'HEAD~1')
+  repository.git('checkout', '-q', 'main')
+  repository.git('merge', '-q', '--no-ff', '-m', 'Merge review', 'review')
+  repository.mustRun(repository.push('main'))
+  const log = repository.server('show', `main:${LOG}`)
+  expect(log.indexOf('by main')).toBeLessThan(log.indexOf('by the branch'))
+  expect(entries(repository)).toHaveLength(1)
 })
