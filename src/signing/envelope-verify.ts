@@ -2,8 +2,10 @@ import { HeadgateError } from '../core/errors.ts'
 import type { AllowedSigner } from './allowed-signers.ts'
 import { decodeBase64 } from './base64.ts'
 import { type Envelope, payloadBytes, preAuthEncoding } from './dsse.ts'
-import { type ParsedSignature, parseSshsig } from './sshsig.ts'
-import { moreTelling, type Objection, type Trust, verifyBy } from './trust.ts'
+import { type ParsedSignature, parseSshsig, verifySshsigAside } from './sshsig.ts'
+import { isListed, moreTelling, type Objection, type Trust, verifyBy } from './trust.ts'
+
+export type EnvelopeTrust = { readonly trust: Trust; readonly others: readonly Trust[] }
 
 /**
  * Verifies the signatures of an envelope. One trusted signature is enough: `trust` is the first trusted one, or the
@@ -15,10 +17,46 @@ export function verifyEnvelope(
   signers: readonly AllowedSigner[],
   namespace: string | readonly string[],
   at: number,
-): { readonly trust: Trust; readonly others: readonly Trust[] } {
-  const message = preAuthEncoding(envelope.payloadType, payloadBytes(envelope))
-  const parsed = envelope.signatures.map(({ sig }) => parseSig(sig))
+): EnvelopeTrust {
+  return judge(parsedOf(envelope), signers, namespace, at)
+}
 
+/** The same with the cryptography on other threads, for those who check thousands. */
+export async function verifyEnvelopeAside(
+  envelope: Envelope,
+  signers: readonly AllowedSigner[],
+  namespace: string | readonly string[],
+  at: number,
+): Promise<EnvelopeTrust> {
+  const { message, parsed } = parsedOf(envelope)
+  const genuine = await Promise.all(
+    parsed.map((signature) =>
+      'verdict' in signature || !isListed(signers, signature)
+        ? undefined
+        : verifySshsigAside(signature, message),
+    ),
+  )
+  return judge({ message, parsed, genuine }, signers, namespace, at)
+}
+
+type ParsedEnvelope = {
+  readonly message: Buffer
+  readonly parsed: readonly (ParsedSignature | Objection)[]
+  /** Of each signature, where it is known. */
+  readonly genuine?: readonly (boolean | undefined)[]
+}
+
+function parsedOf(envelope: Envelope): ParsedEnvelope {
+  const message = preAuthEncoding(envelope.payloadType, payloadBytes(envelope))
+  return { message, parsed: envelope.signatures.map(({ sig }) => parseSig(sig)) }
+}
+
+function judge(
+  { message, parsed, genuine }: ParsedEnvelope,
+  signers: readonly AllowedSigner[],
+  namespace: string | readonly string[],
+  at: number,
+): EnvelopeTrust {
   const fingerprints = new Set<string>()
   for (const { fingerprint } of parsed) {
     if (fingerprint === undefined) continue
@@ -30,8 +68,10 @@ export function verifyEnvelope(
   }
 
   const verdicts = parsed.map(
-    (signature): Trust =>
-      'verdict' in signature ? signature : verifyBy(signers, { signature, message, namespace, at }),
+    (signature, index): Trust =>
+      'verdict' in signature
+        ? signature
+        : verifyBy(signers, { signature, message, namespace, at, genuine: genuine?.[index] }),
   )
   const trust = verdicts.find((one) => one.verdict === 'trusted') ?? mostTelling(verdicts)
   return { trust, others: verdicts.filter((one) => one !== trust) }

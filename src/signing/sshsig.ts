@@ -14,7 +14,14 @@ import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { decodePaddedBase64 } from './base64.ts'
 import { certifiedKeyType, parseCertificate, type SshCertificate } from './ssh-certificate.ts'
-import { type KeySignature, keySigned, parseKeySignature, parseSshKey, type SshKey } from './ssh-key.ts'
+import {
+  type KeySignature,
+  keySigned,
+  keySignedAside,
+  parseKeySignature,
+  parseSshKey,
+  type SshKey,
+} from './ssh-key.ts'
 import { WireReader, wireString, wireUint32 } from './ssh-wire.ts'
 
 const MAGIC = Buffer.from('SSHSIG')
@@ -82,6 +89,12 @@ function readNamespace(reader: WireReader): string {
  */
 export function verifySshsig(parsed: ParsedSignature, message: Uint8Array): boolean {
   return keySigned(parsed.key, parsed.signature, signedData(parsed.namespace, parsed.hashAlgorithm, message))
+}
+
+/** The same on another thread. */
+export function verifySshsigAside(parsed: ParsedSignature, message: Uint8Array): Promise<boolean> {
+  const { key, signature, namespace, hashAlgorithm } = parsed
+  return keySignedAside(key, signature, signedData(namespace, hashAlgorithm, message))
 }
 
 /**

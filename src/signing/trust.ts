@@ -49,7 +49,8 @@ export function moreTelling(first: Objection, second: Objection): Objection {
  * The principal is the line's first name without wildcards. For a certificate, it is the first of the certificate's
  * principals that the line of its authority allows.
  *
- * `namespace`: what the signature may be for, one name or several. `at`: milliseconds since the epoch.
+ * `namespace`: what the signature may be for, one name or several. `at`: milliseconds since the epoch. `genuine`: whether
+ * the signature fits its key and the message, where the caller has found that out already.
  */
 export function verifyBy(
   signers: readonly AllowedSigner[],
@@ -58,6 +59,7 @@ export function verifyBy(
     readonly message: Uint8Array
     readonly namespace: string | readonly string[]
     readonly at: number
+    readonly genuine?: boolean | undefined
   },
 ): Trust {
   const { signature, message, at } = input
@@ -76,7 +78,7 @@ export function verifyBy(
   if (certificate !== undefined && !authorityCertified(certificate)) {
     return object('bad-signature', 'the certificate was not made by the authority that it names')
   }
-  if (!verifySshsig(signature, message)) {
+  if (!(input.genuine ?? verifySshsig(signature, message))) {
     return object('bad-signature', 'the signature does not fit the key and the signed data')
   }
   if (!namespaces.includes(signature.namespace)) {
@@ -90,6 +92,11 @@ export function verifyBy(
     objection = objection === undefined ? trust : moreTelling(objection, trust)
   }
   return objection ?? object('unknown-key', 'no line trusts it')
+}
+
+/** Whether any line is about the key that signed: for others no signature need be checked. */
+export function isListed(signers: readonly AllowedSigner[], signature: ParsedSignature): boolean {
+  return signers.some((signer) => isAbout(signer, signature))
 }
 
 /** A certificate is a matter for its authority's lines only, a plain key for its own only, as in OpenSSH. */
