@@ -33,7 +33,8 @@ export async function* readCommits(
     expected += 1
     return record
   }
-  for await (const commit of logCommits(repository, tip, head.seq - from + 1)) {
+  const count = `--max-count=${head.seq - from + 1}`
+  for await (const commit of logCommits(repository, [count, tip])) {
     const reading = readAdded(repository, commit)
     // Whoever awaits it below gets the error; it must not count as unhandled until then.
     reading.catch(() => {})
@@ -49,10 +50,19 @@ export async function* readCommits(
   }
 }
 
-type Change = { readonly mode: string; readonly oid: Oid; readonly status: string; readonly path: string }
-type Commit = { readonly oid: Oid; readonly parents: readonly Oid[]; readonly changes: Change[] }
+export type Change = {
+  readonly mode: string
+  readonly oid: Oid
+  readonly status: string
+  readonly path: string
+}
+export type LedgerCommit = {
+  readonly oid: Oid
+  readonly parents: readonly Oid[]
+  readonly changes: readonly Change[]
+}
 
-async function readAdded(repository: LedgerRepository, commit: Commit): Promise<LedgerRecord> {
+async function readAdded(repository: LedgerRepository, commit: LedgerCommit): Promise<LedgerRecord> {
   const entries = commit.changes.filter(({ path }) => path.startsWith('entries/'))
   const [entry] = entries
   const added = entries.length === 1 && entry?.status === 'A' && entry.mode === '100644'
@@ -63,25 +73,27 @@ async function readAdded(repository: LedgerRepository, commit: Commit): Promise<
 }
 
 /**
- * The last `count` commits, oldest first, each with the files that it changed. There is one commit a record: the last
- * ones are found without walking the whole history.
+ * The commits of a range, oldest first, each with the files that it changed. There is one commit a record: with
+ * `--max-count` the last ones are found without walking the whole history.
  */
-async function* logCommits(repository: LedgerRepository, tip: Oid, count: number): AsyncGenerator<Commit> {
+export async function* logCommits(
+  repository: LedgerRepository,
+  range: readonly string[],
+): AsyncGenerator<LedgerCommit> {
   const output = repository.stream([
     'log',
     '--first-parent',
     '--reverse',
-    `--max-count=${count}`,
     '-z',
     '--raw',
     '--root',
     '--no-abbrev',
     '--no-renames',
     '--format=%x01%H %P',
-    tip,
+    ...range,
     '--',
   ])
-  let commit: Commit | undefined
+  let commit: (LedgerCommit & { changes: Change[] }) | undefined
   let change: Omit<Change, 'path'> | undefined
   for await (const token of tokens(output)) {
     const header = /^\x01(\S+) ?(.*)$/.exec(token)

@@ -1,0 +1,99 @@
+/**
+ * What `verify` reports. A finding names the record, the commit, the rule, the key and what to do.
+ *
+ * - `violation`  something is not as it must be: forged, damaged, or allowed against the rules
+ * - `exception`  in order by the rules, and yet to be looked at: overrides, accepted drifts, evaluate mode
+ * - `note`       worth knowing
+ */
+import type { Oid } from '../core/oid.ts'
+
+export type Grade = 'violation' | 'exception' | 'note'
+
+/** What is checked, in the order in which a report tells it. `broken`: a violation means that the data is no ledger's. */
+export const AUDIT_RULES = {
+  copy: { broken: true, says: 'the ledger extends the copy that was verified last' },
+  record: { broken: true, says: 'every record is in its one form, in its place' },
+  chain: { broken: true, says: 'numbers, links and hashes' },
+  seal: { broken: true, says: 'every record is sealed by the server' },
+  signature: { broken: true, says: 'every statement is signed by a key that was trusted for it then' },
+  tree: { broken: true, says: 'the files of every ledger commit are those of its record' },
+  state: { broken: true, says: 'state.json is the fold over the records' },
+  clock: { broken: false, says: 'the clock of the server goes forward' },
+  policy: { broken: false, says: 'policies are whole, and their versions go up' },
+  statement: { broken: false, says: 'every statement was one that the server may record' },
+  replay: { broken: false, says: 'every authorization, decided again, has the same verdict' },
+  outcome: { broken: false, says: 'every authorization has its outcome' },
+  approval: { broken: false, says: 'no approval and no override was used twice' },
+  override: { broken: false, says: 'no rule was waived' },
+  'release-ref': { broken: false, says: 'the release branch is where the last landed move put it' },
+  'staging-ref': { broken: false, says: 'the staging branch was never rewritten' },
+  'release-log': { broken: false, says: 'the release log only grew' },
+  served: { broken: false, says: 'production serves the release' },
+  installation: { broken: false, says: 'the policy lets the guard do its work' },
+} as const satisfies Record<string, { readonly broken: boolean; readonly says: string }>
+
+export type AuditRule = keyof typeof AUDIT_RULES
+
+export type Finding = {
+  readonly grade: Grade
+  readonly rule: AuditRule
+  /** Number of the record; null where it is about no single one. */
+  readonly record: number | null
+  /** When it was recorded, by the server's clock; null where that is not known. */
+  readonly at: string | null
+  /** The commit of the guarded repository that it is about. */
+  readonly commit: Oid | null
+  /** Fingerprint of the key that signed or sealed; null where no key is concerned. */
+  readonly key: string | null
+  readonly found: string
+  /** What to do. */
+  readonly fix: string
+}
+
+/** Of one rule, grade for grade: the first ones show what is wrong, ten thousand alike show no more. */
+const MAX_KEPT = 50
+
+/** Collects findings within bounds, however many a hostile ledger makes. */
+export class Findings {
+  readonly #kept: Finding[] = []
+  readonly #counts = new Map<string, number>()
+
+  add(finding: Partial<Finding> & Pick<Finding, 'grade' | 'rule' | 'found' | 'fix'>): void {
+    const name = `${finding.grade} ${finding.rule}`
+    const count = (this.#counts.get(name) ?? 0) + 1
+    this.#counts.set(name, count)
+    if (count > MAX_KEPT) return
+    this.#kept.push({ record: null, at: null, commit: null, key: null, ...finding })
+  }
+
+  /** How many there were, kept or not. */
+  count(grade: Grade, rule?: AuditRule): number {
+    let sum = 0
+    for (const [name, count] of this.#counts) {
+      const [itsGrade, itsRule] = name.split(' ')
+      if (itsGrade === grade && (rule === undefined || itsRule === rule)) sum += count
+    }
+    return sum
+  }
+
+  /** In the order of the ledger; what is about no single record comes first. */
+  all(): Finding[] {
+    const omitted = [...this.#counts].flatMap(([name, count]): Finding[] => {
+      if (count <= MAX_KEPT) return []
+      const [grade, rule] = name.split(' ') as [Grade, AuditRule]
+      const found = `${count - MAX_KEPT} more of this kind are not listed`
+      return [
+        { grade, rule, record: null, at: null, commit: null, key: null, found, fix: 'look at the first ones' },
+      ]
+    })
+    const place = ({ record }: Finding) => record ?? 0
+    return [...this.#kept.toSorted((a, b) => place(a) - place(b)), ...omitted]
+  }
+}
+
+/** The exit code's name: a ledger that is broken is bad data, one that tells of a breach is a finding. */
+export function outcomeOf(findings: readonly Finding[]): 'ok' | 'refused' | 'data' {
+  const violations = findings.filter(({ grade }) => grade === 'violation')
+  if (violations.length === 0) return 'ok'
+  return violations.some(({ rule }) => AUDIT_RULES[rule].broken) ? 'data' : 'refused'
+}

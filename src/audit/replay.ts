@@ -1,0 +1,217 @@
+/**
+ * An authorization, decided again: the same `decide`, from the commit graph and the records before it, at its own time.
+ * What the server says of the commit graph is compared with the graph; who pushed is the server's word, unless a push
+ * certificate is in the record.
+ */
+import { canonicalJson, sha256 } from '../core/canonical-json.ts'
+import { decide } from '../core/decide.ts'
+import type { Certificate, ObjectType, ReleaseMove } from '../core/facts.ts'
+import type { History } from '../core/history.ts'
+import { isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import type { MoveVerdict, Objection } from '../core/verdict.ts'
+import type { LedgerRecord } from '../ledger/ledger.ts'
+import type { AuditRule } from './finding.ts'
+import type { PolicyInForce } from './policy-in-force.ts'
+import { judgeRecordedCertificate } from './recorded-certificate.ts'
+
+/** What the commit graph says; null where a commit is not there to ask. */
+export type MoveGraph = {
+  readonly objectType: ObjectType | null
+  readonly onStaging: boolean | null
+  readonly fastForward: boolean | null
+}
+
+export type Contradiction = {
+  readonly rule: AuditRule
+  readonly grade: 'violation' | 'note'
+  readonly found: string
+}
+
+export type Replayed = {
+  readonly contradictions: readonly Contradiction[]
+  /** What `decide` says; null where that cannot be known. */
+  readonly verdict: MoveVerdict | null
+}
+
+export function replay(
+  record: LedgerRecord,
+  inForce: PolicyInForce,
+  history: History,
+  graph: MoveGraph,
+): Replayed {
+  if (record.statement.kind !== 'authorization') throw new TypeError('only an authorization is decided again')
+  const { commit, repository, predicate } = record.statement
+  const move = predicate['urn:headgate:move']
+  const { policy } = inForce
+  const contradictions: Contradiction[] = []
+  const contradict = (found: string, rule: AuditRule = 'replay') =>
+    contradictions.push({ rule, grade: 'violation', found })
+  const expect = (what: string, said: unknown, is: unknown) => {
+    if (canonicalJson(said ?? null) === canonicalJson(is ?? null)) return
+    contradict(`it says ${what} ${show(said)}, and it was ${show(is)}`)
+  }
+
+  const at = Date.parse(record.at)
+  expect('about the repository', repository, policy.repository)
+  expect('about the commit', commit, move.to)
+  expect('the ref', move.ref, `refs/heads/${policy.release}`)
+  expect('verified by', predicate.verifier.id, 'urn:headgate:server:v1')
+  expect('verified at', Date.parse(predicate.timeVerified), at)
+  expect('the resource', predicate.resourceUri, `git+https://${policy.repository}`)
+  expect('the policy version', move.facts.policyVersion, inForce.version)
+  expect('the policy has the digest', predicate.policy.digest.sha256, sha256(inForce.files.policy))
+  expect('the pusher', move.pusher, record.by)
+  expect('enforcement', move.enforcement, policy.enforcement)
+  const about = (what: string, said: unknown, is: boolean | null): boolean => {
+    if (is === null) {
+      const found = `a commit of this move is not in this clone, so that ${what} is the server's word`
+      contradictions.push({ rule: 'replay', grade: 'note', found })
+      return said === true
+    }
+    expect(`${what}:`, said, is)
+    return is
+  }
+
+  const certificate = judgeRecordedCertificate(record, inForce.signers)
+  if (certificate.problem !== null) contradict(`its push certificate ${certificate.problem}`)
+  const facts: ReleaseMove = {
+    ref: move.ref,
+    from: move.from,
+    claimedFrom: move.from,
+    to: move.to,
+    objectType: graph.objectType ?? 'commit',
+    staging: typeof move.facts.staging === 'string' ? move.facts.staging : null,
+    onStaging: about('on staging', move.facts.onStaging, graph.onStaging),
+    strays: [],
+    fastForward: about('fast-forward', move.facts.fastForward, graph.fastForward),
+    pusher: pusherOf(move.facts.identitySource, move.pusher),
+    certificate: certificate.certificate,
+    pushOptions: move.pushOptions,
+  }
+  expect('signed by', move.facts.signedBy, signerOf(certificate.certificate))
+  if (move.facts.identitySource === 'push-cert')
+    expect('the pusher', move.pusher, signerOf(certificate.certificate))
+
+  const verdict = decideAsRecorded(facts, inForce, history, at, move)
+  const found = differences(verdict, predicate)
+  for (const difference of found) contradict(difference)
+  return { contradictions, verdict }
+}
+
+type Authorization = Extract<LedgerRecord['statement'], { readonly kind: 'authorization' }>['predicate']
+type Move = Authorization['urn:headgate:move']
+
+/**
+ * Where the client believed the branch to be is not recorded. A push that was wrong about it is only ever authorized in
+ * evaluate mode, with an objection that says so.
+ */
+function decideAsRecorded(
+  facts: ReleaseMove,
+  { policy }: PolicyInForce,
+  history: History,
+  at: number,
+  move: Move,
+): MoveVerdict {
+  const verdict = decide(facts, policy, history, at)
+  if (policy.enforcement === 'enforce' || sameRules(verdict, move)) return verdict
+  const elsewhere = isZeroOid(facts.from) ? 'f'.repeat(facts.from.length) : zeroOidLike(facts.from)
+  const other = decide({ ...facts, claimedFrom: elsewhere }, policy, history, at)
+  return sameRules(other, move) ? other : verdict
+}
+
+function differences(verdict: MoveVerdict, predicate: Authorization): string[] {
+  const move = predicate['urn:headgate:move']
+  const found: string[] = []
+  const passed = verdict.verdict === 'allowed'
+  if (!passed && move.enforcement === 'enforce')
+    return [`decided again, it is refused: ${reasons(verdict.objections)}`]
+  const recorded = predicate.verificationResult === 'PASSED'
+  if (passed !== recorded) {
+    const why = passed ? '' : `: ${reasons(verdict.objections)}`
+    found.push(
+      `it says ${predicate.verificationResult}, and decided again it is ${passed ? 'allowed' : 'refused'}${why}`,
+    )
+  }
+  if (!sameRules(verdict, move)) {
+    const said = rulesOf(move.objections.map(({ rule, waived }) => ({ rule, waived })))
+    const is = rulesOf(ownRules(verdict))
+    found.push(`it names the objections ${said}, and decided again there are ${is}`)
+  }
+  const compare = (what: string, said: unknown, is: unknown) => {
+    if (canonicalJson(said ?? null) !== canonicalJson(is))
+      found.push(`it says ${what} ${show(said)}, and decided again it is ${show(is)}`)
+  }
+  compare('that it is a', move.kind, verdict.kind)
+  const inputs = predicate.inputAttestations.map((input) => input.digest.sha256)
+  if (canonicalJson(inputs) !== canonicalJson(verdict.inputs)) {
+    const missing = inputs.find((input) => !verdict.inputs.includes(input))
+    found.push(
+      missing === undefined
+        ? 'it does not name all statements that it rests on'
+        : `it rests on the envelope ${missing}, which does not support it`,
+    )
+  }
+  compare('approved by', move.facts.approvedBy, verdict.approvedBy)
+  compare('the levels', predicate.verifiedLevels, levelsOf(verdict))
+  return found
+}
+
+/** What an override may waive without taking the proof away. */
+const PROOF_RULES: ReadonlySet<string> = new Set(['evidence', 'served-commit', 'on-staging', 'known-good'])
+
+function levelsOf(verdict: MoveVerdict): string[] {
+  const proved =
+    verdict.verdict === 'allowed' &&
+    verdict.kind !== 'bootstrap' &&
+    !verdict.waived.some(({ rule }) => PROOF_RULES.has(rule))
+  return proved ? ['ORG_SOURCE_STAGING_PROVED'] : []
+}
+
+type NamedRule = { readonly rule: string; readonly waived: boolean }
+
+function ownRules({ objections, waived }: MoveVerdict): NamedRule[] {
+  return [
+    ...objections.map(({ rule }) => ({ rule, waived: false })),
+    ...waived.map(({ rule }) => ({ rule, waived: true })),
+  ]
+}
+
+/** The words of an objection may change from version to version; which rules object does not. */
+function sameRules(verdict: MoveVerdict, move: Move): boolean {
+  return rulesOf(ownRules(verdict)) === rulesOf(move.objections)
+}
+
+function rulesOf(rules: readonly NamedRule[]): string {
+  const names = rules.map(({ rule, waived }) => printable(waived ? `${rule} (waived)` : rule, 60)).sort()
+  return names.length === 0 ? 'none' : names.join(', ')
+}
+
+function reasons(objections: readonly Objection[]): string {
+  return objections
+    .map(({ rule, found }) => `[${rule}] ${found[0] ?? ''}`)
+    .join('; ')
+    .slice(0, 1000)
+}
+
+function pusherOf(source: unknown, principal: string): ReleaseMove['pusher'] {
+  return typeof source === 'string'
+    ? { identified: true, principal, source }
+    : { identified: false, reason: 'the server could not tell' }
+}
+
+function signerOf(certificate: Certificate): string | null {
+  return certificate.offered && certificate.good ? certificate.principal : null
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'number' && value > 1e12) return new Date(value).toISOString()
+  return typeof value === 'string' ? printable(value, 100) : printable(JSON.stringify(value ?? null), 100)
+}
+
+/** The commits that a move is about, for whoever asks the graph. */
+export function movedCommits(record: LedgerRecord): { from: Oid; to: Oid; staging: Oid | null } | null {
+  if (record.statement.kind !== 'authorization') return null
+  const { from, to, facts } = record.statement.predicate['urn:headgate:move']
+  return { from, to, staging: typeof facts.staging === 'string' ? facts.staging : null }
+}

@@ -1,0 +1,64 @@
+/**
+ * What an auditor knows from elsewhere, one line each; empty lines and lines with `#` are skipped:
+ *
+ *     ssh-ed25519 AAAA... headgate-seal        the server's seal key, its seal-key.pub. Later lines are later keys
+ *     record 1 <hash>                          a record that the ledger must hold, with its SHA-256
+ *     record 120 <hash>
+ */
+import { HeadgateError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
+import { decodePaddedBase64 } from '../signing/base64.ts'
+import { parseSshKey, type SshKey } from '../signing/ssh-key.ts'
+
+export type TrustAnchors = {
+  /** In the order in which they came into use. */
+  readonly sealKeys: readonly SshKey[]
+  readonly records: ReadonlyMap<number, string>
+}
+
+/** A key a year and a record a day, for decades. */
+const MAX_BYTES = 1024 * 1024
+
+/** Throws HeadgateError 'configuration' that names the line. */
+export function parseTrustAnchors(text: string): TrustAnchors {
+  if (text.length > MAX_BYTES)
+    throw new HeadgateError('configuration', `the trust file has more than ${MAX_BYTES} bytes`)
+  const sealKeys: SshKey[] = []
+  const records = new Map<number, string>()
+  for (const [index, whole] of text.split('\n').entries()) {
+    const line = whole.trim()
+    if (line === '' || line.startsWith('#')) continue
+    const pinned = /^record ([1-9]\d{0,14}) ([0-9a-f]{64})$/.exec(line)
+    if (pinned !== null) records.set(Number(pinned[1]), pinned[2] ?? '')
+    else sealKeys.push(parseKeyLine(line, index + 1))
+  }
+  if (sealKeys.length === 0 && records.size === 0) {
+    throw new HeadgateError('configuration', 'the trust file has no line', {
+      hint: "it takes the server's seal-key.pub, and lines such as: record 1 HASH",
+    })
+  }
+  return { sealKeys, records }
+}
+
+/** `ssh-ed25519 AAAA... comment`. Throws HeadgateError 'configuration'. */
+export function parseKeyLine(line: string, number: number | null = null): SshKey {
+  const where = number === null ? '' : `line ${number}: `
+  const [type = '', base64 = ''] = line.split(/[ \t]+/)
+  try {
+    const key = parseSshKey(decodePaddedBase64(base64, 'the key'))
+    if (key.type !== type) throw new HeadgateError('data', 'the key is of another type than the line says')
+    return key
+  } catch (cause) {
+    if (!(cause instanceof HeadgateError)) throw cause
+    throw new HeadgateError(
+      'configuration',
+      `${where}"${printable(line, 60)}" is no public key and no record: ${cause.message}`,
+      { hint: 'a line is an OpenSSH public key, or: record NUMBER HASH', cause },
+    )
+  }
+}
+
+/** The key as a line that parses again. */
+export function keyLine(key: SshKey): string {
+  return `${key.type} ${key.blob.toString('base64')}`
+}

@@ -1,0 +1,77 @@
+/**
+ * A git ledger as an auditor reads it: commit by commit, with the bytes that each one added, and nothing believed. What
+ * does not fit is handed on with the reason, so that one bad commit does not hide the rest.
+ */
+import { HeadgateError } from '../core/errors.ts'
+import { isOid, type Oid } from '../core/oid.ts'
+import { type Change, type LedgerCommit, logCommits } from './commit-log.ts'
+import type { LedgerRepository } from './ledger-repository.ts'
+import { MAX_RECORD_BYTES } from './record.ts'
+
+export type AuditedCommit = LedgerCommit & {
+  /** The record that the commit added; null where it did not add exactly one. */
+  readonly entry: { readonly path: string; readonly oid: Oid; readonly bytes: Buffer } | null
+  /** Why there is no entry. */
+  readonly problem: string
+}
+
+/** Records read ahead: enough to keep git busy, few enough to hold, since each may have 1 MiB. */
+const READ_AHEAD = 64
+
+/** The commits from the root, or from after `after`, which must be one of them, to `tip`; oldest first. */
+export async function* auditCommits(
+  repository: LedgerRepository,
+  tip: Oid,
+  after: Oid | null,
+): AsyncGenerator<AuditedCommit, void, undefined> {
+  const ahead: Promise<AuditedCommit>[] = []
+  const range = after === null ? [tip] : [`^${after}`, tip]
+  for await (const commit of logCommits(repository, range)) {
+    const reading = readCommit(repository, commit)
+    // Whoever awaits it below gets the error; it must not count as unhandled until then.
+    reading.catch(() => {})
+    ahead.push(reading)
+    if (ahead.length >= READ_AHEAD) yield ahead.shift()!
+  }
+  while (ahead.length > 0) yield ahead.shift()!
+}
+
+/**
+ * The commit of record `seq`, where `tip` holds record `head`; null where the history is too short. Walks commits, not
+ * trees: a hundred thousand take git some tenths of a second.
+ */
+export async function commitOfRecord(
+  repository: LedgerRepository,
+  tip: Oid,
+  head: number,
+  seq: number,
+): Promise<Oid | null> {
+  if (seq > head || seq < 1) return null
+  let text = ''
+  const back = `--skip=${head - seq}`
+  for await (const chunk of repository.stream(['rev-list', '--first-parent', '--max-count=1', back, tip, '--']))
+    text += chunk.toString('latin1')
+  const oid = text.trim()
+  return isOid(oid) ? oid : null
+}
+
+async function readCommit(repository: LedgerRepository, commit: LedgerCommit): Promise<AuditedCommit> {
+  const none = (problem: string): AuditedCommit => ({ ...commit, entry: null, problem })
+  if (commit.parents.length > 1) return none('is a merge')
+  const entries = commit.changes.filter(({ path }) => path.startsWith('entries/'))
+  const [added] = entries
+  if (entries.length !== 1 || added === undefined) return none(`changes ${entries.length} records, not one`)
+  if (!isAdded(added)) return none(`does not add the file ${added.path} but changes what was there`)
+  try {
+    const blob = await repository.objects().read(added.oid, MAX_RECORD_BYTES)
+    if (blob?.type !== 'blob') return none(`adds ${added.path}, which is missing`)
+    return { ...commit, entry: { path: added.path, oid: added.oid, bytes: blob.body }, problem: '' }
+  } catch (error) {
+    if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
+    return none(`adds ${added.path}, which cannot be read: ${error.message}`)
+  }
+}
+
+function isAdded({ status, mode }: Change): boolean {
+  return status === 'A' && mode === '100644'
+}
