@@ -14,14 +14,20 @@ const MAX_NONCE_AGE_MS = 15 * 60_000
 export function judgeRecordedCertificate(
   record: LedgerRecord,
   signers: readonly AllowedSigner[],
-): { readonly certificate: Certificate; readonly problem: string | null } {
-  const none = { offered: false } as const
-  if (record.statement.kind !== 'authorization') return { certificate: none, problem: null }
+): {
+  readonly certificate: Certificate
+  readonly problem: string | null
+  /** The other ref that it names. */
+  readonly elsewhere: string | null
+} {
+  const none = { certificate: { offered: false }, problem: null, elsewhere: null } as const
+  if (record.statement.kind !== 'authorization') return none
   const { pushCertificate, from, to, ref } = record.statement.predicate['urn:headgate:move']
-  if (pushCertificate === null || pushCertificate === undefined) return { certificate: none, problem: null }
+  if (pushCertificate === null || pushCertificate === undefined) return none
   const bad = (reason: string) => ({
     certificate: { offered: true, good: false, reason } as const,
     problem: reason,
+    elsewhere: null,
   })
   const at = Date.parse(record.at)
   try {
@@ -33,10 +39,11 @@ export function judgeRecordedCertificate(
     // A push of an alias names the alias: then only the change itself tells that this move is meant.
     const covering = certificate.updates.filter((update) => update.from === from && update.to === to)
     if (covering.length === 0) return bad('is for another move')
-    const elsewhere = covering.every((update) => update.ref !== ref)
+    const other = covering.every((update) => update.ref !== ref) ? covering[0]?.ref : undefined
     return {
       certificate: { offered: true, good: true, principal: trust.principal, text: pushCertificate },
-      problem: elsewhere ? `is for ${covering[0]?.ref}, not for ${ref}` : null,
+      problem: null,
+      elsewhere: other ?? null,
     }
   } catch (error) {
     if (!(error instanceof HeadgateError)) throw error

@@ -11,7 +11,7 @@ import { isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { MoveVerdict, Objection } from '../core/verdict.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
-import type { AuditRule } from './finding.ts'
+import type { AuditRule, Grade } from './finding.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 import { judgeRecordedCertificate } from './recorded-certificate.ts'
 
@@ -24,7 +24,7 @@ export type MoveGraph = {
 
 export type Contradiction = {
   readonly rule: AuditRule
-  readonly grade: 'violation' | 'note'
+  readonly grade: Grade
   readonly found: string
 }
 
@@ -75,6 +75,10 @@ export function replay(
 
   const certificate = judgeRecordedCertificate(record, inForce.signers)
   if (certificate.problem !== null) contradict(`its push certificate ${certificate.problem}`)
+  if (certificate.elsewhere !== null) {
+    const found = `its push certificate names ${printable(certificate.elsewhere)}, and the move is of ${move.ref}`
+    contradictions.push({ rule: 'replay', grade: 'exception', found })
+  }
   const facts: ReleaseMove = {
     ref: move.ref,
     from: move.from,

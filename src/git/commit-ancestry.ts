@@ -1,0 +1,60 @@
+/** Ancestry for somebody who asks thousands of times: a few questions go to git, for more the graph is read once. */
+import { HeadgateError } from '../core/errors.ts'
+import type { ObjectType } from '../core/facts.ts'
+import { isZeroOid, type Oid } from '../core/oid.ts'
+import { CommitGraph } from './commit-graph.ts'
+import type { GitRepository } from './repository.ts'
+
+/** Reading the graph of a million commits takes seconds, a question that goes to git milliseconds. */
+const ASKED_OF_GIT = 200
+/** Commits that no given tip contains: overrides of `on-staging`. More of them are not worth a process each. */
+const MAX_STRANGERS = 1000
+
+export class CommitAncestry {
+  readonly #repository: GitRepository
+  readonly #tips: readonly Oid[]
+  #asked = 0
+  #strangers = 0
+  #graph: Promise<CommitGraph> | undefined
+
+  /** `tips` are the branches that hold nearly all commits that will be asked for. */
+  constructor(repository: GitRepository, tips: readonly Oid[]) {
+    this.#repository = repository
+    this.#tips = tips
+  }
+
+  /** What an id names here; null if it names nothing. */
+  async typeOf(oid: Oid): Promise<ObjectType | null> {
+    if (isZeroOid(oid)) return null
+    if (this.#graph !== undefined && (await this.#graph).has(oid)) return 'commit'
+    return (await this.#repository.objects().info(oid))?.type ?? null
+  }
+
+  /**
+   * Whether `descendant` contains `ancestor`. Null if that cannot be told, since one of them is not here. What
+   * `descendant` contains is all here, so that a missing `ancestor` is a no.
+   */
+  async contains(ancestor: Oid, descendant: Oid): Promise<boolean | null> {
+    if (ancestor === descendant) return (await this.typeOf(ancestor)) === 'commit' ? true : null
+    if (this.#graph === undefined && this.#asked++ >= ASKED_OF_GIT && this.#tips.length > 0)
+      this.#graph = this.#read()
+    const known = await this.#graph
+    const answer = known?.isAncestor(ancestor, descendant) ?? null
+    if (answer !== null) return answer
+    if ((await this.typeOf(descendant)) !== 'commit') return null
+    if ((await this.typeOf(ancestor)) !== 'commit') return false
+    if (known !== undefined && ++this.#strangers > MAX_STRANGERS) {
+      throw new HeadgateError(
+        'unavailable',
+        `more than ${MAX_STRANGERS} moves are of commits that neither branch contains`,
+        { hint: 'audit them one by one: headgate verify --commit COMMIT' },
+      )
+    }
+    return this.#repository.isAncestor(ancestor, descendant)
+  }
+
+  async #read(): Promise<CommitGraph> {
+    const output = this.#repository.stream(['rev-list', '--parents', ...this.#tips, '--'])
+    return CommitGraph.read(output, this.#repository.oidLength)
+  }
+}
