@@ -83,7 +83,16 @@ export class Findings {
       const [grade, rule] = name.split(' ') as [Grade, AuditRule]
       const found = `${count - MAX_KEPT} more of this kind are not listed`
       return [
-        { grade, rule, record: null, at: null, commit: null, key: null, found, fix: 'look at the first ones' },
+        {
+          grade,
+          rule,
+          record: null,
+          at: null,
+          commit: null,
+          key: null,
+          found,
+          fix: 'look at the first ones',
+        },
       ]
     })
     const place = ({ record }: Finding) => record ?? 0

@@ -72,6 +72,7 @@ export function objectionToStatement(
 function objectionToDrift(state: LedgerState, ref: string, expected: Oid, found: Oid): string | null {
   const landed = state.landed[ref]?.to ?? zeroOidLike(expected)
   // A move that was on disk and not yet recorded as landed was taken for a drift; its outcome came first, then.
-  if (expected !== landed && found !== landed) return `it expects ${expected}, and the last landed move went to ${landed}`
+  if (expected !== landed && found !== landed)
+    return `it expects ${expected}, and the last landed move went to ${landed}`
   return expected === found ? 'it accepts a drift where there is none' : null
 }

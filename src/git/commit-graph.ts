@@ -47,8 +47,7 @@ export class CommitGraph {
     })
     starts.push(edges.length)
     const first = new Int32Array(ids.size + 1)
-    for (let row = 0; row < own.length; row++)
-      first[own.at(row) + 1] = starts.at(row + 1) - starts.at(row)
+    for (let row = 0; row < own.length; row++) first[own.at(row) + 1] = starts.at(row + 1) - starts.at(row)
     for (let n = 0; n < ids.size; n++) first[n + 1]! += first[n]!
     const parents = new Int32Array(edges.length)
     for (let row = 0; row < own.length; row++) {

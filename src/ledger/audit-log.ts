@@ -49,7 +49,14 @@ export async function commitOfRecord(
   if (seq > head || seq < 1) return null
   let text = ''
   const back = `--skip=${head - seq}`
-  for await (const chunk of repository.stream(['rev-list', '--first-parent', '--max-count=1', back, tip, '--']))
+  for await (const chunk of repository.stream([
+    'rev-list',
+    '--first-parent',
+    '--max-count=1',
+    back,
+    tip,
+    '--',
+  ]))
     text += chunk.toString('latin1')
   const oid = text.trim()
   return isOid(oid) ? oid : null

@@ -1,0 +1,50 @@
+import { isZeroOid, shortOid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import type { LedgerState } from '../core/state.ts'
+import type { Findings } from './finding.ts'
+import type { PolicyInForce } from './policy-in-force.ts'
+import type { Branches } from './verify-ledger.ts'
+
+/** Whether the release branch is where the ledger's last landed move put it. */
+export function checkReleaseRef(
+  findings: Findings,
+  state: LedgerState,
+  { policy }: PolicyInForce,
+  { release, isFresh }: Branches,
+): void {
+  const ref = `refs/heads/${policy.release}`
+  const landed = state.landed[ref]
+  for (const move of state.open) {
+    const isThere = move.ref === ref && (release ?? '') === move.to
+    findings.add({
+      grade: 'note',
+      rule: 'outcome',
+      record: move.seq,
+      at: move.at,
+      commit: move.to,
+      found: isThere
+        ? 'it has landed, and nobody has recorded that yet'
+        : `it has no outcome yet; ${printable(policy.release)} is at ${release === null ? 'nothing' : shortOid(release)}`,
+      fix: 'the next push of the branch settles it, or the start of the service',
+    })
+    if (isThere) return
+  }
+  const expected = landed === undefined || isZeroOid(landed.to) ? null : landed.to
+  if (expected === release) return
+  const is = release === null ? 'does not exist' : `is at ${shortOid(release)}`
+  const should =
+    expected === null
+      ? 'no move of it ever landed'
+      : `its last landed move (record ${landed?.seq}) put it at ${shortOid(expected)}`
+  findings.add({
+    grade: isFresh ? 'violation' : 'note',
+    rule: 'release-ref',
+    record: landed?.seq ?? null,
+    at: landed?.at ?? null,
+    commit: release ?? expected,
+    found: `${printable(policy.release)} ${is}, but ${should}`,
+    fix: isFresh
+      ? 'it was moved behind the guard: find out who and why; then an operator: headgate drift --reason TEXT --key FILE'
+      : 'this clone may be behind: fetch, or verify without --offline',
+  })
+}

@@ -1,0 +1,95 @@
+/** What a ledger commit must change besides its record, checked by ids alone: nothing of it has to be read. */
+import { canonicalJson } from '../core/canonical-json.ts'
+import type { Oid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import type { LedgerState } from '../core/state.ts'
+import type { AuditedCommit } from '../ledger/audit-log.ts'
+import type { LedgerRepository } from '../ledger/ledger-repository.ts'
+import { POLICY_FILE, policyPath, SIGNERS_FILE, STATE_PATH } from '../ledger/ledger-tree.ts'
+import type { LedgerRecord } from '../ledger/record.ts'
+
+type Objection = { readonly rule: 'tree' | 'state'; readonly found: string }
+
+export class LedgerFiles {
+  readonly #repository: Pick<LedgerRepository, 'newObject'>
+  /** The canonical JSON of each part of the state that was seen last: most records change none or one of them. */
+  readonly #parts = new Map<string, { readonly value: unknown; readonly json: string }>()
+  #topFiles: ReadonlyMap<string, Oid> = new Map()
+
+  constructor(repository: Pick<LedgerRepository, 'newObject'>) {
+    this.#repository = repository
+  }
+
+  /** Goes on from an earlier audit, where these were the files of the policy in force. */
+  resume(policy: string, allowedSigners: string): void {
+    this.#topFiles = new Map([
+      [POLICY_FILE, this.#blob(policy)],
+      [SIGNERS_FILE, this.#blob(allowedSigners)],
+    ])
+  }
+
+  check(commit: AuditedCommit, record: LedgerRecord, state: LedgerState): Objection[] {
+    const objections: Objection[] = []
+    const expected = this.#policyFiles(record)
+    const changed = new Set<string>()
+    for (const { path, oid, mode, status } of commit.changes) {
+      if (path === commit.entry?.path) continue
+      changed.add(path)
+      if (path === STATE_PATH) continue
+      const known = expected.get(path)
+      if (known === undefined || status === 'D')
+        objections.push(treeObjection(`it also changes ${printable(path)}`))
+      else if (known !== oid || mode !== '100644')
+        objections.push(treeObjection(`${printable(path)} is not the file that its record holds`))
+    }
+    for (const [path, oid] of expected) {
+      if (changed.has(path) || this.#topFiles.get(path) === oid) continue
+      objections.push(treeObjection(`it does not write ${path}, which its record holds`))
+    }
+    if (expected.size > 0) this.#topFiles = new Map([...expected].filter(([path]) => !path.includes('/')))
+
+    const stateChange = commit.changes.find(({ path }) => path === STATE_PATH)
+    const right = stateChange?.mode === '100644' && stateChange.oid === this.#stateFile(record, state)
+    if (!right) {
+      const found =
+        stateChange === undefined ? `it does not write ${STATE_PATH}` : `${STATE_PATH} is not the fold`
+      objections.push({ rule: 'state', found })
+    }
+    return objections
+  }
+
+  #policyFiles({ statement }: LedgerRecord): Map<string, Oid> {
+    if (statement.kind !== 'policy') return new Map()
+    const { version, policy, allowedSigners } = statement.predicate
+    const [text, signers] = [this.#blob(policy.text), this.#blob(allowedSigners.text)]
+    return new Map([
+      [policyPath(version, POLICY_FILE), text],
+      [policyPath(version, SIGNERS_FILE), signers],
+      [POLICY_FILE, text],
+      [SIGNERS_FILE, signers],
+    ])
+  }
+
+  #stateFile({ seq, hash }: LedgerRecord, state: LedgerState): Oid {
+    const parts = Object.keys(state)
+      .sort()
+      .map((name) => `"${name}":${this.#part(name, state[name as keyof LedgerState])}`)
+    return this.#blob(`{"head":{"hash":"${hash}","seq":${seq}},"state":{${parts.join(',')}}}\n`)
+  }
+
+  #part(name: string, value: unknown): string {
+    const known = this.#parts.get(name)
+    if (known !== undefined && known.value === value) return known.json
+    const json = canonicalJson(value)
+    this.#parts.set(name, { value, json })
+    return json
+  }
+
+  #blob(text: string): Oid {
+    return this.#repository.newObject('blob', Buffer.from(text)).oid
+  }
+}
+
+function treeObjection(found: string): Objection {
+  return { rule: 'tree', found }
+}

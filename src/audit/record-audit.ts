@@ -1,0 +1,316 @@
+/**
+ * One record after another, in order. What each record must be by itself and after the one before is checked when it
+ * comes; its signatures are checked on other threads meanwhile; then it is judged by everything before it.
+ */
+import { HeadgateError } from '../core/errors.ts'
+import type { HistoryRecord, Signer } from '../core/history.ts'
+import { isZeroOid, type Oid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import { advanceState, type LedgerState } from '../core/state.ts'
+import { NAMESPACES, type Statement, type SubmittedKind } from '../core/statement.ts'
+import type { CommitAncestry } from '../git/commit-ancestry.ts'
+import type { AuditedCommit } from '../ledger/audit-log.ts'
+import type { LedgerRecord } from '../ledger/ledger.ts'
+import { parseEntry } from '../ledger/ledger-tree.ts'
+import { verifyEnvelopeAside } from '../signing/envelope-verify.ts'
+import { type AuditedMove, closeMove, moveOf } from './audited-move.ts'
+import { checkAuthorization } from './authorization-check.ts'
+import type { ChainCheck } from './chain-check.ts'
+import type { CommitHistories } from './commit-histories.ts'
+import type { AuditRule, Findings } from './finding.ts'
+import { envelopeDigest, isSubmitted } from './gather-history.ts'
+import type { LedgerFiles } from './ledger-files.ts'
+import type { PolicyBook } from './policy-book.ts'
+import type { PolicyInForce } from './policy-in-force.ts'
+import { checkSeal, checkServerEnvelope, type SealKeys, type SealVerdict } from './seal-check.ts'
+import type { StagingHistory } from './staging-history.ts'
+import { objectionToStatement } from './statement-check.ts'
+
+export type RecordAuditParts = {
+  readonly findings: Findings
+  readonly chain: ChainCheck
+  readonly policies: PolicyBook
+  readonly seals: SealKeys
+  readonly files: LedgerFiles
+  readonly histories: CommitHistories
+  readonly staging: StagingHistory
+}
+
+/** Where an audit begins: the folded state, the ledger commit it belongs to, and whether that put a policy in force. */
+export type AuditStart = {
+  readonly state: LedgerState
+  readonly commit: Oid | null
+  readonly afterPolicy: boolean
+}
+
+/** A record whose signatures are being checked. */
+export type Begun = {
+  readonly commit: AuditedCommit
+  readonly record: LedgerRecord
+  readonly inForce: PolicyInForce | null
+  /** After the record: another one where it is a policy. */
+  readonly inForceAfter: PolicyInForce | null
+  readonly afterPolicy: boolean
+  /** Whether all before it was whole, so that it can be judged by that. */
+  readonly isSound: boolean
+  readonly checks: Promise<{ readonly seal: SealVerdict; readonly signer: Signer & { key?: string | null } }>
+}
+
+export class RecordAudit {
+  readonly #parts: RecordAuditParts
+  readonly #moves = new Map<number, AuditedMove>()
+  #state: LedgerState
+  #isSound = true
+  #lastCommit: Oid | null
+  #afterPolicy: boolean
+  #stopped: number | null = null
+
+  constructor(parts: RecordAuditParts, start: AuditStart) {
+    this.#parts = parts
+    this.#state = start.state
+    this.#lastCommit = start.commit
+    this.#afterPolicy = start.afterPolicy
+  }
+
+  /** Where another audit may go on. */
+  get end(): AuditStart {
+    return { state: this.#state, commit: this.#lastCommit, afterPolicy: this.#afterPolicy }
+  }
+
+  get state(): LedgerState {
+    return this.#state
+  }
+
+  /** The moves that were authorized, in order. */
+  get moves(): readonly AuditedMove[] {
+    return [...this.#moves.values()]
+  }
+
+  /** The record from which on nothing was judged any more, since the ledger is broken there; null if none. */
+  get stoppedAt(): number | null {
+    return this.#stopped
+  }
+
+  /** What can be said before any signature is checked. Null if there is no record. Call it in order. */
+  begin(commit: AuditedCommit): Begun | null {
+    const { chain, policies } = this.#parts
+    const seq = chain.expected
+    const [parent = null] = commit.parents
+    if (parent !== this.#lastCommit)
+      this.#object('chain', seq, `ledger commit ${commit.oid} is not on top of the one before`)
+    this.#lastCommit = commit.oid
+    const record = this.#parse(commit, seq)
+    if (record === null) {
+      chain.skip()
+      this.#break(seq)
+      return null
+    }
+    if (!chain.next(record)) this.#break(record.seq)
+    const inForce = policies.current
+    const afterPolicy = this.#afterPolicy
+    this.#afterPolicy = record.statement.kind === 'policy'
+    const isSound = this.#isSound
+    const checks = this.#verify(record, inForce)
+    // Whoever awaits it gets the error; until then it must not count as unhandled.
+    checks.catch(() => {})
+    if (record.seq === 1 && record.statement.kind !== 'policy')
+      this.#object('policy', 1, 'the first record puts no policy in force')
+    if (!policies.add(record)) this.#break(record.seq + 1)
+    const inForceAfter = policies.current
+    return { commit, record, inForce, inForceAfter, afterPolicy, isSound, checks }
+  }
+
+  /** Judges a record by everything before it. Call it in order, each when the one before has ended. */
+  async finish(begun: Begun, ancestry: CommitAncestry): Promise<void> {
+    const { commit, record, inForce, afterPolicy, isSound, checks } = begun
+    const { findings, files, histories, staging } = this.#parts
+    const { seal, signer } = await checks
+    const sealedBy = this.#judgeSeal(record, seal)
+    const before = this.#state
+    const { statement, seq } = record
+    if (isSubmitted(statement.kind)) this.#judgeSigner(record, signer, inForce, isSound)
+    else if (statement.kind !== 'policy' && inForce !== null && isSound)
+      this.#judgeRepository(record, inForce)
+    this.#follow(record)
+    // After a gap whatever follows would be called wrong for the lack of what is missing.
+    if (!isSound) return
+    this.#judgeOutcome(record, before)
+    if (statement.kind === 'authorization' && inForce !== null) {
+      const input = { record, sealedBy, inForce, state: before, afterPolicy, findings }
+      await checkAuthorization(input, histories, ancestry)
+    }
+    await staging.add(record, begun.inForceAfter)
+    this.#state = advanceState(before, record)
+    for (const { rule, found } of files.check(commit, record, this.#state))
+      this.#object(rule, seq, found, record)
+    const at = Date.parse(record.at)
+    const { by, envelope } = record
+    if (isAboutMoves(statement))
+      histories.add(
+        statement.commit,
+        { seq, at, by, statement, envelopeDigest: envelopeDigest(envelope), signer },
+        record.bytes.length,
+      )
+  }
+
+  #parse(commit: AuditedCommit, seq: number): LedgerRecord | null {
+    if (commit.entry === null) {
+      this.#object('record', seq, `ledger commit ${commit.oid} ${printable(commit.problem, 300)}`)
+      return null
+    }
+    try {
+      return parseEntry(commit.entry.path, commit.entry.bytes)
+    } catch (error) {
+      if (!(error instanceof HeadgateError)) throw error
+      this.#object('record', seq, error.message)
+      return null
+    }
+  }
+
+  async #verify(record: LedgerRecord, inForce: PolicyInForce | null) {
+    const { kind } = record.statement
+    const [seal, signer] = await Promise.all([
+      checkSeal(record),
+      isSubmitted(kind) ? verifySigner(record, kind, inForce) : SERVER,
+    ])
+    if (isSubmitted(kind) || seal.key === null) return { seal, signer }
+    const problem = await checkServerEnvelope(record.envelope, seal.key)
+    const key = seal.key.fingerprint
+    if (problem === null) return { seal, signer: { ...SERVER, fingerprint: key, key } }
+    this.#object('signature', record.seq, `the server's ${kind} does not hold: ${problem}`, record, key)
+    return { seal, signer }
+  }
+
+  #judgeSeal(record: LedgerRecord, seal: SealVerdict): string | null {
+    const { seals } = this.#parts
+    const key = seal.key?.fingerprint ?? null
+    const object = (found: string) => this.#object('seal', record.seq, found, record, key)
+    if (seal.problem !== null || seal.key === null) {
+      object(`its seal does not hold: ${seal.problem}`)
+      return key
+    }
+    const named = record.statement.kind === 'policy' ? record.statement.predicate.sealKey : null
+    if (named !== null && !named.startsWith(`${seal.key.type} ${seal.key.blob.toString('base64')}`))
+      object(`its policy names another seal key than the one that sealed it, ${key}`)
+    if (seals.isEmpty) seals.adopt(seal.key)
+    const objection = seals.objectionTo(seal.key)
+    if (objection !== null) object(`it is sealed by ${key}, and ${objection}`)
+    return key
+  }
+
+  #judgeSigner(
+    record: LedgerRecord,
+    signer: Signer & { key?: string | null },
+    inForce: PolicyInForce | null,
+    isSound: boolean,
+  ): void {
+    const statement = record.statement as Statement<SubmittedKind>
+    const key = signer.key ?? null
+    if (!signer.trusted) {
+      const found = `the ${statement.kind} is not signed by a trusted key: ${signer.reason}`
+      this.#object('signature', record.seq, found, record, key)
+      return
+    }
+    if (inForce === null || !isSound) return
+    const at = Date.parse(record.at)
+    const { principal } = signer
+    const circumstances = { policy: inForce.policy, state: this.#state, principal, at }
+    const objection = objectionToStatement(statement, circumstances)
+    if (objection !== null)
+      this.#object('statement', record.seq, `the ${statement.kind} must not count: ${objection}`, record, key)
+    else if (statement.kind === 'drift') {
+      this.#parts.findings.add({
+        grade: 'exception',
+        rule: 'release-ref',
+        record: record.seq,
+        at: record.at,
+        commit: statement.commit,
+        key,
+        found: `${printable(principal, 80)} accepted that the branch was moved behind the guard, from ${statement.predicate.expected} to ${statement.predicate.found}: ${printable(statement.predicate.reason, 300)}`,
+        fix: 'ask whether the reason holds',
+      })
+    }
+  }
+
+  #judgeRepository(record: LedgerRecord, { policy }: PolicyInForce): void {
+    if (record.statement.repository === policy.repository) return
+    const found = `it is about the repository "${printable(record.statement.repository)}", and the policy is for "${printable(policy.repository)}"`
+    this.#object('statement', record.seq, found, record)
+  }
+
+  #judgeOutcome(record: LedgerRecord, state: LedgerState): void {
+    const { statement, seq } = record
+    if (statement.kind !== 'outcome') return
+    const { authorization, result, observed } = statement.predicate
+    const move = state.open.find((open) => open.seq === authorization)
+    const object = (found: string) => this.#object('outcome', seq, found, record)
+    if (move === undefined) {
+      object(`it closes the authorization in record ${authorization}, which is not open`)
+      return
+    }
+    if (statement.commit !== move.to)
+      object(`it is about another commit than the authorization in record ${authorization}`)
+    if ((result === 'landed') !== (observed === move.to))
+      object(`it says ${result}, and that the branch was seen at ${observed}`)
+  }
+
+  #follow(record: LedgerRecord): void {
+    const move = moveOf(record)
+    if (move !== null) this.#moves.set(record.seq, move)
+    if (record.statement.kind !== 'outcome') return
+    const { authorization } = record.statement.predicate
+    const closed = this.#moves.get(authorization)
+    if (closed?.outcome === 'open') this.#moves.set(authorization, closeMove(closed, record))
+  }
+
+  #break(seq: number): void {
+    this.#isSound = false
+    this.#stopped ??= seq
+  }
+
+  #object(
+    rule: AuditRule,
+    seq: number,
+    found: string,
+    record: LedgerRecord | null = null,
+    key: string | null = null,
+  ): void {
+    this.#parts.findings.add({
+      grade: 'violation',
+      rule,
+      record: seq,
+      at: record?.at ?? null,
+      commit: record?.statement.commit ?? null,
+      key,
+      found,
+      fix: FIXES[rule] ?? FORGED,
+    })
+  }
+}
+
+const SERVER = { trusted: true, principal: 'server', fingerprint: '' } as const
+
+async function verifySigner(record: LedgerRecord, kind: SubmittedKind, inForce: PolicyInForce | null) {
+  if (inForce === null) return { trusted: false, reason: 'no policy was in force', key: null } as const
+  const at = Date.parse(record.at)
+  const { trust } = await verifyEnvelopeAside(record.envelope, inForce.signers, NAMESPACES[kind], at)
+  const key = trust.fingerprint ?? null
+  return trust.verdict === 'trusted'
+    ? ({ trusted: true, principal: trust.principal, fingerprint: trust.fingerprint, key } as const)
+    : ({ trusted: false, reason: trust.reason, key } as const)
+}
+
+/** The kinds that a decision about a commit looks at. */
+function isAboutMoves({ kind, commit }: HistoryRecord['statement']): boolean {
+  return kind !== 'policy' && kind !== 'freeze' && kind !== 'drift' && !isZeroOid(commit)
+}
+
+const FORGED =
+  'the record was changed or made up: ask the server admin, and compare with the copies of others'
+const FIXES: Partial<Record<AuditRule, string>> = {
+  seal: 'ask the server admin for the seal key; if it was replaced, add the new seal-key.pub to the trust file',
+  signature: 'nothing may rest on it: find out who brought it, and look at the moves of its commit',
+  statement: 'find out how it came into the ledger, and look at the moves of its commit',
+  state: 'decisions read it: let the server admin restore the ledger from a copy that verifies',
+  outcome: 'compare with the release branch: git log --first-parent, and ask the server admin',
+}

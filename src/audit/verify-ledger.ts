@@ -1,0 +1,260 @@
+/**
+ * The audit of a whole ledger, or of what came since the last one: every record, every signature, every decision, and
+ * the branches as they are now. It reads the ledger once, in order, in bounded memory.
+ */
+import { sha256 } from '../core/canonical-json.ts'
+import { HeadgateError } from '../core/errors.ts'
+import { type Oid, shortOid } from '../core/oid.ts'
+import { emptyState, type LedgerState } from '../core/state.ts'
+import { CommitAncestry } from '../git/commit-ancestry.ts'
+import type { GitRepository } from '../git/repository.ts'
+import { auditCommits } from '../ledger/audit-log.ts'
+import { EMPTY_HEAD, type Head, type Snapshot } from '../ledger/ledger.ts'
+import { LedgerTree, stateFile } from '../ledger/ledger-tree.ts'
+import type { AuditedMove } from './audited-move.ts'
+import { checkReleaseRef } from './branch-check.ts'
+import { ChainCheck } from './chain-check.ts'
+import { CommitHistories } from './commit-histories.ts'
+import { type Finding, Findings } from './finding.ts'
+import { gatherHistory } from './gather-history.ts'
+import { LedgerFiles } from './ledger-files.ts'
+import { PolicyBook } from './policy-book.ts'
+import type { PolicyInForce } from './policy-in-force.ts'
+import { type Begun, RecordAudit } from './record-audit.ts'
+import { ReleaseLogAudit } from './release-log-audit.ts'
+import type { Remembered } from './remembered.ts'
+import { SealKeys } from './seal-check.ts'
+import { StagingHistory } from './staging-history.ts'
+import { keyLine, parseKeyLine, type TrustAnchors } from './trust-anchors.ts'
+
+/** The guarded branches as they are on the remote, or as this clone knows them. */
+export type Branches = {
+  readonly staging: Oid | null
+  readonly release: Oid | null
+  /** Whether they were fetched just now. */
+  readonly isFresh: boolean
+}
+
+export type VerifyInput = {
+  readonly repository: GitRepository
+  /** The ledger commit to verify up to. */
+  readonly tip: Oid
+  /** The ledger at `tip`; null where its state file cannot be read. */
+  readonly snapshot: Snapshot | null
+  /** Null where they are not known: then nothing is said about them. */
+  readonly branches: Branches | null
+  readonly anchors: TrustAnchors | null
+  readonly remembered: Remembered | null
+  /** The auditor's clock, ms since the epoch. */
+  readonly now: number
+}
+
+export type LedgerAudit = {
+  readonly findings: readonly Finding[]
+  readonly head: Head
+  readonly state: LedgerState
+  readonly inForce: PolicyInForce | null
+  /** Records read now, and those that were verified before. */
+  readonly records: { readonly now: number; readonly before: number }
+  /** Moves that were authorized in the records read now. */
+  readonly moves: readonly AuditedMove[]
+  readonly sealKey: { readonly fingerprint: string; readonly isVouched: boolean } | null
+  /** The record from which on nothing was decided again; null if all was. */
+  readonly stoppedAt: number | null
+  /** What could not be looked at, in words. */
+  readonly unchecked: readonly string[]
+  /** What to remember; null if there is a violation. */
+  readonly remember: Remembered | null
+}
+
+/** Records whose signatures are checked at once: enough for every thread, few enough to hold. */
+const IN_FLIGHT = 64
+
+export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
+  const { repository, branches, now } = input
+  const findings = new Findings()
+  const copy = await stillThere(input, findings)
+  const remembered = copy !== null && isCovered(input.anchors, copy) ? copy : null
+  const start = remembered === null ? null : await openStart(input, remembered)
+  const chain = new ChainCheck(findings, {
+    last: remembered?.head ?? EMPTY_HEAD,
+    latest: remembered?.latest ?? 0,
+    pinned: pinnedAfter(input.anchors, remembered?.head.seq ?? 0),
+    now,
+  })
+  const isFresh = branches?.isFresh === true
+  const tips = [branches?.staging, branches?.release].filter((tip) => typeof tip === 'string')
+  const ancestry = new CommitAncestry(repository, await present(repository, tips))
+  const staging = new StagingHistory(findings, ancestry, isFresh, remembered?.staging ?? null)
+  const releaseLog = new ReleaseLogAudit(repository, findings, remembered?.stagingTip ?? null)
+  const policies = new PolicyBook(findings)
+  const files = new LedgerFiles(repository)
+  const seals = sealKeysOf(input.anchors, remembered)
+  const isVouched = !seals.isEmpty
+  const histories = new CommitHistories(readerOf(input.snapshot), remembered === null)
+  if (start !== null) {
+    policies.resume(start.policy)
+    files.resume(start.policy.policy, start.policy.allowedSigners)
+    for (const { grade, rule, record, at, commit, key, found, fix } of remembered?.findings ?? [])
+      findings.add({ grade, rule: rule as Finding['rule'], record, at, commit, key, found, fix })
+  }
+  const audit = new RecordAudit(
+    { findings, chain, policies, seals, files, histories, staging },
+    {
+      state: start?.state ?? emptyState,
+      commit: remembered?.tip ?? null,
+      afterPolicy: remembered?.afterPolicy ?? false,
+    },
+  )
+
+  const flight: Begun[] = []
+  const land = async () => {
+    const begun = flight.shift()!
+    await audit.finish(begun, ancestry)
+    releaseLog.add(begun.record, begun.inForceAfter)
+  }
+  try {
+    for await (const commit of auditCommits(repository, input.tip, remembered?.tip ?? null)) {
+      const begun = audit.begin(commit)
+      if (begun !== null) flight.push(begun)
+      if (flight.length >= IN_FLIGHT) await land()
+    }
+  } catch (error) {
+    if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
+    broken(findings, chain.expected, error)
+  }
+  while (flight.length > 0) await land()
+  chain.end()
+
+  const inForce = policies.current
+  if (branches !== null && inForce !== null && audit.stoppedAt === null) {
+    checkReleaseRef(findings, audit.state, inForce, branches)
+    await staging.end(branches.staging, inForce)
+    await releaseLog.end(branches.staging, inForce, isFresh)
+  }
+  const before = remembered?.head.seq ?? 0
+  const result = {
+    findings: findings.all(),
+    head: chain.head,
+    state: audit.state,
+    inForce,
+    records: { now: chain.head.seq - before, before },
+    moves: audit.moves,
+    sealKey: seals.current === null ? null : { fingerprint: seals.current.fingerprint, isVouched },
+    stoppedAt: audit.stoppedAt,
+    unchecked: [
+      ...(branches === null ? ['the branches'] : []),
+      ...(staging.unknown > 0 ? [`${staging.unknown} tips of the staging branch, which are not here`] : []),
+      ...releaseLog.unchecked,
+    ],
+  }
+  if (findings.count('violation') > 0 || audit.end.commit === null) return { ...result, remember: null }
+  const { keys, current } = seals.known
+  return {
+    ...result,
+    remember: {
+      version: 1,
+      tip: audit.end.commit,
+      head: chain.head,
+      stateDigest: sha256(stateFile(chain.head, audit.state)),
+      sealKeys: keys.map(keyLine),
+      sealKey: current,
+      latest: chain.latest,
+      afterPolicy: audit.end.afterPolicy,
+      staging: staging.last,
+      stagingTip: releaseLog.verifiedTo,
+      findings: result.findings.flatMap((finding) =>
+        // What is only true now is found anew each time.
+        finding.grade === 'violation' || finding.record === null
+          ? []
+          : [{ ...finding, grade: finding.grade }],
+      ),
+      counts: { moves: (remembered?.counts.moves ?? 0) + audit.moves.length },
+      verifiedAt: new Date(now).toISOString(),
+    },
+  }
+}
+
+/** The copy that was verified last, if the ledger extends it; a violation and null if not. */
+async function stillThere(
+  { repository, remembered, tip }: VerifyInput,
+  findings: Findings,
+): Promise<Remembered | null> {
+  if (remembered === null) return null
+  const known = await repository.objects().info(remembered.tip)
+  if (known?.type === 'commit' && (await repository.isAncestor(remembered.tip, tip))) return remembered
+  const { seq, hash } = remembered.head
+  findings.add({
+    grade: 'violation',
+    rule: 'copy',
+    record: seq,
+    found: `the ledger was rewritten or shortened: it does not hold what was verified at ${remembered.verifiedAt}, up to record ${seq} with the hash ${hash} (ledger commit ${shortOid(remembered.tip)})`,
+    fix: 'ask the server admin; the copy that was verified last is kept here, and others may have theirs',
+  })
+  return null
+}
+
+/** Whether what the auditor knows from elsewhere leaves nothing to look for in what was verified before. */
+function isCovered(anchors: TrustAnchors | null, { sealKeys, head }: Remembered): boolean {
+  if (anchors === null) return true
+  const named = anchors.sealKeys.map(keyLine)
+  const pinned = [...anchors.records.keys()].some((seq) => seq <= head.seq)
+  return !pinned && (named.length === 0 || sealKeys.every((line) => named.includes(line)))
+}
+
+async function openStart({ repository }: VerifyInput, remembered: Remembered) {
+  const tree = await LedgerTree.open(() => repository.objects(), remembered.tip)
+  const policy = await tree.policyInForce()
+  const same = sha256(stateFile(tree.head, tree.state)) === remembered.stateDigest
+  if (!same || policy === null) {
+    throw new HeadgateError('data', 'what is remembered of the last audit does not fit the ledger it names', {
+      hint: 'verify from the beginning: headgate verify --full',
+    })
+  }
+  return { state: tree.state, policy }
+}
+
+function sealKeysOf(anchors: TrustAnchors | null, remembered: Remembered | null): SealKeys {
+  const named = anchors?.sealKeys ?? []
+  if (remembered === null) return new SealKeys(named)
+  const known = remembered.sealKeys.map((line) => parseKeyLine(line))
+  // What the auditor names counts; where that is nothing, what sealed before.
+  if (named.length === 0) return new SealKeys(known, remembered.sealKey)
+  const last = known[remembered.sealKey]
+  return new SealKeys(
+    named,
+    Math.max(
+      0,
+      named.findIndex((key) => last !== undefined && key.blob.equals(last.blob)),
+    ),
+  )
+}
+
+function pinnedAfter(anchors: TrustAnchors | null, seq: number): Map<number, string> {
+  return new Map([...(anchors?.records ?? [])].filter(([number]) => number > seq))
+}
+
+function readerOf(snapshot: Snapshot | null): ConstructorParameters<typeof CommitHistories>[0] {
+  return async (commit, seq) => {
+    if (snapshot === null) throw new HeadgateError('data', "the ledger's state file cannot be read")
+    const { about } = await gatherHistory(snapshot, commit)
+    return about.filter((record) => record.seq < seq)
+  }
+}
+
+async function present(repository: GitRepository, tips: readonly Oid[]): Promise<Oid[]> {
+  const found: Oid[] = []
+  for (const tip of tips)
+    if ((await repository.objects().info(tip))?.type === 'commit' && !found.includes(tip)) found.push(tip)
+  return found
+}
+
+function broken(findings: Findings, seq: number, error: HeadgateError): void {
+  findings.add({
+    grade: 'violation',
+    rule: 'record',
+    record: seq,
+    found: `the ledger cannot be read on: ${error.message}`,
+    fix: 'ask the server admin, and compare with the copies of others',
+  })
+}
