@@ -45,6 +45,8 @@ export type VerifyInput = {
   readonly branches: Branches | null
   readonly anchors: TrustAnchors | null
   readonly remembered: Remembered | null
+  /** Whether to read all of it, also what was verified before. */
+  readonly fromStart: boolean
   /** The auditor's clock, ms since the epoch. */
   readonly now: number
 }
@@ -74,7 +76,8 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const { repository, branches, now } = input
   const findings = new Findings()
   const copy = await stillThere(input, findings)
-  const remembered = copy !== null && isCovered(input.anchors, copy) ? copy : null
+  const isGoingOn = copy !== null && !input.fromStart && isCovered(input.anchors, copy)
+  const remembered = isGoingOn ? copy : null
   const start = remembered === null ? null : await openStart(input, remembered)
   const chain = new ChainCheck(findings, {
     last: remembered?.head ?? EMPTY_HEAD,

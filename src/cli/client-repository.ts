@@ -88,8 +88,25 @@ export class ClientRepository {
   /** The repository of this clone, for reading as the guard reads. */
   async open(): Promise<GitRepository> {
     await this.#requireRepository()
-    const folder = (await this.git('rev-parse', '--absolute-git-dir')).replace(/\n$/, '')
-    return openRepository(folder, { gitPath: findGit() })
+    return openRepository(await this.gitDirectory(), { gitPath: findGit() })
+  }
+
+  /** The absolute path of the git directory of this clone. */
+  async gitDirectory(): Promise<string> {
+    await this.#requireRepository()
+    return (await this.git('rev-parse', '--absolute-git-dir')).replace(/\n$/, '')
+  }
+
+  /** Copies branches of the remote, by their full names; where one does not exist, its copy is removed. */
+  async fetchBranches(remote: string, refs: readonly string[]): Promise<void> {
+    const there = await this.remoteRefs(remote, refs)
+    if (there.size > 0)
+      await this.#fetch(
+        remote,
+        [...there.keys()].map((ref) => `+${ref}:${branchCopyRef(remote, ref)}`),
+      )
+    for (const ref of refs)
+      if (!there.has(ref)) await this.git('update-ref', '-d', branchCopyRef(remote, ref))
   }
 
   /** Brings the remote's ledger, and the objects behind other refs of it, here. */
@@ -112,6 +129,14 @@ export class ClientRepository {
 
   /** Fetches the ledger of a guarded remote and opens it for reading. */
   async fetchLedger(remote: string): Promise<RemoteLedger> {
+    const copy = await this.fetchLedgerCopy(remote)
+    const repository = await this.open()
+    const snapshot = await readOnly(repository, copy).snapshot()
+    return { snapshot, close: () => repository.close() }
+  }
+
+  /** Fetches the ledger of a guarded remote; the name of the copy's ref. */
+  async fetchLedgerCopy(remote: string): Promise<string> {
     await this.#requireRepository()
     if ((await this.remoteBranch(remote, LEDGER_REF)) === null) {
       throw new HeadgateError(
@@ -123,9 +148,7 @@ export class ClientRepository {
       )
     }
     await this.fetchRefs(remote, [LEDGER_REF])
-    const repository = await this.open()
-    const snapshot = await readOnly(repository, copyRef(remote)).snapshot()
-    return { snapshot, close: () => repository.close() }
+    return copyRef(remote)
   }
 
   /**
@@ -251,10 +274,22 @@ export class ClientRepository {
  * The copies live outside refs/headgate/, which a `git push --mirror` of this clone must not offer to a server. A
  * remote that is given as URL or path gets a name that can stand in a ref.
  */
-function copyRef(remote: string): string {
+export function copyFolder(remote: string): string {
+  return `refs/headgate-copies/${copyName(remote)}`
+}
+
+export function branchCopyRef(remote: string, ref: string): string {
+  return `${copyFolder(remote)}/${ref.replace(/^refs\//, '')}`
+}
+
+/** The remote's name as it can stand in a ref and in a file's name. */
+export function copyName(remote: string): string {
   const plain = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(remote) && !/\.lock$|\.$|\.\./.test(remote)
-  const name = plain ? remote : createHash('sha256').update(remote).digest('hex').slice(0, 16)
-  return `refs/headgate-copies/${name}/ledger`
+  return plain ? remote : createHash('sha256').update(remote).digest('hex').slice(0, 16)
+}
+
+function copyRef(remote: string): string {
+  return `${copyFolder(remote)}/ledger`
 }
 
 function readOnly(repository: GitRepository, ref: string): GitLedger {

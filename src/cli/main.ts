@@ -22,6 +22,7 @@ import { rollbackCommand } from './commands/rollback.ts'
 import { serveCommand } from './commands/serve.ts'
 import { serverCommand } from './commands/server.ts'
 import { statusCommand } from './commands/status.ts'
+import { verifyCommand } from './commands/verify.ts'
 import { note, printError } from './output.ts'
 import { type Grammar, usageError } from './usage-error.ts'
 import { VERSION } from './version.ts'
@@ -47,6 +48,7 @@ const COMMANDS: readonly CommandModule[] = [
   checkCommand,
   doctorCommand,
   hookCommand,
+  verifyCommand,
 ]
 
 /** What yargs has against a command line; `usageError` says it better. */

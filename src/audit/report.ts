@@ -1,0 +1,108 @@
+/** What an audit says, as one value: every format of the report is made from it. */
+import { shortOid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import type { AuditedMove } from './audited-move.ts'
+import { AUDIT_RULES, type AuditRule, type Finding, type Grade, outcomeOf } from './finding.ts'
+import type { LedgerAudit } from './verify-ledger.ts'
+
+export type Check = {
+  readonly rule: AuditRule
+  /** What must be true. */
+  readonly says: string
+  readonly grade: Grade | 'ok' | 'unchecked'
+  readonly violations: number
+  readonly exceptions: number
+  readonly notes: number
+}
+
+export type AuditReport = {
+  /** Name of the guarded repository, as its policy says; null if no policy could be read. */
+  readonly repository: string | null
+  readonly release: string | null
+  readonly remote: string
+  readonly checkedAt: string
+  /** Only what was recorded since then is listed; null for all. */
+  readonly since: string | null
+  readonly head: { readonly seq: number; readonly hash: string }
+  readonly records: { readonly now: number; readonly before: number }
+  readonly sealKey: LedgerAudit['sealKey']
+  readonly checks: readonly Check[]
+  readonly findings: readonly Finding[]
+  readonly moves: readonly AuditedMove[]
+  readonly unchecked: readonly string[]
+  readonly outcome: 'ok' | 'refused' | 'data'
+  /** One line that fits a ticket. */
+  readonly verdict: string
+}
+
+type Context = {
+  readonly remote: string
+  readonly now: number
+  /** Ms since the epoch. */
+  readonly since: number | null
+  readonly unchecked: readonly AuditRule[]
+  /** From checks beside the ledger's. */
+  readonly findings: readonly Finding[]
+}
+
+/** Rules that nothing was decided by any more once the chain was broken. */
+const LATER: readonly AuditRule[] = ['state', 'statement', 'replay', 'outcome', 'approval', 'override']
+const BRANCHES: readonly AuditRule[] = ['release-ref', 'staging-ref', 'release-log']
+
+export function reportOf(audit: LedgerAudit, context: Context): AuditReport {
+  const { since, now } = context
+  const isShown = (at: string | null) => since === null || at === null || Date.parse(at) >= since
+  const findings = [...audit.findings, ...context.findings].filter(
+    // What is broken is broken, however long ago.
+    (finding) => isShown(finding.at) || (finding.grade === 'violation' && AUDIT_RULES[finding.rule].broken),
+  )
+  const stopped = audit.stoppedAt === null ? [] : [...LATER, ...BRANCHES]
+  const unchecked = new Set<AuditRule>([...context.unchecked, ...stopped])
+  const checks = (Object.keys(AUDIT_RULES) as AuditRule[]).map((rule): Check => {
+    const count = (grade: Grade) =>
+      findings.filter((finding) => finding.rule === rule && finding.grade === grade).length
+    const [violations, exceptions, notes] = [count('violation'), count('exception'), count('note')]
+    const passed = unchecked.has(rule) ? 'unchecked' : 'ok'
+    const grade = violations > 0 ? 'violation' : exceptions > 0 ? 'exception' : notes > 0 ? 'note' : passed
+    return { rule, says: AUDIT_RULES[rule].says, grade, violations, exceptions, notes }
+  })
+  const outcome = outcomeOf(findings)
+  const report = {
+    repository: audit.inForce === null ? null : printable(audit.inForce.policy.repository),
+    release: audit.inForce?.policy.release ?? null,
+    remote: context.remote,
+    checkedAt: new Date(now).toISOString(),
+    since: since === null ? null : new Date(since).toISOString(),
+    head: audit.head,
+    records: audit.records,
+    sealKey: audit.sealKey,
+    checks,
+    findings,
+    moves: audit.moves.filter(({ at }) => isShown(at)),
+    unchecked: [
+      ...(audit.stoppedAt === null
+        ? []
+        : [`nothing was decided again from record ${audit.stoppedAt} on: the ledger is broken there`]),
+      ...audit.unchecked.map((what) => `not looked at: ${what}`),
+    ],
+    outcome,
+  }
+  return { ...report, verdict: verdictOf(report) }
+}
+
+const WORDS = { ok: 'VERIFIED', refused: 'RULES BROKEN', data: 'LEDGER BROKEN' } as const
+
+function verdictOf(report: Omit<AuditReport, 'verdict'>): string {
+  const { findings, head, outcome, repository, remote, checkedAt } = report
+  const count = (grade: Grade, noun: string) => {
+    const number = findings.filter((finding) => finding.grade === grade).length
+    return `${number} ${noun}${number === 1 ? '' : 's'}`
+  }
+  const counts = [count('violation', 'violation'), count('exception', 'exception'), count('note', 'note')]
+  return `headgate verify: ${WORDS[outcome]}: ${repository ?? printable(remote)}, ${head.seq} records (head ${head.hash.slice(0, 12)}), ${counts.join(', ')}, ${checkedAt}`
+}
+
+/** The commit of a finding or move, for people. */
+export function shownCommit(commit: string | null): string {
+  return commit === null ? '-' : shortOid(commit)
+}

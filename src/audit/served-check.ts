@@ -1,0 +1,44 @@
+/** Whether production serves the release. */
+import { isZeroOid, shortOid } from '../core/oid.ts'
+import { parseBaseUrl } from '../gate/base-url.ts'
+import { readServedCommit } from '../gate/served-commit.ts'
+import type { Finding } from './finding.ts'
+import type { LedgerAudit } from './verify-ledger.ts'
+
+const TIMEOUT_MS = 20_000
+
+/** Asks the environment `production` of the policy in force. Nothing is found where it serves the landed release. */
+export async function checkServed({ inForce, state }: LedgerAudit): Promise<Finding[]> {
+  const about = { record: null, at: null, commit: null, key: null, rule: 'served' } as const
+  const production = inForce?.policy.environments.production
+  if (inForce === null || production === undefined || production.servedCommit === null) {
+    const found = 'the policy does not say where production reports the commit that it serves'
+    const fix = 'add environments.production with servedCommit to the policy'
+    return [{ ...about, grade: 'note', found, fix }]
+  }
+  const landed = state.landed[`refs/heads/${inForce.policy.release}`]
+  const expected = landed === undefined || isZeroOid(landed.to) ? null : landed.to
+  const served = await readServedCommit(
+    parseBaseUrl(production.url),
+    production.servedCommit,
+    AbortSignal.timeout(TIMEOUT_MS),
+  )
+  if (served.kind !== 'reported') {
+    const found = `production does not say which commit it serves: ${served.reason}`
+    return [
+      { ...about, grade: 'violation', commit: expected, found, fix: 'look at production, then try again' },
+    ]
+  }
+  if (served.commit === expected) return []
+  const should = expected === null ? 'nothing has landed yet' : `the landed release is ${shortOid(expected)}`
+  return [
+    {
+      ...about,
+      grade: 'violation',
+      record: landed?.seq ?? null,
+      commit: served.commit,
+      found: `production serves ${shortOid(served.commit)}, and ${should}`,
+      fix: 'a deployment may be under way or have failed; if not, find out who deployed what was never released',
+    },
+  ]
+}
