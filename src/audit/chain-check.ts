@@ -51,11 +51,13 @@ export class ChainCheck {
     const before = this.#last
     this.#last = { seq: record.seq, hash: record.hash }
     this.#checkClock(record)
+    // Its place in the chain is its number, whatever it says itself.
+    const place = before.seq + 1
     const add = (rule: Finding['rule'], found: string, fix: string) =>
       this.#findings.add({
         grade: 'violation',
         rule,
-        record: record.seq,
+        record: place,
         at: record.at,
         commit: record.statement.commit,
         found,
@@ -64,12 +66,12 @@ export class ChainCheck {
     const pinned = this.#pinned.get(record.seq)
     if (pinned !== undefined && pinned !== record.hash)
       add('copy', `it has the hash ${record.hash}, and the trust file says ${pinned}`, REWRITTEN)
-    if (record.seq !== before.seq + 1) {
+    if (record.seq !== place) {
       add(
         'chain',
         record.seq > before.seq
-          ? `it stands where record ${before.seq + 1} belongs: ${record.seq - before.seq - 1} missing`
-          : `it stands where record ${before.seq + 1} belongs`,
+          ? `record ${record.seq} stands where record ${place} belongs: ${record.seq - place} missing`
+          : `record ${record.seq} stands where record ${place} belongs`,
         REWRITTEN,
       )
       return false

@@ -1,6 +1,7 @@
 /** What the records before a move say about its commit, for one move after another, in bounded memory. */
 import type { HistoryRecord } from '../core/history.ts'
 import type { Oid } from '../core/oid.ts'
+import type { LedgerRecord } from '../ledger/ledger.ts'
 
 /** Bytes of records that are kept; parsed, they take some times as much. */
 const MAX_KEPT_BYTES = 32 * 1024 * 1024
@@ -59,6 +60,21 @@ export class CommitHistories {
       kept.isWhole = true
     }
     return kept.records
+  }
+
+  /**
+   * The number of an earlier record with the same statement by the same signer, where that was before this audit began;
+   * null if there is none.
+   */
+  async earlier({ seq, statement }: LedgerRecord, principal: string): Promise<number | null> {
+    if (this.#fromStart) return null
+    const same = (await this.about(statement.commit, seq)).find(
+      (record) =>
+        record.statement.payloadDigest === statement.payloadDigest &&
+        record.signer.trusted &&
+        record.signer.principal === principal,
+    )
+    return same?.seq ?? null
   }
 
   #touch(commit: Oid): Kept {

@@ -58,6 +58,8 @@ export type Begun = {
 
 export class RecordAudit {
   readonly #parts: RecordAuditParts
+  /** Records of what was submitted, by digest of the statement and name of the signer. */
+  readonly #statements = new Map<string, number>()
   readonly #moves = new Map<number, AuditedMove>()
   #state: LedgerState
   #isSound = true
@@ -128,8 +130,10 @@ export class RecordAudit {
     const sealedBy = this.#judgeSeal(record, seal)
     const before = this.#state
     const { statement, seq } = record
-    if (isSubmitted(statement.kind)) this.#judgeSigner(record, signer, inForce, isSound)
-    else if (statement.kind !== 'policy' && inForce !== null && isSound)
+    if (isSubmitted(statement.kind)) {
+      this.#judgeSigner(record, signer, inForce, isSound)
+      if (isSound && signer.trusted) await this.#judgeNovelty(record, signer.principal)
+    } else if (statement.kind !== 'policy' && inForce !== null && isSound)
       this.#judgeRepository(record, inForce)
     this.#follow(record)
     // After a gap whatever follows would be called wrong for the lack of what is missing.
@@ -232,6 +236,17 @@ export class RecordAudit {
     }
   }
 
+  /** The server records what somebody signed once, however often it is sent. */
+  async #judgeNovelty(record: LedgerRecord, principal: string): Promise<void> {
+    const { statement, seq } = record
+    const name = `${statement.payloadDigest} ${principal}`
+    const earlier = this.#statements.get(name) ?? (await this.#parts.histories.earlier(record, principal))
+    this.#statements.set(name, seq)
+    if (earlier === null) return
+    const found = `the same ${statement.kind} by ${printable(principal, 80)} stands in record ${earlier} already`
+    this.#object('statement', seq, found, record)
+  }
+
   #judgeRepository(record: LedgerRecord, { policy }: PolicyInForce): void {
     if (record.statement.repository === policy.repository) return
     const found = `it is about the repository "${printable(record.statement.repository)}", and the policy is for "${printable(policy.repository)}"`
@@ -300,9 +315,9 @@ async function verifySigner(record: LedgerRecord, kind: SubmittedKind, inForce: 
     : ({ trusted: false, reason: trust.reason, key } as const)
 }
 
-/** The kinds that a decision about a commit looks at. */
+/** No decision about a commit looks at policies, and they are large. */
 function isAboutMoves({ kind, commit }: HistoryRecord['statement']): boolean {
-  return kind !== 'policy' && kind !== 'freeze' && kind !== 'drift' && !isZeroOid(commit)
+  return kind !== 'policy' && !isZeroOid(commit)
 }
 
 const FORGED =

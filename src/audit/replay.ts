@@ -60,6 +60,7 @@ export function replay(
   expect('verified at', Date.parse(predicate.timeVerified), at)
   expect('the resource', predicate.resourceUri, `git+https://${policy.repository}`)
   expect('the policy version', move.facts.policyVersion, inForce.version)
+  expect('the policy file is', predicate.policy.uri, '.headgate/policy.yaml')
   expect('the policy has the digest', predicate.policy.digest.sha256, sha256(inForce.files.policy))
   expect('the pusher', move.pusher, record.by)
   expect('enforcement', move.enforcement, policy.enforcement)

@@ -237,10 +237,20 @@ function pinnedAfter(anchors: TrustAnchors | null, seq: number): Map<number, str
   return new Map([...(anchors?.records ?? [])].filter(([number]) => number > seq))
 }
 
+/**
+ * An honest ledger tells of a commit within days, while it is kept in memory. One that makes an auditor read everything
+ * again for each record is not read to its end.
+ */
+const MAX_READ_AGAIN = 200_000
+
 function readerOf(snapshot: Snapshot | null): ConstructorParameters<typeof CommitHistories>[0] {
+  let readAgain = 0
   return async (commit, seq) => {
     if (snapshot === null) throw new HeadgateError('data', "the ledger's state file cannot be read")
+    if (readAgain > MAX_READ_AGAIN)
+      throw new HeadgateError('data', 'too many records had to be read a second time')
     const { about } = await gatherHistory(snapshot, commit)
+    readAgain += about.length
     return about.filter((record) => record.seq < seq)
   }
 }
