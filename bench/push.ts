@@ -1,7 +1,7 @@
 /**
  * What the guard costs a push, as ratios to the same push without hooks in the same run:
  *
- *     npm run bench -- [local] [ssh] [refs] [clients] [gates] [inbox] [memory] [ledger] [history] [--rounds N] [--full]
+ *     npm run bench -- [local] [ssh] [refs] [clients] [gates] [inbox] [memory] [ledger] [history] [verify] [--rounds N] [--full]
  *
  * Without a name every part runs. `--full` measures ledgers up to 100,000 records and histories up to 1,000,000 commits;
  * that takes minutes.
@@ -18,6 +18,7 @@ import { LoopbackSsh } from './loopback-ssh.ts'
 import { measureMemory } from './memory.ts'
 import { printTable, Rounds } from './rounds.ts'
 import { Target, VARIANTS, type Variant } from './variants.ts'
+import { measureVerify } from './verify.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -39,6 +40,7 @@ if (wants('gates')) await measureGates(rounds)
 if (wants('ledger')) await measureGrowth('ledger', values.full ? [10, 1_000, 100_000] : [10, 5_000], rounds)
 if (wants('history'))
   await measureGrowth('history', values.full ? [100, 10_000, 1_000_000] : [100, 50_000], rounds)
+if (wants('verify')) await measureVerify(values.full)
 
 async function overSsh(): Promise<void> {
   const folder = execFileSync('mktemp', ['-d'], { encoding: 'utf8' }).trim()
