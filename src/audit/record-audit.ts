@@ -2,6 +2,7 @@
  * One record after another, in order. What each record must be by itself and after the one before is checked when it
  * comes; its signatures are checked on other threads meanwhile; then it is judged by everything before it.
  */
+import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { HistoryRecord, Signer } from '../core/history.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
@@ -12,13 +13,14 @@ import type { CommitAncestry } from '../git/commit-ancestry.ts'
 import type { AuditedCommit } from '../ledger/audit-log.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import { parseEntry } from '../ledger/ledger-tree.ts'
+import { envelopePart } from '../ledger/record.ts'
 import { verifyEnvelopeAside } from '../signing/envelope-verify.ts'
 import { type AuditedMove, closeMove, moveOf } from './audited-move.ts'
 import { checkAuthorization } from './authorization-check.ts'
 import type { ChainCheck } from './chain-check.ts'
 import type { CommitHistories } from './commit-histories.ts'
 import type { AuditRule, Findings } from './finding.ts'
-import { envelopeDigest, isSubmitted } from './gather-history.ts'
+import { isSubmitted } from './gather-history.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import type { PolicyBook } from './policy-book.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
@@ -148,11 +150,11 @@ export class RecordAudit {
     for (const { rule, found } of files.check(commit, record, this.#state))
       this.#object(rule, seq, found, record)
     const at = Date.parse(record.at)
-    const { by, envelope } = record
+    const { by } = record
     if (isAboutMoves(statement))
       histories.add(
         statement.commit,
-        { seq, at, by, statement, envelopeDigest: envelopeDigest(envelope), signer },
+        { seq, at, by, statement, envelopeDigest: sha256(envelopePart(record)), signer },
         record.bytes.length,
       )
   }

@@ -3,6 +3,7 @@ import { shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { AuditedMove } from './audited-move.ts'
 import { AUDIT_RULES, type AuditRule, type Finding, type Grade, outcomeOf } from './finding.ts'
+import type { CommitRecord } from './verify-commit.ts'
 import type { LedgerAudit } from './verify-ledger.ts'
 
 export type Check = {
@@ -31,6 +32,8 @@ export type AuditReport = {
   readonly moves: readonly AuditedMove[]
   readonly unchecked: readonly string[]
   readonly outcome: 'ok' | 'refused' | 'data'
+  /** The records about the one commit that was asked for; null where the whole ledger was. */
+  readonly about: readonly CommitRecord[] | null
   /** One line that fits a ticket. */
   readonly verdict: string
 }
@@ -49,7 +52,10 @@ type Context = {
 const LATER: readonly AuditRule[] = ['state', 'statement', 'replay', 'outcome', 'approval', 'override']
 const BRANCHES: readonly AuditRule[] = ['release-ref', 'staging-ref', 'release-log']
 
-export function reportOf(audit: LedgerAudit, context: Context): AuditReport {
+export function reportOf(
+  audit: LedgerAudit & { readonly about?: readonly CommitRecord[] },
+  context: Context,
+): AuditReport {
   const { since, now } = context
   const isShown = (at: string | null) => since === null || at === null || Date.parse(at) >= since
   const findings = [...audit.findings, ...context.findings].filter(
@@ -86,6 +92,7 @@ export function reportOf(audit: LedgerAudit, context: Context): AuditReport {
       ...audit.unchecked.map((what) => `not looked at: ${what}`),
     ],
     outcome,
+    about: audit.about ?? null,
   }
   return { ...report, verdict: verdictOf(report) }
 }
@@ -99,7 +106,8 @@ function verdictOf(report: Omit<AuditReport, 'verdict'>): string {
     return `${number} ${noun}${number === 1 ? '' : 's'}`
   }
   const counts = [count('violation', 'violation'), count('exception', 'exception'), count('note', 'note')]
-  return `headgate verify: ${WORDS[outcome]}: ${repository ?? printable(remote)}, ${head.seq} records (head ${head.hash.slice(0, 12)}), ${counts.join(', ')}, ${checkedAt}`
+  const read = report.about === null ? `${head.seq} records` : `${report.about.length} of ${head.seq} records`
+  return `headgate verify: ${WORDS[outcome]}: ${repository ?? printable(remote)}, ${read} (head ${head.hash.slice(0, 12)}), ${counts.join(', ')}, ${checkedAt}`
 }
 
 /** The commit of a finding or move, for people. */

@@ -1,6 +1,6 @@
 /** The server's own signatures: the seal of every record, and the envelopes of what the server itself states. */
 import { HeadgateError } from '../core/errors.ts'
-import { type LedgerRecord, sealedBytes } from '../ledger/record.ts'
+import { type LedgerRecord, sealedPart } from '../ledger/record.ts'
 import { decodeBase64 } from '../signing/base64.ts'
 import { type Envelope, payloadBytes, preAuthEncoding } from '../signing/dsse.ts'
 import type { SshKey } from '../signing/ssh-key.ts'
@@ -18,7 +18,7 @@ export type SealVerdict = {
 
 /** Whether a record's seal is genuine. */
 export async function checkSeal(record: LedgerRecord): Promise<SealVerdict> {
-  return checkSignature(record.seal, sealedBytes(record), 'sha512')
+  return checkSignature(record.seal, sealedPart(record), 'sha512')
 }
 
 /** Whether the server's own envelope is signed by `key`, the one that seals its record. */

@@ -1,12 +1,16 @@
 /** `headgate verify`: fetches, audits, reports, remembers. */
 import { readFileSync } from 'node:fs'
+import type { AuditRule } from '../audit/finding.ts'
 import { type AuditReport, reportOf } from '../audit/report.ts'
 import { checkServed } from '../audit/served-check.ts'
 import { parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
+import { verifyCommit } from '../audit/verify-commit.ts'
 import { type LedgerAudit, verifyLedger } from '../audit/verify-ledger.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { isOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { type AuditSource, openAuditSource } from './audit-source.ts'
+import { ClientRepository } from './client-repository.ts'
 import { print } from './output.ts'
 import { textReport } from './reports/text-report.ts'
 
@@ -23,6 +27,22 @@ export type VerifyOptions = {
   readonly full: boolean
 }
 
+const SERVED: readonly AuditRule[] = ['served']
+/** What an audit of one commit says nothing about. */
+const ONE_COMMIT: readonly AuditRule[] = [
+  'copy',
+  'chain',
+  'tree',
+  'state',
+  'clock',
+  'policy',
+  'statement',
+  'release-ref',
+  'staging-ref',
+  'release-log',
+  'installation',
+]
+
 /** A move may land between two fetches; then the ledger has grown, and is looked at once more. */
 const LOOKS = 3
 
@@ -34,7 +54,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
     remote: options.remote,
     now: Date.now(),
     since,
-    unchecked: options.served ? [] : ['served'],
+    unchecked: [...(options.served ? [] : SERVED), ...(options.commit === undefined ? [] : ONE_COMMIT)],
     findings,
   })
   print(await render(report, options.format))
@@ -58,11 +78,27 @@ async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null)
   }
 }
 
-async function auditSource(
+async function auditCommit(
   source: AuditSource,
-  { format, full }: VerifyOptions,
+  name: string,
   anchors: TrustAnchors | null,
 ): Promise<LedgerAudit> {
+  const { repository, tip, snapshot, branches } = source
+  if (snapshot === null) {
+    throw new HeadgateError('data', "the ledger's own files at its tip cannot be read", {
+      hint: 'an audit of the whole ledger says more: headgate verify',
+    })
+  }
+  const commit = isOid(name) ? name : await new ClientRepository().resolveCommit(name)
+  return verifyCommit({ repository, tip, snapshot, branches, anchors, commit })
+}
+
+async function auditSource(
+  source: AuditSource,
+  { format, full, commit }: VerifyOptions,
+  anchors: TrustAnchors | null,
+): Promise<LedgerAudit> {
+  if (commit !== undefined) return auditCommit(source, commit, anchors)
   const known = source.copy.read()
   const { repository, tip, snapshot, branches } = source
   const audit = await verifyLedger({

@@ -64,6 +64,8 @@ export class ObjectReader {
   #filled = 0
   #stderr = ''
   #timer: NodeJS.Timeout | undefined
+  /** The process that the timer is about: a request more or less of the same one only starts it anew. */
+  #watched: ChildProcessWithoutNullStreams | undefined
   #closed = false
 
   /**
@@ -222,13 +224,20 @@ export class ObjectReader {
 
   /** While nothing is asked, neither a timer nor the process keeps Node running; git ends when its input does. */
   #watch(): void {
-    clearTimeout(this.#timer)
     const busy = this.#pending.length > 0
-    if (busy) {
-      const silent = new HeadgateError('unavailable', `git cat-file said nothing for ${SILENCE_MS} ms`)
-      this.#timer = setTimeout(() => this.#stop(silent), SILENCE_MS)
-    }
     const child = this.#child
+    if (busy && this.#timer !== undefined && this.#watched === child) {
+      this.#timer.refresh()
+      return
+    }
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#watched = child
+    if (busy) {
+      this.#timer = setTimeout(() => {
+        this.#stop(new HeadgateError('unavailable', `git cat-file said nothing for ${SILENCE_MS} ms`))
+      }, SILENCE_MS)
+    }
     if (child === undefined) return
     for (const handle of [child, child.stdin as Socket, child.stdout as Socket, child.stderr as Socket]) {
       if (busy) handle.ref()

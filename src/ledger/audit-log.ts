@@ -62,6 +62,20 @@ export async function commitOfRecord(
   return isOid(oid) ? oid : null
 }
 
+/** The bytes of record `seq`, and where they lie; null where its commit has none. */
+export async function entryOf(
+  repository: LedgerRepository,
+  tip: Oid,
+  head: number,
+  seq: number,
+): Promise<AuditedCommit['entry']> {
+  const oid = await commitOfRecord(repository, tip, head, seq)
+  if (oid === null) return null
+  for await (const commit of logCommits(repository, ['--max-count=1', oid]))
+    return (await readCommit(repository, commit)).entry
+  return null
+}
+
 async function readCommit(repository: LedgerRepository, commit: LedgerCommit): Promise<AuditedCommit> {
   const none = (problem: string): AuditedCommit => ({ ...commit, entry: null, problem })
   if (commit.parents.length > 1) return none('is a merge')

@@ -101,6 +101,19 @@ export function sealedBytes({ seq, previous, at, by, envelope }: RecordFields): 
   return Buffer.from(canonicalJson({ seq, previous, at, by, envelope }))
 }
 
+/** The same, cut from the bytes of a record that was parsed: its text is canonical, and only `seq` comes after the seal. */
+export function sealedPart({ bytes, seal }: LedgerRecord): Buffer {
+  const part = `"seal":"${seal}",`
+  const at = bytes.lastIndexOf(part)
+  return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + part.length)])
+}
+
+/** The canonical JSON of the envelope, cut from the record: a quote within a string has a backslash before it. */
+export function envelopePart({ bytes }: LedgerRecord): Buffer {
+  const start = bytes.indexOf('"envelope":') + '"envelope":'.length
+  return bytes.subarray(start, bytes.lastIndexOf(',"previous":"'))
+}
+
 function payloadOf(envelope: Envelope): Buffer {
   const payload = Buffer.from(envelope.payload, 'base64')
   const digits = (base64Text: string) =>

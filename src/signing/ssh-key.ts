@@ -8,6 +8,7 @@ import { createHash, createPublicKey, type JsonWebKey, type KeyObject, verify } 
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { WireReader, wireString } from './ssh-wire.ts'
+import { VerifyThreads } from './verify-threads.ts'
 
 export type SshKey = {
   /** The name on the wire, `ssh-ed25519`. */
@@ -230,16 +231,17 @@ export function keySigned(key: SshKey, signature: KeySignature, data: Uint8Array
   }
 }
 
-/** The same on another thread: whoever checks many has several under way at once. */
-export function keySignedAside(key: SshKey, signature: KeySignature, data: Uint8Array): Promise<boolean> {
-  return new Promise((resolve) => {
-    try {
-      verify(...verification(key, signature, data), (error, good) => resolve(error === null && good))
-    } catch {
-      resolve(false)
-    }
-  })
+/** The same on another thread, where there are many to check: see VerifyThreads. */
+export async function keySignedAside(
+  key: SshKey,
+  signature: KeySignature,
+  data: Uint8Array,
+): Promise<boolean> {
+  const [hash, signed, { key: object }, bytes] = verification(key, signature, data)
+  return THREADS.verify({ hash, data: signed, key: object, signature: bytes })
 }
+
+const THREADS = new VerifyThreads()
 
 function verification(key: SshKey, { hash, bytes, presence }: KeySignature, data: Uint8Array) {
   const signed = presence === undefined ? data : hardwareSigned(key.application ?? '', presence, data)

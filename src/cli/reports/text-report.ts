@@ -3,7 +3,7 @@
 import type { Finding } from '../../audit/finding.ts'
 import type { AuditReport, Check } from '../../audit/report.ts'
 import { printable } from '../../core/printable.ts'
-import { colour, plural } from '../output.ts'
+import { colour, plural, table } from '../output.ts'
 
 export function textReport(report: AuditReport): string {
   const { repository, remote, records, head, sealKey, checks, findings, unchecked } = report
@@ -18,6 +18,7 @@ export function textReport(report: AuditReport): string {
         ]),
     '',
     ...checks.filter(({ grade }) => grade !== 'unchecked').map(checkLine),
+    ...(report.about === null ? [] : ['', aboutTable(report.about)]),
     ...(findings.length === 0 ? [] : ['']),
     ...findings.flatMap(findingLines),
     ...(unchecked.length === 0 ? [] : ['', ...unchecked.map((what) => printable(what, 300))]),
@@ -25,6 +26,18 @@ export function textReport(report: AuditReport): string {
     colour(report.outcome === 'ok' ? 'green' : 'red', report.verdict),
   ]
   return lines.join('\n')
+}
+
+function aboutTable(about: NonNullable<AuditReport['about']>): string {
+  if (about.length === 0) return 'the ledger says nothing about this commit'
+  const rows = about.map(({ record, at, kind, by, signer }) => [
+    String(record),
+    at,
+    kind,
+    by,
+    signer ?? 'nobody who was trusted',
+  ])
+  return table(['record', 'at', 'kind', 'pushed by', 'signed by'], rows)
 }
 
 const MARKS: Readonly<Record<Check['grade'], string>> = {
