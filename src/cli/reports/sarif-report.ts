@@ -1,5 +1,54 @@
+/** The report as SARIF 2.1.0 (OASIS), which code scanning services show. */
+import type { Finding } from '../../audit/finding.ts'
 import type { AuditReport } from '../../audit/report.ts'
+import { printable } from '../../core/printable.ts'
+import { VERSION } from '../version.ts'
+
+const LEVELS = { violation: 'error', exception: 'warning', note: 'note' } as const
 
 export function sarifReport(report: AuditReport): string {
-  return JSON.stringify(report)
+  const { checks, findings, outcome, verdict } = report
+  const rules = checks.map(({ rule, says }) => ({
+    id: `headgate/${rule}`,
+    shortDescription: { text: says },
+  }))
+  return JSON.stringify(
+    {
+      $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
+      version: '2.1.0',
+      runs: [
+        {
+          tool: { driver: { name: 'headgate verify', version: VERSION, rules } },
+          invocations: [{ executionSuccessful: true, exitCodeDescription: printable(verdict, 500) }],
+          results: findings.map((finding) => resultOf(finding, rules)),
+          properties: { outcome, head: report.head, repository: report.repository },
+        },
+      ],
+    },
+    null,
+    2,
+  )
+}
+
+function resultOf(finding: Finding, rules: readonly { readonly id: string }[]) {
+  const { grade, rule, record, at, commit, key, found, fix } = finding
+  const name = record === null ? 'ledger' : `record ${record}`
+  const ruleId = `headgate/${rule}`
+  return {
+    ruleId,
+    ruleIndex: rules.findIndex(({ id }) => id === ruleId),
+    level: LEVELS[grade],
+    message: { text: `${printable(found, 1500)}. Do: ${printable(fix, 500)}` },
+    locations: [
+      {
+        // A record is no file of the tree that is scanned; services that insist on one show the ref's name.
+        physicalLocation: {
+          artifactLocation: { uri: 'refs/headgate/ledger' },
+          region: { startLine: Math.max(1, record ?? 1) },
+        },
+        logicalLocations: [{ name, kind: 'element', fullyQualifiedName: `refs/headgate/ledger/${name}` }],
+      },
+    ],
+    properties: { record, at, commit, key },
+  }
 }
