@@ -17,12 +17,12 @@ export type TrustAnchors = {
 }
 
 /** A key a year and a record a day, for decades. */
-const MAX_BYTES = 1024 * 1024
+export const MAX_TRUST_BYTES = 1024 * 1024
 
 /** Throws HeadgateError 'configuration' that names the line. */
 export function parseTrustAnchors(text: string): TrustAnchors {
-  if (text.length > MAX_BYTES)
-    throw new HeadgateError('configuration', `the trust file has more than ${MAX_BYTES} bytes`)
+  if (text.length > MAX_TRUST_BYTES)
+    throw new HeadgateError('configuration', `the trust file has more than ${MAX_TRUST_BYTES} bytes`)
   const sealKeys: SshKey[] = []
   const records = new Map<number, string>()
   for (const [index, whole] of text.split('\n').entries()) {

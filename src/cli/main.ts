@@ -14,6 +14,7 @@ import { gateCommand } from './commands/gate.ts'
 import { hookCommand } from './commands/hook.ts'
 import { initCommand } from './commands/init.ts'
 import { keyCommand } from './commands/key.ts'
+import { logCommand } from './commands/log.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
 import { promoteCommand } from './commands/promote.ts'
@@ -49,6 +50,7 @@ const COMMANDS: readonly CommandModule[] = [
   doctorCommand,
   hookCommand,
   verifyCommand,
+  logCommand,
 ]
 
 /** What yargs has against a command line; `usageError` says it better. */

@@ -1,9 +1,10 @@
 /** `headgate verify`: fetches, audits, reports, remembers. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import type { AuditRule } from '../audit/finding.ts'
+import { checkReceipt, MAX_RECEIPT_BYTES } from '../audit/receipt.ts'
 import { type AuditReport, reportOf } from '../audit/report.ts'
 import { checkServed } from '../audit/served-check.ts'
-import { parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
+import { MAX_TRUST_BYTES, parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
 import { verifyCommit } from '../audit/verify-commit.ts'
 import { type LedgerAudit, verifyLedger } from '../audit/verify-ledger.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
@@ -11,7 +12,7 @@ import { isOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { type AuditSource, openAuditSource } from './audit-source.ts'
 import { ClientRepository } from './client-repository.ts'
-import { print } from './output.ts'
+import { print, printJson } from './output.ts'
 import { textReport } from './reports/text-report.ts'
 
 export type VerifyFormat = 'text' | 'json' | 'sarif' | 'html' | 'junit'
@@ -25,6 +26,7 @@ export type VerifyOptions = {
   readonly format: VerifyFormat
   readonly served: boolean
   readonly full: boolean
+  readonly receipt: string | undefined
 }
 
 const SERVED: readonly AuditRule[] = ['served']
@@ -48,6 +50,10 @@ const LOOKS = 3
 
 export async function verify(options: VerifyOptions): Promise<void> {
   const anchors = options.trust === undefined ? null : readTrust(options.trust)
+  if (options.receipt !== undefined) {
+    await verifyReceipt(options.receipt, anchors, options.format)
+    return
+  }
   const since = options.since === undefined ? null : parseDate(options.since)
   const { audit, findings } = await auditRemote(options, anchors)
   const report = reportOf(audit, {
@@ -76,6 +82,28 @@ async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null)
       source.close()
     }
   }
+}
+
+async function verifyReceipt(
+  file: string,
+  anchors: TrustAnchors | null,
+  format: VerifyFormat,
+): Promise<void> {
+  const verdict = await checkReceipt(readWhole(file, 'the receipt', MAX_RECEIPT_BYTES), anchors)
+  if (format === 'json') {
+    printJson(verdict)
+    return
+  }
+  const { kind, ref, from, to, by, at, outcome, signedBy, repository, head, ledgerCommit } = verdict
+  print(
+    [
+      `${printable(repository)}: ${kind} of ${printable(ref)} from ${from} to ${to}`,
+      `  authorized at ${at}, pushed by ${printable(by, 80)}, ${outcome}`,
+      ...signedBy.map((line) => `  rests on ${printable(line, 300)}`),
+      `  in ledger commit ${ledgerCommit}, up to record ${head.seq} (${head.hash})`,
+      'headgate verify: VERIFIED: the receipt holds; it was not decided again',
+    ].join('\n'),
+  )
 }
 
 async function auditCommit(
@@ -141,16 +169,19 @@ async function render(report: AuditReport, format: VerifyFormat): Promise<string
 }
 
 function readTrust(file: string): TrustAnchors {
-  let text: string
+  return parseTrustAnchors(readWhole(file, 'the trust file', MAX_TRUST_BYTES).toString('utf8'))
+}
+
+function readWhole(file: string, what: string, maxBytes: number): Buffer {
   try {
-    text = readFileSync(file, 'utf8')
+    if (statSync(file).size <= maxBytes) return readFileSync(file)
   } catch (cause) {
-    throw new HeadgateError('usage', `the trust file ${printable(file, 300)} cannot be read`, {
-      hint: "--trust takes a file with the server's seal-key.pub in it",
+    throw new HeadgateError('usage', `${what} ${printable(file, 300)} cannot be read`, {
+      hint: 'name a file that exists',
       cause,
     })
   }
-  return parseTrustAnchors(text)
+  throw new HeadgateError('data', `${what} ${printable(file, 300)} has more than ${maxBytes} bytes`)
 }
 
 export function parseDate(text: string): number {

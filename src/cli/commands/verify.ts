@@ -20,6 +20,10 @@ export function verifyCommand(cli: Argv): Argv {
         })
         .option('since', { type: 'string', describe: 'list only what was recorded since this date' })
         .option('commit', { type: 'string', describe: 'everything about one commit, without a full read' })
+        .option('receipt', {
+          type: 'string',
+          describe: 'check this file, made by headgate log --receipt, and nothing else',
+        })
         .option('served', {
           type: 'boolean',
           default: false,

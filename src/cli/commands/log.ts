@@ -1,0 +1,53 @@
+import type { Argv } from 'yargs'
+import { examples } from '../examples.ts'
+import { remoteOption } from '../options.ts'
+
+export function logCommand(cli: Argv): Argv {
+  return cli.command(
+    'log [commit]',
+    'List the moves of the release branch; export what the ledger says of one',
+    (command) =>
+      command
+        .positional('commit', { type: 'string', describe: 'only moves to or from this commit' })
+        .options(remoteOption)
+        .option('offline', {
+          type: 'boolean',
+          default: false,
+          describe: 'fetch nothing: use the copy of the ledger that is here',
+        })
+        .option('format', {
+          choices: ['text', 'md', 'json'] as const,
+          default: 'text' as const,
+          describe: 'how to list',
+        })
+        .option('since', { type: 'string', describe: 'from this date on' })
+        .option('until', { type: 'string', describe: 'before this date' })
+        .option('by', { type: 'string', describe: 'pushed by this person' })
+        .option('kind', {
+          choices: ['promotion', 'rollback', 'override', 'bootstrap'] as const,
+          describe: 'moves of this kind',
+        })
+        .option('limit', { type: 'number', describe: 'only the last so many' })
+        .option('export', {
+          type: 'string',
+          describe: 'print all statements about this commit, as an in-toto bundle (.intoto.jsonl)',
+        })
+        .option('receipt', {
+          type: 'number',
+          describe: 'print a receipt of the move that this record authorized: headgate verify --receipt FILE',
+        })
+        .conflicts('export', 'receipt')
+        .epilogue('It lists what the ledger says. Whether that is true, headgate verify finds out.\n')
+        .epilogue(
+          examples(
+            ['the last ten moves, for a ticket', '$0 log --limit 10 --format md'],
+            ['everything that was signed about a commit', '$0 log --export 3f2c1ab > 3f2c1ab.intoto.jsonl'],
+            ['proof of one move, for somebody without a clone', '$0 log --receipt 34 > receipt.json'],
+          ),
+        ),
+    async (options) => {
+      const { log } = await import('../log-command.ts')
+      await log(options)
+    },
+  )
+}
