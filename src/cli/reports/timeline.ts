@@ -5,7 +5,7 @@ import { escapeMarkup } from './markup.ts'
 
 const WIDTH = 1000
 const LEFT = 90
-const RIGHT = 20
+const RIGHT = 50
 const LANE = 34
 const TOP = 14
 /** More marks than points of the drawing would only cover each other: then each stands for several. */
@@ -69,9 +69,11 @@ function mark(move: AuditedMove, x: number, y: number): string {
 function ticks(first: number, last: number): { ms: number; label: string }[] {
   const count = last === first ? 1 : 7
   const isDays = last - first > 3 * 86_400_000
+  const isMinutes = last - first < 20 * 60_000
   return Array.from({ length: count }, (_, index) => {
     const ms = first + ((last - first) * index) / Math.max(1, count - 1)
     const iso = new Date(ms).toISOString()
-    return { ms, label: isDays ? iso.slice(0, 10) : `${iso.slice(5, 10)} ${iso.slice(11, 16)}` }
+    const hours = isMinutes ? iso.slice(11, 19) : `${iso.slice(5, 10)} ${iso.slice(11, 16)}`
+    return { ms, label: isDays ? iso.slice(0, 10) : hours }
   })
 }

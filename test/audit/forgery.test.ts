@@ -1,0 +1,219 @@
+/** What somebody with the server's own key can write, and what git can be made to do beside the records. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { statementPayload } from '../../src/core/statement.ts'
+import { REPOSITORY_NAME, TestRepository } from '../make-repository.ts'
+import { type Draft, Forger, violations } from './forged-ledger.ts'
+
+let repository: TestRepository
+let forger: Forger
+let one = ''
+let two = ''
+
+beforeAll(async () => {
+  repository = new TestRepository()
+  one = repository.release('one')
+  two = repository.release('two')
+  forger = await Forger.of(repository)
+}, 60_000)
+afterAll(() => repository.remove())
+
+/** Adds a record of the server's own at the end, or where `at` says. */
+function withOwn(payload: string, at = forger.honest.length, by = 'alice'): Draft[] {
+  const drafts = forger.drafts()
+  const time = drafts[Math.min(at, drafts.length - 1)]!.at
+  const envelope = structuredClone(forger.serverEnvelope(payload)) as Draft['envelope']
+  drafts.splice(at, 0, { seq: 0, previous: '', at: time, by, envelope, seal: '' })
+  return forger.rechain(drafts)
+}
+
+async function audit(drafts: readonly (Draft | Buffer)[]) {
+  return forger.audit(forger.forge(drafts))
+}
+
+describe('the server makes up records', () => {
+  test('a move that nothing supports', async () => {
+    const template = forger.honest.findLast(({ statement }) => statement.kind === 'authorization')
+    if (template?.statement.kind !== 'authorization') throw new Error('there is one')
+    const predicate = structuredClone(template.statement.predicate) as any
+    predicate['urn:headgate:move'].from = two
+    predicate['urn:headgate:move'].to = one
+    predicate['urn:headgate:move'].facts.fastForward = false
+    predicate['urn:headgate:move'].kind = 'rollback'
+    predicate.timeVerified = forger.honest.at(-1)!.at
+    const found = await audit(withOwn(statementPayload('authorization', REPOSITORY_NAME, one, predicate)))
+    expect(violations(found)).toContain(`replay@${forger.honest.length + 1}`)
+    const finding = found.findings.find(({ rule }) => rule === 'replay')
+    expect(finding?.found).toContain('[approval]')
+    expect(finding?.commit).toBe(one)
+    expect(finding?.key).toMatch(/^SHA256:/)
+  })
+
+  test('an outcome for nothing', async () => {
+    const predicate = { authorization: 3, result: 'landed' as const, observed: one }
+    const found = await audit(withOwn(statementPayload('outcome', REPOSITORY_NAME, one, predicate)))
+    expect(violations(found)).toEqual([`outcome@${forger.honest.length + 1}`])
+  })
+
+  test.for([
+    [
+      'an old version comes back',
+      (predicate: any) => {
+        predicate.version = 1
+      },
+      ['policy', 'tree'],
+    ],
+    [
+      'a version is left out',
+      (predicate: any) => {
+        predicate.version = 3
+      },
+      ['policy'],
+    ],
+    [
+      'its text is not that of its digest',
+      (predicate: any) => {
+        predicate.policy.text += '# x\n'
+      },
+      ['policy'],
+    ],
+    [
+      'it cannot be read',
+      (predicate: any) => {
+        predicate.policy.text = 'version: 9\n'
+      },
+      ['policy'],
+    ],
+    [
+      'it names another seal key',
+      (predicate: any) => {
+        predicate.sealKey = forger.publicLine(forger.ownKey)
+      },
+      ['seal'],
+    ],
+  ] as const)('a policy: %s', async ([, change, rules]) => {
+    const first = forger.honest[0]
+    if (first?.statement.kind !== 'policy') throw new Error('it is one')
+    const predicate = structuredClone(first.statement.predicate) as any
+    predicate.version = 2
+    change(predicate)
+    const payload = statementPayload('policy', REPOSITORY_NAME, two, predicate)
+    const named = violations(await audit(withOwn(payload, forger.honest.length, 'admin root')))
+    for (const rule of rules) expect(named).toContain(`${rule}@${forger.honest.length + 1}`)
+  })
+
+  test('a policy that lists a key of the server lets it sign evidence from then on, and never before', async () => {
+    const drafts = forger.drafts()
+    forger.resign(drafts[1]!, forger.ownKey, 'headgate-evidence')
+    forger.rewrite(drafts[0]!, () => {}, { key: forger.serverKey, namespace: 'headgate-ledger' })
+    expect(violations(await audit(forger.rechain(drafts)))).toContain('signature@2')
+  })
+})
+
+describe('the clock', () => {
+  test.for([
+    ['goes back by an hour', -3_600_000, /the clock went back/],
+    ['is in the future', 3_600_000, /still to come/],
+  ] as const)('%s', async ([, by, words]) => {
+    const drafts = forger.drafts()
+    for (const draft of drafts.slice(4)) draft.at = new Date(Date.parse(draft.at) + by).toISOString()
+    const found = await audit(forger.rechain(drafts))
+    const named = found.findings.filter(({ rule }) => rule === 'clock')
+    expect(named[0]?.record).toBe(5)
+    expect(named[0]?.found).toMatch(words)
+    expect(violations(found)).toContain('replay@6')
+  })
+
+  test('a step within the tolerance of clocks is none', async () => {
+    const drafts = forger.drafts()
+    const outcome = drafts[3]!
+    outcome.at = new Date(Date.parse(outcome.at) - 60_000).toISOString()
+    expect(violations(await audit(forger.rechain(drafts)))).toEqual([])
+  })
+})
+
+describe('the commits of the ledger', () => {
+  test.for([
+    ['a file that no record tells of', (files: Map<string, any>) => files.set('notes.txt', 'x'), 'tree'],
+    [
+      'another record of the same commit',
+      (files: Map<string, any>) => files.set(`entries/aa/${'a'.repeat(38)}/00000003-evidence.json`, '{}'),
+      'record',
+    ],
+    [
+      'a policy file that no policy brought',
+      (files: Map<string, any>) => files.set('policy.yaml', 'x'),
+      'tree',
+    ],
+    ['no state', (files: Map<string, any>) => files.delete('state.json'), 'state'],
+    [
+      'another state',
+      (files: Map<string, any>) =>
+        files.set(
+          'state.json',
+          String(files.get('state.json')).replace('"counts":{', '"counts":{"promotion":9,'),
+        ),
+      'state',
+    ],
+  ] as const)('one brings %s', async ([, change, rule]) => {
+    const commits = forger.commits(forger.drafts())
+    change(commits[2]!.files)
+    expect(violations(await forger.audit(forger.write(commits)))).toContain(`${rule}@3`)
+  })
+
+  test('a record is taken out of the tree later', async () => {
+    const commits = forger.commits(forger.drafts())
+    const path = [...commits[1]!.files.keys()].find((name) => name.startsWith('entries/'))!
+    commits[4]!.removed.push(path)
+    expect(violations(await forger.audit(forger.write(commits)))).toContain('record@5')
+  })
+
+  test('a record lies in the folder of another commit', async () => {
+    const commits = forger.commits(forger.drafts())
+    const { files } = commits[1]!
+    const path = [...files.keys()].find((name) => name.startsWith('entries/'))!
+    files.set(`entries/aa/${'a'.repeat(38)}/00000002-evidence.json`, files.get(path)!)
+    files.delete(path)
+    expect(violations(await forger.audit(forger.write(commits)))).toContain('record@2')
+  })
+})
+
+describe('the branches', () => {
+  const branches = (staging: string | null, release: string | null) => ({
+    branches: { staging, release, isFresh: true },
+  })
+
+  test('release was moved behind the guard, back or away', async () => {
+    for (const release of [one, null]) {
+      const found = await forger.auditHonest(branches(two, release))
+      expect(violations(found)).toEqual(['release-ref@6'])
+    }
+  })
+
+  test('main was rewritten: what was proved is not on it any more', async () => {
+    repository.git('checkout', '-q', '--orphan', 'other')
+    const other = repository.commit('elsewhere')
+    repository.mustRun(repository.push(`${other}:refs/heads/other`))
+    repository.git('checkout', '-q', 'main')
+    const found = await forger.auditHonest(branches(other, two))
+    expect(violations(found)).toEqual(expect.arrayContaining(['staging-ref@6']))
+    expect(violations(await forger.auditHonest(branches(null, two)))).toContain('staging-ref@6')
+  })
+
+  test('the release log was edited behind the guard', async () => {
+    const log = 'docs/RELEASE_LOG.md'
+    repository.commit('log', { [log]: 'one\ntwo\n' })
+    const grown = repository.commit('log grows', { [log]: 'one\ntwo\nthree\n' })
+    const edited = repository.commit('log is edited', { [log]: 'one\nTWO\nthree\n' })
+    repository.mustRun(repository.push(`${edited}:refs/heads/elsewhere`))
+    expect(violations(await forger.auditHonest(branches(grown, two)))).toEqual([])
+    const found = await forger.auditHonest(branches(edited, two))
+    expect(violations(found)).toEqual(['release-log@1'])
+    expect(found.findings[0]?.found).toContain(edited.slice(0, 7))
+  })
+
+  test('a clone that is behind is told so, and accuses nobody', async () => {
+    const stale = { branches: { staging: one, release: one, isFresh: false } }
+    const found = await forger.auditHonest(stale)
+    expect(violations(found)).toEqual(expect.not.arrayContaining(['release-ref@6']))
+  })
+})
