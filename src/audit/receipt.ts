@@ -108,7 +108,8 @@ export type ReceiptVerdict = {
   readonly to: Oid
   readonly by: string
   readonly at: string
-  readonly outcome: 'landed' | 'not-landed' | 'open'
+  /** A receipt cannot show that there is none. */
+  readonly outcome: 'landed' | 'not-landed' | 'not-shown'
   readonly signedBy: readonly string[]
   /** The ledger commit that holds all of it. */
   readonly ledgerCommit: Oid
@@ -158,7 +159,7 @@ export async function checkReceipt(bytes: Uint8Array, anchors: TrustAnchors | nu
     to,
     by: authorization.by,
     at: authorization.at,
-    outcome: outcome?.statement.kind === 'outcome' ? outcome.statement.predicate.result : 'open',
+    outcome: outcome?.statement.kind === 'outcome' ? outcome.statement.predicate.result : 'not-shown',
     signedBy,
     ledgerCommit,
     head: receipt.head,

@@ -98,13 +98,19 @@ async function verifyReceipt(
   print(
     [
       `${printable(repository)}: ${kind} of ${printable(ref)} from ${from} to ${to}`,
-      `  authorized at ${at}, pushed by ${printable(by, 80)}, ${outcome}`,
+      `  authorized at ${at}, pushed by ${printable(by, 80)}; ${OUTCOMES[outcome]}`,
       ...signedBy.map((line) => `  rests on ${printable(line, 300)}`),
       `  in ledger commit ${ledgerCommit}, up to record ${head.seq} (${head.hash})`,
       'headgate verify: VERIFIED: the receipt holds; it was not decided again',
     ].join('\n'),
   )
 }
+
+const OUTCOMES = {
+  landed: 'it landed',
+  'not-landed': 'it did not land',
+  'not-shown': 'its outcome is not in the receipt',
+} as const
 
 async function auditCommit(
   source: AuditSource,

@@ -1,0 +1,291 @@
+/** `headgate verify` and `headgate log`, the built program in a clone. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { XMLParser, XMLValidator } from 'fast-xml-parser'
+import { describe, expect, test } from 'vitest'
+import { POLICY, type TestRepository } from '../make-repository.ts'
+import { application, guarded, headgate, serve } from './run-program.ts'
+
+function sealKey(repository: TestRepository): string {
+  return join(repository.bare, 'headgate', 'seal-key.pub')
+}
+
+function verdict(text: string): string {
+  return text.trimEnd().split('\n').at(-1) ?? ''
+}
+
+/** What an admin can do who goes around the guard. */
+function behindTheGuard(repository: TestRepository, ...args: string[]): void {
+  repository.server('-c', 'core.hooksPath=/dev/null', ...args)
+}
+
+test('a ledger that is in order: exit 0, every check told, one line of verdict', { timeout: 60_000 }, () => {
+  const repository = guarded()
+  repository.release('one')
+  repository.release('two')
+  const ran = repository.headgate('verify', '--trust', sealKey(repository))
+  expect(ran.code).toBe(0)
+  expect(ran.stderr).toBe('')
+  expect(ran.stdout).toContain('  ok    replay ')
+  expect(ran.stdout).not.toContain('as the ledger itself says')
+  expect(verdict(ran.stdout)).toMatch(
+    /^headgate verify: VERIFIED: git\.example\.com\/app, 7 records \(head [0-9a-f]{12}\), 0 violations, 0 exceptions, 0 notes, /,
+  )
+
+  const again = repository.headgate('verify')
+  expect(again.code).toBe(0)
+  expect(again.stdout).toContain('7 records, 7 of them verified before')
+  repository.release('three')
+  const more = repository.headgate('verify', '--format', 'json')
+  const report = JSON.parse(more.stdout)
+  expect(report.records).toEqual({ now: 3, before: 7 })
+  expect(report.moves).toHaveLength(1)
+  expect(repository.git('for-each-ref', '--format=%(refname)', 'refs/headgate-copies')).toContain(
+    'origin/verified',
+  )
+})
+
+describe('a ledger that the server changed after it was verified', () => {
+  test('rewritten to an earlier state, with the branch: found by the copy here', { timeout: 60_000 }, () => {
+    const repository = guarded()
+    const one = repository.release('one')
+    const before = repository.ref('refs/headgate/ledger') ?? ''
+    repository.release('two')
+    expect(repository.headgate('verify').code).toBe(0)
+    behindTheGuard(repository, 'update-ref', 'refs/headgate/ledger', before)
+    behindTheGuard(repository, 'update-ref', 'refs/heads/release', one)
+    const ran = repository.headgate('verify')
+    expect(ran.code).toBe(65)
+    expect(ran.stdout).toContain('violation [copy] record 7')
+    expect(ran.stdout).toContain('does not hold what was verified at')
+    expect(verdict(ran.stdout)).toContain('LEDGER BROKEN')
+    // It is not remembered, and so found again.
+    expect(repository.headgate('verify').code).toBe(65)
+    expect(repository.headgate('verify', '--full').code).toBe(65)
+  })
+
+  test('what is remembered cannot be passed over by damaging it', { timeout: 60_000 }, () => {
+    const repository = guarded()
+    repository.release('one')
+    expect(repository.headgate('verify').code).toBe(0)
+    const file = join(repository.clone, '.git', 'headgate-verified', 'origin.json')
+    expect(existsSync(file)).toBe(true)
+    writeFileSync(file, readFileSync(file, 'utf8').slice(0, 100))
+    const ran = repository.headgate('verify')
+    expect(ran.code).toBe(65)
+    expect(ran.stderr).toContain(`hint: if nobody else can have changed it, remove it`)
+  })
+})
+
+test('a release that was moved behind the guard: exit 77, with what to do', { timeout: 60_000 }, () => {
+  const repository = guarded()
+  const one = repository.release('one')
+  repository.release('two')
+  behindTheGuard(repository, 'update-ref', 'refs/heads/release', one)
+  const ran = repository.headgate('verify')
+  expect(ran.code).toBe(77)
+  expect(ran.stdout).toContain('violation [release-ref] record 6')
+  expect(ran.stdout).toContain('headgate drift --reason TEXT --key FILE')
+  expect(verdict(ran.stdout)).toContain('RULES BROKEN')
+  expect(verdict(ran.stdout)).toContain('1 violation,')
+})
+
+test('another seal key than the trusted one: exit 65', { timeout: 60_000 }, () => {
+  const repository = guarded()
+  repository.release('one')
+  const other = join(repository.folder, 'other.pub')
+  writeFileSync(other, readFileSync(`${repository.key('mallory')}.pub`))
+  const ran = repository.headgate('verify', '--trust', other)
+  expect(ran.code).toBe(65)
+  expect(ran.stdout).toContain('violation [seal] record 1')
+  expect(ran.stdout).toContain("the server's key is SHA256:")
+})
+
+test('exceptions do not fail it, and are told each time', { timeout: 60_000 }, () => {
+  const repository = guarded()
+  const one = repository.release('one')
+  const two = repository.commit('two')
+  repository.mustRun(repository.push('main'))
+  repository.mustRun(
+    repository.headgate(
+      ...['override', '--from', one, '--to', two, '--waive', 'evidence'],
+      ...['--reason', 'CVE \u001b[31mfix', '--key', repository.key('alice')],
+    ),
+  )
+  repository.mustRun(repository.push(`${two}:refs/heads/release`))
+  for (let run = 0; run < 2; run++) {
+    const ran = repository.headgate('verify')
+    expect(ran.code).toBe(0)
+    expect(ran.stdout).toContain('exception [override] record 6')
+    expect(ran.stdout).toContain('OVERRIDE by alice (record 5) waived evidence: CVE \\x1b[31mfix')
+    expect(verdict(ran.stdout)).toContain('0 violations, 1 exception')
+  }
+  const later = repository.headgate('verify', '--since', '2999-01-01')
+  expect(verdict(later.stdout)).toContain('0 exceptions')
+})
+
+describe('formats', () => {
+  test('SARIF, JUnit and HTML of one audit', { timeout: 60_000 }, () => {
+    const repository = guarded()
+    repository.release('<b>one</b>')
+    const two = repository.release('two')
+    behindTheGuard(repository, 'update-ref', 'refs/heads/release', repository.ref('refs/heads/main~1') ?? '')
+
+    const sarif = repository.headgate('verify', '--format', 'sarif')
+    expect(sarif.code).toBe(77)
+    const [run] = JSON.parse(sarif.stdout).runs
+    expect(run.results).toHaveLength(1)
+    expect(run.results[0]).toMatchObject({ ruleId: 'headgate/release-ref', level: 'error' })
+    expect(run.tool.driver.rules[run.results[0].ruleIndex].id).toBe('headgate/release-ref')
+
+    const junit = repository.headgate('verify', '--format', 'junit').stdout
+    expect(XMLValidator.validate(junit)).toBe(true)
+    const suite = new XMLParser({ ignoreAttributes: false }).parse(junit).testsuites
+    expect(suite['@_failures']).toBe('1')
+
+    const html = repository.headgate('verify', '--format', 'html').stdout
+    expect(html).toContain('<svg')
+    expect(html).toContain('Rules were broken')
+    expect(html).toContain(two.slice(0, 7))
+    expect(html).not.toMatch(/<script|https?:\/\/(?!www\.w3)|src=|@import|url\(/)
+  })
+})
+
+describe('one commit', () => {
+  test('everything about it, without the rest', { timeout: 60_000 }, () => {
+    const repository = guarded()
+    const one = repository.release('one')
+    repository.release('two')
+    const ran = repository.headgate('verify', '--commit', one.slice(0, 10), '--trust', sealKey(repository))
+    expect(ran.code).toBe(0)
+    expect(ran.stdout).toMatch(/^2 +\S+ +evidence +ci +ci@example\.com$/m)
+    expect(ran.stdout).toMatch(/^3 +\S+ +authorization +alice +server$/m)
+    expect(verdict(ran.stdout)).toContain('3 of 7 records')
+  })
+})
+
+describe('where it cannot be told', () => {
+  test('a remote that cannot be reached, a clone without a copy, a date that is none', {
+    timeout: 60_000,
+  }, () => {
+    const repository = guarded()
+    repository.release('one')
+    expect(repository.headgate('verify', '--offline').code).toBe(78)
+    expect(repository.headgate('verify', '--since', 'yesterday').code).toBe(64)
+    expect(repository.headgate('verify', '--trust', '/nonexistent').code).toBe(64)
+    repository.git('remote', 'set-url', 'origin', join(repository.folder, 'gone.git'))
+    expect(repository.headgate('verify').code).toBe(69)
+  })
+
+  test('offline, it uses what was fetched; in the repository itself, its own refs', {
+    timeout: 60_000,
+  }, () => {
+    const repository = guarded()
+    repository.release('one')
+    expect(repository.headgate('verify').code).toBe(0)
+    repository.git('remote', 'set-url', 'origin', join(repository.folder, 'gone.git'))
+    expect(repository.headgate('verify', '--offline', '--full').code).toBe(0)
+    const program = join(import.meta.dirname, '..', '..', 'dist', 'headgate.js')
+    const own = repository.run(process.execPath, [program, 'verify', '--offline'], { cwd: repository.bare })
+    expect(own.all).toContain('VERIFIED')
+    expect(own.code).toBe(0)
+  })
+})
+
+test('production serves the release, or something else', { timeout: 60_000 }, async () => {
+  let served = ''
+  const url = await serve(application(() => served))
+  const policy = POLICY.replaceAll('http://127.0.0.1:9', url)
+  const repository = guarded({ policy })
+  const one = repository.release('one')
+  served = one
+  const good = await headgate(repository, ['verify', '--served'])
+  expect(good.stdout).toContain('  ok    served ')
+  expect(good.code).toBe(0)
+  served = repository.ref('refs/heads/main~1') ?? ''
+  const bad = await headgate(repository, ['verify', '--served'])
+  expect(bad.code).toBe(77)
+  expect(bad.stdout).toContain(
+    `production serves ${served.slice(0, 7)}, and the landed release is ${one.slice(0, 7)}`,
+  )
+})
+
+describe('headgate log', () => {
+  test('lists moves, filters them, exports statements that ssh-keygen confirms, and makes receipts', {
+    timeout: 90_000,
+  }, () => {
+    const repository = guarded()
+    const one = repository.release('one')
+    const two = repository.release('two')
+    repository.mustRun(
+      repository.submit(
+        repository.sign(repository.approvalPayload(two, one), 'bob', 'headgate-approval'),
+        'bob',
+      ),
+    )
+    repository.mustRun(
+      repository.push(`${one}:refs/heads/release`, {
+        as: 'bob',
+        args: [`--force-with-lease=release:${two}`],
+      }),
+    )
+    const listed = repository.headgate('log').stdout.trimEnd().split('\n')
+    expect(listed).toHaveLength(4)
+    expect(listed[3]).toMatch(/^9 .* rollback \(approved by bob\) +\w{7} -> \w{7} +bob +landed$/)
+    expect(
+      JSON.parse(repository.headgate('log', '--format', 'json', '--by', 'alice').stdout).moves,
+    ).toHaveLength(2)
+    expect(JSON.parse(repository.headgate('log', one, '--format', 'json').stdout).moves).toHaveLength(3)
+    expect(repository.headgate('log', '--kind', 'rollback', '--format', 'md').stdout).toContain('| 9 |')
+    expect(repository.headgate('log', '--limit', '1').stderr).toContain('2 earlier ones are not listed')
+
+    const bundle = repository.headgate('log', '--export', one).stdout
+    const envelopes = bundle
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const [evidence] = envelopes
+    expect(envelopes).toHaveLength(6)
+    expect(JSON.parse(Buffer.from(evidence.payload, 'base64').toString()).subject[0].digest.gitCommit).toBe(
+      one,
+    )
+    const payload = Buffer.from(evidence.payload, 'base64')
+    const armor = `-----BEGIN SSH SIGNATURE-----\n${evidence.signatures[0].sig}\n-----END SSH SIGNATURE-----\n`
+    writeFileSync(join(repository.folder, 'sig'), armor)
+    execFileSync(
+      'ssh-keygen',
+      [
+        ...['-Y', 'verify', '-f', join(repository.policyFolder, 'allowed_signers'), '-I', 'ci@example.com'],
+        ...['-n', 'headgate-evidence', '-s', join(repository.folder, 'sig')],
+      ],
+      {
+        input: Buffer.concat([Buffer.from(`DSSEv1 28 ${evidence.payloadType} ${payload.length} `), payload]),
+      },
+    )
+
+    const receipt = repository.headgate('log', '--receipt', '9').stdout
+    const file = join(repository.folder, 'receipt.json')
+    const check = (text: string) => {
+      writeFileSync(file, text)
+      return repository.headgate('verify', '--receipt', file, '--trust', sealKey(repository))
+    }
+    const good = check(receipt)
+    expect(good.code).toBe(0)
+    expect(good.stdout).toContain('rests on approval by bob (SHA256:')
+    expect(check(receipt.replace('"by\\":\\"bob', '"by\\":\\"eve')).code).toBe(65)
+    const parsed = JSON.parse(receipt)
+    for (const change of [
+      () => parsed.records.splice(0, 1),
+      () => parsed.objects.splice(1, 1),
+      () => (parsed.authorization = 2),
+      () => (parsed.head.seq += 1),
+    ]) {
+      Object.assign(parsed, JSON.parse(receipt))
+      change()
+      expect(check(JSON.stringify(parsed)).code).toBe(65)
+    }
+    expect(repository.headgate('log', '--receipt', '2').code).toBe(64)
+    expect(repository.headgate('verify', '--receipt', file).code).toBe(78)
+  })
+})
