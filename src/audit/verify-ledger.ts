@@ -22,6 +22,7 @@ import { PolicyBook } from './policy-book.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 import { type Begun, RecordAudit } from './record-audit.ts'
 import { ReleaseLogAudit } from './release-log-audit.ts'
+import { compareReleaseLog, type ReadReleaseLog } from './release-log-entries.ts'
 import type { Remembered } from './remembered.ts'
 import { SealKeys } from './seal-check.ts'
 import { StagingHistory } from './staging-history.ts'
@@ -49,6 +50,8 @@ export type VerifyInput = {
   readonly fromStart: boolean
   /** The auditor's clock, ms since the epoch. */
   readonly now: number
+  /** Reads the entries of the release log; without it they are not compared with the ledger. */
+  readonly readReleaseLog?: ReadReleaseLog
 }
 
 export type LedgerAudit = {
@@ -134,6 +137,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
     checkReleaseRef(findings, audit.state, inForce, branches)
     await staging.end(branches.staging, inForce)
     await releaseLog.end(branches.staging, inForce, isFresh)
+    await compareLog(input, inForce, audit.moves, findings)
   }
   const before = remembered?.head.seq ?? 0
   const result = {
@@ -176,6 +180,23 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       verifiedAt: new Date(now).toISOString(),
     },
   }
+}
+
+/** Far above a log that people read; what is larger is not one. */
+const MAX_LOG_BYTES = 32 * 1024 * 1024
+
+async function compareLog(
+  { repository, branches, snapshot, readReleaseLog }: VerifyInput,
+  { policy }: PolicyInForce,
+  moves: readonly AuditedMove[],
+  findings: Findings,
+): Promise<void> {
+  const tip = branches?.staging ?? null
+  if (readReleaseLog === undefined || tip === null) return
+  const path = policy.releaseLog
+  const file = await repository.objects().read(`${tip}:${path}`, MAX_LOG_BYTES)
+  if (file?.type !== 'blob') return
+  await compareReleaseLog(readReleaseLog(file.body), { path, moves, snapshot, findings })
 }
 
 /** The copy that was verified last, if the ledger extends it; a violation and null if not. */

@@ -1,0 +1,108 @@
+/** The entries of the release log against the ledger, both ways. Who reads the entries is passed in. */
+import type { Oid } from '../core/oid.ts'
+import { shortOid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import type { Snapshot } from '../ledger/ledger.ts'
+import { type AuditedMove, closeMove, moveOf } from './audited-move.ts'
+import type { Findings } from './finding.ts'
+
+/** What an entry says of a move. */
+export type LoggedMove = {
+  readonly kind: string
+  readonly commit: Oid
+  /** Null where the release branch was created. */
+  readonly from: Oid | null
+  /** When it was authorized, RFC 3339. */
+  readonly at: string
+  readonly operator: string
+  /** The authorization's record. */
+  readonly record: number
+}
+
+/** Reads a log. What is meant as an entry and cannot be read is a problem. */
+export type ReadReleaseLog = (bytes: Uint8Array) => {
+  readonly entries: readonly { readonly line: number; readonly entry: LoggedMove }[]
+  readonly problems: readonly { readonly line: number; readonly message: string }[]
+}
+
+export async function compareReleaseLog(
+  log: ReturnType<ReadReleaseLog>,
+  {
+    path,
+    moves,
+    snapshot,
+    findings,
+  }: {
+    readonly path: string
+    /** The moves of the records that were read now. */
+    readonly moves: readonly AuditedMove[]
+    /** For moves that were verified before. */
+    readonly snapshot: Snapshot | null
+    readonly findings: Findings
+  },
+): Promise<void> {
+  const known = new Map(moves.map((move) => [move.record, move]))
+  const logged = new Map<number, number>()
+  const add = (line: number, entry: LoggedMove | null, found: string) =>
+    findings.add({
+      grade: 'violation',
+      rule: 'release-log',
+      record: entry?.record ?? null,
+      at: entry?.at ?? null,
+      commit: entry?.commit ?? null,
+      found: `${printable(path)}:${line}: ${found}`,
+      fix: 'the ledger is what counts: say below the entry what is wrong with it, and find out who wrote it',
+    })
+  for (const { line, message } of log.problems) add(line, null, `the entry ${printable(message, 300)}`)
+  for (const { line, entry } of log.entries) {
+    const earlier = logged.get(entry.record)
+    if (earlier !== undefined)
+      add(line, entry, `record ${entry.record} has an entry in line ${earlier} already`)
+    logged.set(entry.record, earlier ?? line)
+    const move = known.get(entry.record) ?? (await recordedMove(snapshot, entry))
+    const objection = objectionTo(entry, move)
+    if (objection !== null) add(line, entry, objection)
+  }
+  // Entries may be written later, and a log may begin later than the ledger: only a gap tells of something left out.
+  const numbers = [...logged.keys()]
+  const [first, last] = [Math.min(...numbers), Math.max(...numbers)]
+  for (const { record, kind, at, to, outcome } of moves) {
+    if (record <= first || record >= last || logged.has(record)) continue
+    if (kind === 'bootstrap' || outcome !== 'landed') continue
+    findings.add({
+      grade: 'note',
+      rule: 'release-log',
+      record,
+      at,
+      commit: to,
+      found: `${printable(path)} has no entry of this ${kind}, and has some before and after it`,
+      fix: 'it was pushed without one: add what should be known of it',
+    })
+  }
+}
+
+function objectionTo(entry: LoggedMove, move: AuditedMove | null): string | null {
+  const what = `record ${entry.record}`
+  if (move === null) return `${what} is no move of the ledger`
+  if (move.outcome !== 'landed') return `the move of ${what} has not landed`
+  if (move.kind !== entry.kind) return `${what} is a ${move.kind}, not a ${printable(entry.kind, 40)}`
+  if (move.to !== entry.commit)
+    return `${what} moved to ${shortOid(move.to)}, not to ${shortOid(entry.commit)}`
+  const from = /^0+$/.test(move.from) ? null : move.from
+  if (from !== entry.from)
+    return `${what} moved from ${from ?? 'nothing'}, not from ${entry.from ?? 'nothing'}`
+  if (Date.parse(move.at) !== Date.parse(entry.at))
+    return `${what} was made at ${move.at}, not at ${printable(entry.at, 40)}`
+  const operator = printable(entry.operator, 80)
+  return move.by === operator ? null : `${what} was pushed by ${move.by}, not by ${operator}`
+}
+
+async function recordedMove(
+  snapshot: Snapshot | null,
+  { commit, record }: LoggedMove,
+): Promise<AuditedMove | null> {
+  const about = (await snapshot?.about(commit)) ?? []
+  const authorization = about.find(({ seq }) => seq === record)
+  const move = authorization === undefined ? null : moveOf(authorization)
+  return move === null ? null : about.reduce((known, other) => closeMove(known, other), move)
+}
