@@ -132,6 +132,8 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   while (flight.length > 0) await land()
   chain.end()
 
+  // What is only true of the branches as they are now is found anew each time.
+  const lasting = findings.all()
   const inForce = policies.current
   if (branches !== null && inForce !== null && audit.stoppedAt === null) {
     checkReleaseRef(findings, audit.state, inForce, branches)
@@ -170,11 +172,8 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       afterPolicy: audit.end.afterPolicy,
       staging: staging.last,
       stagingTip: releaseLog.verifiedTo,
-      findings: result.findings.flatMap((finding) =>
-        // What is only true now is found anew each time.
-        finding.grade === 'violation' || finding.record === null
-          ? []
-          : [{ ...finding, grade: finding.grade }],
+      findings: lasting.flatMap((finding) =>
+        finding.grade === 'violation' ? [] : [{ ...finding, grade: finding.grade }],
       ),
       counts: { moves: (remembered?.counts.moves ?? 0) + audit.moves.length },
       verifiedAt: new Date(now).toISOString(),
