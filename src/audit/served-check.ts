@@ -1,14 +1,22 @@
 /** Whether production serves the release. */
 import { isZeroOid, shortOid } from '../core/oid.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
+import { environmentHeaders } from '../gate/secrets.ts'
 import { readServedCommit } from '../gate/served-commit.ts'
 import type { Finding } from './finding.ts'
 import type { LedgerAudit } from './verify-ledger.ts'
 
 const TIMEOUT_MS = 20_000
 
-/** Asks the environment `production` of the policy in force. Nothing is found where it serves the landed release. */
-export async function checkServed({ inForce, state }: LedgerAudit): Promise<Finding[]> {
+/**
+ * Asks the environment `production` of the policy in force. Nothing is found where it serves the landed release.
+ * `variables` is the process environment, for secrets in headers that the policy names; HeadgateError 'configuration'
+ * where one is missing.
+ */
+export async function checkServed(
+  { inForce, state }: LedgerAudit,
+  variables: Readonly<Record<string, string | undefined>>,
+): Promise<Finding[]> {
   const about = { record: null, at: null, commit: null, key: null, rule: 'served' } as const
   const production = inForce?.policy.environments.production
   if (inForce === null || production === undefined || production.servedCommit === null) {
@@ -21,6 +29,7 @@ export async function checkServed({ inForce, state }: LedgerAudit): Promise<Find
   const served = await readServedCommit(
     parseBaseUrl(production.url),
     production.servedCommit,
+    environmentHeaders(production, variables),
     AbortSignal.timeout(TIMEOUT_MS),
   )
   if (served.kind !== 'reported') {

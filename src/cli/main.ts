@@ -18,7 +18,6 @@ import { logCommand } from './commands/log.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
 import { promoteCommand } from './commands/promote.ts'
-import { logCommand } from './commands/release-log.ts'
 import { rollbackCommand } from './commands/rollback.ts'
 import { serveCommand } from './commands/serve.ts'
 import { serverCommand } from './commands/server.ts'
@@ -50,7 +49,6 @@ const COMMANDS: readonly CommandModule[] = [
   doctorCommand,
   hookCommand,
   verifyCommand,
-  logCommand,
 ]
 
 /** What yargs has against a command line; `usageError` says it better. */

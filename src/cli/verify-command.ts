@@ -10,6 +10,7 @@ import { type LedgerAudit, verifyLedger } from '../audit/verify-ledger.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { isOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { parseReleaseLog } from '../core/release-log.ts'
 import { type AuditSource, openAuditSource } from './audit-source.ts'
 import { ClientRepository } from './client-repository.ts'
 import { print, printJson } from './output.ts'
@@ -76,7 +77,7 @@ async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null)
         ({ rule, grade }) => rule === 'release-ref' && grade === 'violation',
       )
       if (isMoved && !options.offline && look < LOOKS && (await hasGrown(source, options))) continue
-      const findings = options.served ? await checkServed(audit) : []
+      const findings = options.served ? await checkServed(audit, process.env) : []
       return { audit, findings }
     } finally {
       source.close()
@@ -145,6 +146,7 @@ async function auditSource(
     // A timeline shows all moves, not only those since the last audit.
     fromStart: full || format === 'html',
     now: Date.now(),
+    readReleaseLog: parseReleaseLog,
   })
   if (audit.remember !== null) {
     source.copy.write(audit.remember)

@@ -5,7 +5,7 @@ import { remoteOption } from '../options.ts'
 export function logCommand(cli: Argv): Argv {
   return cli.command(
     'log [commit]',
-    'List the moves of the release branch; export what the ledger says of one',
+    'List the moves of the release branch, export one, or catch up the release log',
     (command) =>
       command
         .positional('commit', { type: 'string', describe: 'only moves to or from this commit' })
@@ -36,16 +36,31 @@ export function logCommand(cli: Argv): Argv {
           type: 'number',
           describe: 'print a receipt of the move that this record authorized: headgate verify --receipt FILE',
         })
+        .option('append', {
+          type: 'boolean',
+          describe: 'append an entry to the release log for every landed move that has none (operator)',
+        })
+        .option('log-branch', {
+          type: 'string',
+          describe: 'with --append: write on this branch, to be reviewed, and not on the staging branch',
+        })
         .conflicts('export', 'receipt')
+        .implies('log-branch', 'append')
         .epilogue('It lists what the ledger says. Whether that is true, headgate verify finds out.\n')
         .epilogue(
           examples(
             ['the last ten moves, for a ticket', '$0 log --limit 10 --format md'],
             ['everything that was signed about a commit', '$0 log --export 3f2c1ab > 3f2c1ab.intoto.jsonl'],
+            ['after plain pushes, or when an entry could not be written', '$0 log --append'],
             ['proof of one move, for somebody without a clone', '$0 log --receipt 34 > receipt.json'],
           ),
         ),
     async (options) => {
+      if (options.append) {
+        const { catchUpReleaseLog } = await import('../append-release-log.ts')
+        await catchUpReleaseLog({ remote: options.remote, logBranch: options.logBranch })
+        return
+      }
       const { log } = await import('../log-command.ts')
       await log(options)
     },
