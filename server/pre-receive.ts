@@ -14,7 +14,7 @@ import type { ReleaseMove } from '../src/core/facts.ts'
 import type { History, HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
-import { advanceState } from '../src/core/state.ts'
+import { advanceState, closeMove } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../src/git/gather-facts.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
@@ -39,7 +39,7 @@ import { type AuthorizedMove, writeAuthorized } from './move-file.ts'
 import { announce, isReserved, type JudgedInbox, type JudgedMove, reportOf, unblamed } from './push-report.ts'
 import type { TargetedUpdate } from './push-targets.ts'
 import { parseIdentitySource } from './settings.ts'
-import { closePending, isFresh, landedOutcomes, pendingMove } from './settle.ts'
+import { closePending, isFresh, landedMoves, landedOutcomes, pendingMove } from './settle.ts'
 import { authorizationRecord, type StatementContext } from './statements.ts'
 import { anticipate, INBOX, judgeSubmission, type Submission } from './submissions.ts'
 
@@ -275,17 +275,14 @@ async function historyWith(
   let { state } = recorded
   const about: HistoryRecord[] = [...recorded.about]
   const at = new Date(now).toISOString()
-  for (const [index, submission] of submissions.entries()) {
-    const seq = view.snapshot.head.seq + 1 + index
-    const record = anticipate(submission, seq, now, submission.principal)
+  let seq = view.snapshot.head.seq
+  // A move that is on disk has landed, and bars what it left, whether or not anybody has recorded it yet. The records
+  // that this push adds begin with these outcomes.
+  for (const move of landedMoves(view)) state = closeMove(state, move.seq, 'landed', { seq: ++seq, at })
+  for (const submission of submissions) {
+    const record = anticipate(submission, ++seq, now, submission.principal)
     state = advanceState(state, { seq, at, by: submission.principal, statement: submission.statement })
     if (submission.statement.commit === facts.to) about.push(record)
-  }
-  // A move that is on disk has landed, whether or not anybody has recorded it yet.
-  for (const move of view.snapshot.state.open) {
-    if (view.refs.get(move.ref) === move.to) {
-      state = { ...state, landed: { ...state.landed, [move.ref]: move } }
-    }
   }
   return { state, about }
 }

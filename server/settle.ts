@@ -14,10 +14,12 @@ import { outcomeRecord, type StatementContext } from './statements.ts'
 const GRACE_MS = 5_000
 
 /** Moves that are where they were to go: they landed, whoever was to say so. */
+export function landedMoves(view: ServerView): readonly Move[] {
+  return view.snapshot.state.open.filter((move) => diskValue(view, move) === move.to)
+}
+
 export function landedOutcomes(view: ServerView, context: StatementContext): NewRecord[] {
-  return view.snapshot.state.open
-    .filter((move) => diskValue(view, move) === move.to)
-    .map((move) => outcomeRecord(context, move, 'landed', move.to))
+  return landedMoves(view).map((move) => outcomeRecord(context, move, 'landed', move.to))
 }
 
 /** The authorization of `ref` that may still be used, if there is one. */

@@ -74,7 +74,7 @@ export function advanceState(state: LedgerState, record: StateInput): LedgerStat
       return { ...state, open: [...state.open, { seq, kind, ref, from, to, fastForward, at, by }] }
     }
     case 'outcome':
-      return close(state, statement.predicate.authorization, statement.predicate.result, record)
+      return closeMove(state, statement.predicate.authorization, statement.predicate.result, record)
     case 'freeze': {
       const { until, reason, issuedAt } = statement.predicate
       // A statement that was signed before the freeze in force says nothing about it, however late it arrives.
@@ -96,11 +96,12 @@ export function advanceState(state: LedgerState, record: StateInput): LedgerStat
   }
 }
 
-function close(
+/** What an outcome makes of the state; `record` is the one that tells it. */
+export function closeMove(
   state: LedgerState,
   authorization: number,
   result: 'landed' | 'not-landed',
-  record: StateInput,
+  record: Pick<StateInput, 'seq' | 'at'>,
 ): LedgerState {
   const move = state.open.find((open) => open.seq === authorization)
   // An authorization is used at most once: an outcome for one that is not open changes nothing.

@@ -103,7 +103,7 @@ test('a log that is no file, and a branch that cannot be, are said so', () => {
   const folder = older.headgate('log', '--append')
   expect(folder.stderr).toContain(`${LOG} in`)
   expect(folder.code).toBe(78)
-  expect(repository.headgate('log')).toMatchObject({ code: 64 })
+  expect(repository.headgate('log', '--log-branch', 'review')).toMatchObject({ code: 64 })
 })
 
 test('branches meet: what main had comes first, else the server refuses', () => {

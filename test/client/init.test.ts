@@ -337,6 +337,12 @@ describe('a starting policy', () => {
     expect(ran.stdout).toContain('wrote .headgate/policy.yaml')
     const policy = readFileSync(join(repository.clone, '.headgate/policy.yaml'), 'utf8')
     expect(policy).toContain('repository: git.shop.example/team/shop\n')
+    // The keys are placeholders, and it says so.
+    const unfinished = repository.headgate('policy', 'check')
+    expect(unfinished.stderr).toContain('allowed_signers')
+    expect(unfinished.code).toBe(78)
+    const signers = readFileSync(join(repository.policyFolder, 'allowed_signers'), 'utf8')
+    write(repository, '.headgate/allowed_signers', signers)
     expect(repository.headgate('policy', 'check').code).toBe(0)
     write(repository, '.headgate/policy.yaml', repository.policy)
     expect(repository.headgate('init', '--policy').stderr).toContain('.headgate/policy.yaml is there already')

@@ -168,6 +168,29 @@ describe('between the move and its record', () => {
     },
   )
 
+  test('a rollback that nobody recorded as landed bars what it left all the same', async () => {
+    const back = released
+    const bad = next()
+    await expectChanged(repository, { [RELEASE]: bad }, () => repository.push(`${bad}:${RELEASE}`))
+    const approval = repository.sign(repository.approvalPayload(bad, back), 'bob', 'headgate-approval')
+    repository.mustRun(repository.submit(approval, 'bob'))
+    const script = '#!/bin/sh\ncase $1 in committed) exit 0;; esac\nexec @HOOK@ "$@"\n'
+    await withHook('reference-transaction', script, () =>
+      withHook('post-receive', '#!/bin/sh\nexit 1\n', () =>
+        withHook('pre-receive', KILLS_WHO_FOLLOWS, () => {
+          repository.push(`+${back}:${RELEASE}`)
+        }),
+      ),
+    )
+    expect(repository.ref(RELEASE)).toBe(back)
+    expect(ledgerRecords(repository).at(-1)?.kind).toBe('authorization')
+    await expectRefused(repository, ['barred'], () => repository.push(`${bad}:${RELEASE}`))
+    const other = next()
+    await expectChanged(repository, { [RELEASE]: other }, () => repository.push(`${other}:${RELEASE}`))
+    released = other
+    expectSoundLedger(repository)
+  })
+
   test('the ledger is locked by a process that died: the move stays, and is recorded later', async () => {
     const commit = next()
     const count = ledgerRecords(repository).length

@@ -13,7 +13,7 @@ import { TestRepository } from '../make-repository.ts'
 import { expectSoundLedger, ledgerRecords } from './attack.ts'
 import { RunningService } from './running-service.ts'
 
-const COUNT = Number(process.env.HEADGATE_FAULTS ?? 6)
+const COUNT = Number(process.env.HEADGATE_FAULTS ?? 4)
 const SEED = Number(process.env.HEADGATE_SEED ?? Date.now() % 1_000_000)
 const RELEASE = 'refs/heads/release'
 /** Longer than any push here takes, so that some strike after the end. */
