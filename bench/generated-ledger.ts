@@ -28,8 +28,8 @@ environments:
     gates:
 ${GATES.map((name) => `      - { name: ${name}, get: /${name}, expect: { status: 200 } }\n`).join('')}`
 const POLICY_TEXT_DIGEST = sha256(POLICY)
-/** Long ago, so that no record is of the future. */
-const START = Date.parse('2020-01-01T00:00:00.000Z')
+/** After the commits, which begin in November 2023, as records are: git walks by dates. And none of the future. */
+const START = Date.parse('2024-01-01T00:00:00.000Z')
 
 export function makeLedger(options: {
   readonly records: number

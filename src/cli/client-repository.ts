@@ -207,8 +207,16 @@ export class ClientRepository {
       '--no-recurse-submodules',
       '--no-filter',
     ]
+    // Where all of it goes into copies, only these are offered as known: a ledger shares no commit with a branch, and to
+    // find that out git would walk a million of them.
+    const isCopied = refspecs.every((refspec) => refspec.includes(':'))
+    const known = isCopied ? await this.#existing(refspecs.map((refspec) => refspec.replace(/^.*:/, ''))) : []
+    const negotiation =
+      isCopied && known.length === 0
+        ? ['-c', 'fetch.negotiationAlgorithm=skipping', 'fetch']
+        : ['fetch', ...known.map((ref) => `--negotiation-tip=${ref}`)]
     for (let attempt = 1; ; attempt++) {
-      const result = await this.#try(['fetch', ...options, '--', remote, ...refspecs])
+      const result = await this.#try([...negotiation, ...options, '--', remote, ...refspecs])
       if (typeof result === 'string') return
       const locked = /cannot lock ref|unable to lock|\.lock': File exists/.test(result.message)
       if (!locked || attempt === FETCH_ATTEMPTS) {
@@ -219,6 +227,11 @@ export class ClientRepository {
       }
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 200 * attempt))
     }
+  }
+
+  async #existing(refs: readonly string[]): Promise<string[]> {
+    const listed = await this.#try(['for-each-ref', '--format=%(refname)', ...refs])
+    return typeof listed === 'string' ? listed.split('\n').filter((ref) => refs.includes(ref)) : []
   }
 
   async #listRemote(remote: string, refs: readonly string[]): Promise<string> {
