@@ -7,7 +7,7 @@ import { statementPayload } from '../../src/core/statement.ts'
 import { POLICY, type Ran, REPOSITORY_NAME, type TestRepository } from '../make-repository.ts'
 import { hookedClone } from './clones.ts'
 
-const SITUATIONS = Number(process.env.HEADGATE_SITUATIONS ?? 25)
+const SITUATIONS = Number(process.env.HEADGATE_SITUATIONS ?? 12)
 const SEED = Number(process.env.HEADGATE_SEED ?? 20_261_124)
 
 /** mulberry32: small, and the same everywhere. */
