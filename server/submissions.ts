@@ -6,17 +6,16 @@
 import { envelopeDigest, isSubmitted, judgeSigner } from '../src/audit/gather-history.ts'
 import { sha256 } from '../src/core/canonical-json.ts'
 import { HeadgateError } from '../src/core/errors.ts'
-import { CLOCK_SKEW_MS } from '../src/core/evidence.ts'
 import type { HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid, shortOid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
 import type { LedgerState } from '../src/core/state.ts'
 import { parseStatement, type Statement, type SubmittedKind } from '../src/core/statement.ts'
-import { type Objection, RULE_NAMES, type RuleName, WAIVABLE } from '../src/core/verdict.ts'
+import { objectionToSubmission } from '../src/core/submission.ts'
+import type { Objection } from '../src/core/verdict.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { type Envelope, MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../src/signing/dsse.ts'
-import { releaseRef } from './guarded-branches.ts'
 import type { ServerView } from './guarded-repository.ts'
 
 export const INBOX = 'refs/headgate/inbox/'
@@ -112,66 +111,28 @@ async function judge(
       'push the commit first, or with the submission',
     )
   }
-  const objection = contentObjection(submitted, policy, snapshot.state, refs, signer.principal, now)
+  const objection =
+    objectionToSubmission(submitted, { policy, principal: signer.principal, at: now }) ??
+    objectionToDrift(submitted, policy, snapshot.state, refs)
   if (objection !== null) return refused(objection)
   const { principal, fingerprint } = signer
   return { kind: 'accepted', submission: { envelope, statement: submitted, principal, fingerprint } }
 }
 
-/** What is wrong with a well-signed statement in this repository at this time; null if nothing. */
-function contentObjection(
+/** A drift note settles what is on disk now, and nothing else; null for any other statement. */
+function objectionToDrift(
   statement: Statement<SubmittedKind>,
   policy: Policy,
   state: LedgerState,
   refs: ServerView['refs'],
-  principal: string,
-  now: number,
 ): string | null {
-  const isOperator = policy.promotion.operators.includes(principal)
-  const future = (time: string) => Date.parse(time) > now + CLOCK_SKEW_MS
-  switch (statement.kind) {
-    case 'evidence': {
-      const { environment, finishedAt } = statement.predicate.headgate
-      if (!Object.hasOwn(policy.environments, environment))
-        return `the policy knows no environment "${environment}"`
-      return future(finishedAt) ? `the run says that it finished in the future (${finishedAt})` : null
-    }
-    case 'approval':
-    case 'override': {
-      const { ref, to, issuedAt, expiresAt } = statement.predicate
-      if (ref !== releaseRef(policy)) return `${ref} is not the release branch (${releaseRef(policy)})`
-      if (to !== statement.commit) return 'its subject is not the commit that it permits to move to'
-      if (future(issuedAt)) return `it says that it was issued in the future (${issuedAt})`
-      if (Date.parse(expiresAt) <= now) return `it expired at ${expiresAt}`
-      if (statement.kind === 'approval') {
-        return policy.rollback.approvers.includes(principal) ? null : `${principal} may not approve rollbacks`
-      }
-      if (!isOperator) return `${principal} is not an operator and cannot override`
-      const wrong = statement.predicate.waives.find((rule) => !WAIVABLE.has(rule as RuleName))
-      if (wrong === undefined) return null
-      return (RULE_NAMES as readonly string[]).includes(wrong)
-        ? `the rule ${wrong} cannot be waived`
-        : `there is no rule named "${wrong}"`
-    }
-    case 'invalidation':
-      return future(statement.predicate.issuedAt) ? 'it says that it was issued in the future' : null
-    case 'freeze':
-      if (!isOperator) return `${principal} is not an operator and can neither freeze nor unfreeze`
-      return future(statement.predicate.issuedAt) ? 'it says that it was issued in the future' : null
-    case 'drift': {
-      const { ref, expected, found, issuedAt } = statement.predicate
-      if (!isOperator) return `${principal} is not an operator and cannot settle a drift`
-      if (ref !== releaseRef(policy)) return `${ref} is not the release branch (${releaseRef(policy)})`
-      if (future(issuedAt)) return 'it says that it was issued in the future'
-      const landed = state.landed[ref]?.to ?? zeroOidLike(expected)
-      const actual = refs.get(ref) ?? zeroOidLike(found)
-      if (landed === actual) return `${policy.release} has not drifted`
-      if (expected !== landed || found !== actual) {
-        return `it speaks of ${shortOid(expected)} -> ${shortOid(found)}, and the drift is ${shortOid(landed)} -> ${shortOid(actual)}`
-      }
-      return null
-    }
-  }
+  if (statement.kind !== 'drift') return null
+  const { ref, expected, found } = statement.predicate
+  const landed = state.landed[ref]?.to ?? zeroOidLike(expected)
+  const actual = refs.get(ref) ?? zeroOidLike(found)
+  if (landed === actual) return `${policy.release} has not drifted`
+  if (expected === landed && found === actual) return null
+  return `it speaks of ${shortOid(expected)} -> ${shortOid(found)}, and the drift is ${shortOid(landed)} -> ${shortOid(actual)}`
 }
 
 /** The record that a submission will be, for judging a move that travels in the same push. */

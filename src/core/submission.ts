@@ -1,0 +1,63 @@
+/**
+ * Who may submit which statement when: judged by the server before it records one, and again by an auditor. What only the
+ * refs on disk can tell of a drift is not here.
+ */
+import { CLOCK_SKEW_MS } from './evidence.ts'
+import type { Policy } from './policy.ts'
+import { printable } from './printable.ts'
+import type { Statement, SubmittedKind } from './statement.ts'
+import { RULE_NAMES, type RuleName, WAIVABLE } from './verdict.ts'
+
+export type Submitter = {
+  readonly policy: Policy
+  /** The trusted signer. */
+  readonly principal: string
+  /** When it is recorded, ms since the epoch. */
+  readonly at: number
+}
+
+/** What is wrong with a well-signed statement; null if nothing. */
+export function objectionToSubmission(
+  statement: Statement<SubmittedKind>,
+  { policy, principal, at }: Submitter,
+): string | null {
+  const who = printable(principal, 80)
+  const isOperator = policy.promotion.operators.includes(principal)
+  const release = `refs/heads/${policy.release}`
+  const future = (time: string) => Date.parse(time) > at + CLOCK_SKEW_MS
+  switch (statement.kind) {
+    case 'evidence': {
+      const { environment, finishedAt } = statement.predicate.headgate
+      if (!Object.hasOwn(policy.environments, environment))
+        return `the policy knows no environment "${printable(environment)}"`
+      return future(finishedAt) ? `the run says that it finished in the future (${finishedAt})` : null
+    }
+    case 'approval':
+    case 'override': {
+      const { ref, to, issuedAt, expiresAt } = statement.predicate
+      if (ref !== release) return `${printable(ref)} is not the release branch (${release})`
+      if (to !== statement.commit) return 'its subject is not the commit that it permits to move to'
+      if (future(issuedAt)) return `it says that it was issued in the future (${issuedAt})`
+      if (Date.parse(expiresAt) <= at) return `it expired at ${expiresAt}`
+      if (statement.kind === 'approval')
+        return policy.rollback.approvers.includes(principal) ? null : `${who} may not approve rollbacks`
+      if (!isOperator) return `${who} is not an operator and cannot override`
+      const wrong = statement.predicate.waives.find((rule) => !WAIVABLE.has(rule as RuleName))
+      if (wrong === undefined) return null
+      return (RULE_NAMES as readonly string[]).includes(wrong)
+        ? `the rule ${wrong} cannot be waived`
+        : `there is no rule named "${printable(wrong)}"`
+    }
+    case 'invalidation':
+      return future(statement.predicate.issuedAt) ? 'it says that it was issued in the future' : null
+    case 'freeze':
+      if (!isOperator) return `${who} is not an operator and can neither freeze nor unfreeze`
+      return future(statement.predicate.issuedAt) ? 'it says that it was issued in the future' : null
+    case 'drift': {
+      const { ref, issuedAt } = statement.predicate
+      if (!isOperator) return `${who} is not an operator and cannot settle a drift`
+      if (ref !== release) return `${printable(ref)} is not the release branch (${release})`
+      return future(issuedAt) ? 'it says that it was issued in the future' : null
+    }
+  }
+}
