@@ -1,4 +1,5 @@
-import { type PolicyInForce, parsePolicyFiles } from '../src/audit/policy-in-force.ts'
+import { parseSigners } from '../src/audit/parse-signers.ts'
+import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
@@ -7,6 +8,7 @@ import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
 import { guardedBranches } from './guarded-branches.ts'
 import { requireNeverGuarded } from './guarded-list.ts'
+import type { PolicyMemo } from './policy-memo.ts'
 import { readSealKey, type SealKey } from './seal-key.ts'
 import { readSettings, type ServerSettings } from './settings.ts'
 
@@ -17,8 +19,8 @@ export type GuardedRepository = {
   readonly repository: GitRepository
   readonly ledger: Ledger
   readonly sealKey: SealKey
-  /** The policy that was parsed last: it changes once a month. */
-  readonly parsed: { last?: { readonly files: PolicyFiles; readonly inForce: PolicyInForce } }
+  /** The policy that was parsed last, here or by an earlier process: it changes once a month. */
+  readonly parsed: { last?: PolicyInForce; memo?: PolicyMemo }
   /** Runs one attempt of `untilDone`; the service lets one of them at a time look at a repository. */
   inTurn<T>(attempt: () => Promise<T>): Promise<T>
   /** Ends the git processes that reading needs. */
@@ -61,7 +63,7 @@ export function inQuarantine(guarded: GuardedRepository, path: string): GuardedR
 export async function viewServer(guarded: GuardedRepository): Promise<ServerView> {
   const { ledger, repository } = guarded
   const snapshot = await ledger.snapshot()
-  const inForce = parsePolicyOnce(guarded, await snapshot.policyInForce())
+  const inForce = await parsePolicyOnce(guarded, await snapshot.policyInForce())
   if (inForce === null) requireNeverGuarded(repository.commonDirectory)
   // The refs are read after the ledger: a move that the ledger already knows as landed is then on disk, too.
   const names = inForce === null ? [] : guardedBranches(inForce.policy)
@@ -79,18 +81,24 @@ export async function viewServer(guarded: GuardedRepository): Promise<ServerView
   return { snapshot, inForce, refs: new Map([...found].map(([name, ref]) => [name, ref.oid])) }
 }
 
-function parsePolicyOnce({ parsed }: GuardedRepository, files: PolicyFiles | null): PolicyInForce | null {
+async function parsePolicyOnce(
+  { parsed }: GuardedRepository,
+  files: PolicyFiles | null,
+): Promise<PolicyInForce | null> {
   if (files === null) return null
-  const { last } = parsed
+  const { last, memo } = parsed
   if (
-    last?.files.version === files.version &&
+    last?.version === files.version &&
     last.files.policy === files.policy &&
     last.files.allowedSigners === files.allowedSigners
   ) {
-    return last.inForce
+    return last
   }
-  const inForce = parsePolicyFiles(files)
-  parsed.last = { files, inForce }
+  const inForce =
+    memo?.text === files.policy
+      ? { version: files.version, policy: memo.policy, signers: parseSigners(files), files }
+      : (await import('../src/audit/policy-in-force.ts')).parsePolicyFiles(files)
+  parsed.last = inForce
   return inForce
 }
 

@@ -9,11 +9,15 @@ import { answerHook } from './answer-hook.ts'
 import { followMove } from './follow-move.ts'
 import { openGuarded } from './guarded-repository.ts'
 import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
+import { keepPolicy, recallPolicy } from './policy-memo.ts'
 
 /** A hook that answers later than this helps nobody: the client has hung up, or somebody kills it. */
 const DEADLINE_MS = 60_000
 /** How long git may take from our yes to its move, before that is left to the next push to find out. */
 const FOLLOW_MS = 10_000
+
+/** This very file, once it is bundled. */
+const PROGRAM = process.argv[1] ?? ''
 
 let phase: HookRequest['phase'] | undefined
 
@@ -25,13 +29,19 @@ async function main(): Promise<void> {
   const request = parseHookRequest(readFileSync(0))
   phase = request.phase
   const guarded = await openGuarded(resolve(request.repository))
+  const { commonDirectory } = guarded.repository
+  const memo = recallPolicy(commonDirectory, PROGRAM)
+  if (memo !== undefined) guarded.parsed.memo = memo
   try {
     const answer = await answerHook(guarded, request, Date.now)
     say(answerText(answer))
     clearTimeout(deadline)
-    if (answer.move === undefined) return
     hangUp()
-    await followMove(guarded, answer.move, { clock: Date.now, patienceMs: FOLLOW_MS })
+    if (answer.move !== undefined)
+      await followMove(guarded, answer.move, { clock: Date.now, patienceMs: FOLLOW_MS })
+    const inForce = guarded.parsed.last
+    if (inForce !== undefined && inForce.policy !== memo?.policy)
+      keepPolicy(commonDirectory, PROGRAM, { text: inForce.files.policy, policy: inForce.policy })
   } finally {
     guarded.close()
   }

@@ -7,7 +7,8 @@ import type { LedgerRecord, Snapshot } from '../ledger/ledger.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import type { Envelope } from '../signing/dsse.ts'
 import { verifyEnvelope } from '../signing/envelope-verify.ts'
-import { type PolicyInForce, parseSigners } from './policy-in-force.ts'
+import { parseSigners } from './parse-signers.ts'
+import type { PolicyInForce } from './policy-in-force.ts'
 
 /** The name that an authorization calls an envelope by: SHA-256 of its canonical JSON. */
 export function envelopeDigest(envelope: Envelope): string {
