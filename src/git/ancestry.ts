@@ -27,7 +27,11 @@ export async function isNearAncestor(
   return false
 }
 
+/**
+ * Only the lines right after the tree are parents to git. What stands further down is text that anybody may write, and
+ * whoever took it for a parent would see a history that git does not have.
+ */
 function parentsOf(commit: Buffer): string[] {
-  const [header = ''] = commit.toString('latin1').split('\n\n', 1)
-  return [...header.matchAll(/^parent ([0-9a-f]+)$/gm)].map(([, oid = '']) => oid)
+  const [, lines = ''] = /^tree [0-9a-f]+\n((?:parent [0-9a-f]+\n)*)/.exec(commit.toString('latin1')) ?? []
+  return [...lines.matchAll(/[0-9a-f]{40,}/g)].map(([oid]) => oid)
 }
