@@ -1,9 +1,13 @@
 import { isZeroOid, shortOid } from './oid.ts'
 import { printable } from './printable.ts'
+import type { LedgerState } from './state.ts'
 import type { Statement } from './statement.ts'
 
-/** One line for the ledger's commit subject, so that `git log` on it reads as an audit log. */
-export function summarizeRecord(by: string, statement: Statement): string {
+/**
+ * One line for the ledger's commit subject, so that `git log` on it reads as an audit log. `state` is the ledger's after
+ * the record: an outcome names its authorization by number, and people want to know what landed, and whose it was.
+ */
+export function summarizeRecord(by: string, statement: Statement, state: LedgerState): string {
   const at = shortOid(statement.commit)
   const line = (): string => {
     switch (statement.kind) {
@@ -40,6 +44,8 @@ export function summarizeRecord(by: string, statement: Statement): string {
       }
       case 'outcome': {
         const { authorization, result } = statement.predicate
+        const move = Object.values(state.landed).find(({ seq }) => seq === authorization)
+        if (result === 'landed' && move !== undefined) return `${move.kind} ${at} landed, by ${move.by}`
         return `${at} ${result === 'landed' ? 'landed' : 'did not land'}, authorization ${authorization}`
       }
       case 'policy':

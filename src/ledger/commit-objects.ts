@@ -44,7 +44,7 @@ export async function commitObjects(
       await file(SIGNERS_FILE, allowedSigners.text)
     }
     await file(STATE_PATH, stateFile({ seq: record.seq, hash: record.hash }, state))
-    parent = keep('commit', commitBody(root.write(keep), parent, record))
+    parent = keep('commit', commitBody(root.write(keep), parent, { record, state }))
   }
   if (parent === null) throw new RangeError('an append has at least one record')
   return { tip: parent, objects }
@@ -123,8 +123,8 @@ function damaged(what: string): HeadgateError {
   return new HeadgateError('data', `the ledger cannot be extended: ${what}`)
 }
 
-function commitBody(tree: Oid, parent: Oid | null, record: LedgerRecord): Buffer {
-  const who = `headgate <headgate@localhost> ${Math.floor(Date.parse(record.at) / 1000)} +0000`
+function commitBody(tree: Oid, parent: Oid | null, next: NextRecord): Buffer {
+  const who = `headgate <headgate@localhost> ${Math.floor(Date.parse(next.record.at) / 1000)} +0000`
   return Buffer.from(
     [
       `tree ${tree}`,
@@ -132,7 +132,7 @@ function commitBody(tree: Oid, parent: Oid | null, record: LedgerRecord): Buffer
       `author ${who}`,
       `committer ${who}`,
       '',
-      commitMessage(record),
+      commitMessage(next),
     ].join('\n'),
   )
 }
@@ -141,9 +141,9 @@ function commitBody(tree: Oid, parent: Oid | null, record: LedgerRecord): Buffer
  * For people who read `git log`; nothing parses it. `append` is random: two processes that append the very same record in
  * the same millisecond would otherwise make the same commit, and neither could tell whose append moved the ref.
  */
-function commitMessage({ seq, by, hash, statement }: LedgerRecord): string {
+function commitMessage({ record: { seq, by, hash, statement }, state }: NextRecord): string {
   return [
-    summarizeRecord(by, statement),
+    summarizeRecord(by, statement, state),
     '',
     `seq: ${seq}`,
     `by: ${printable(by, 1024)}`,

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { summarizeRecord } from '../../src/core/record-summary.ts'
+import { emptyState } from '../../src/core/state.ts'
 import {
   approval,
   authorization,
@@ -8,6 +9,7 @@ import {
   type Entry,
   entry,
   evidence,
+  foldState,
   freeze,
   invalidation,
   NEW,
@@ -21,7 +23,7 @@ import {
 import { hostileText } from './generate.ts'
 
 const summary = (item: Entry, by = 'alice') =>
-  recordsOf([item]).map(({ statement }) => summarizeRecord(by, statement))[0]
+  recordsOf([item]).map(({ statement }) => summarizeRecord(by, statement, emptyState))[0]
 const evaluated = entry('authorization', NEW, {
   verifier: { id: 'urn:headgate:server:v1' },
   timeVerified: '2026-03-02T12:00:00Z',
@@ -85,7 +87,7 @@ test.for([
     evaluated,
     'promotion 2e3c0de authorized on release from 0a11d00, by alice (evaluate mode: would be refused)',
   ],
-  ['a landing', outcome(NEW, 'landed', { authorization: 41 }), '2e3c0de landed, authorization 41'],
+  ['a landing of nothing', outcome(NEW, 'landed', { authorization: 41 }), '2e3c0de landed, authorization 41'],
   ['no landing', outcome(NEW, 'not-landed', { authorization: 41 }), '2e3c0de did not land, authorization 41'],
   [
     'a policy',
@@ -99,6 +101,20 @@ test.for([
   ],
 ] as [string, Entry, string][])('the log names %s', ([, item, expected]) => {
   expect(summary(item)).toBe(expected)
+})
+
+test('the log says what landed, and whose it was', () => {
+  const records = recordsOf([
+    authorization({ from: OLD, to: NEW }),
+    outcome(NEW, 'landed', { authorization: 1 }),
+    authorization({ from: NEW, to: OLD, fastForward: false }),
+    outcome(OLD, 'landed', { authorization: 3 }),
+  ])
+  const lines = records.flatMap(({ statement }, index) => {
+    const state = foldState(records.slice(0, index + 1))
+    return statement.kind === 'outcome' ? [summarizeRecord('server', statement, state)] : []
+  })
+  expect(lines).toEqual(['promotion 2e3c0de landed, by alice', 'rollback 0a11d00 landed, by alice'])
 })
 
 test('whatever people write, the log has one line of visible characters about it', () => {

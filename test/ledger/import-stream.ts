@@ -41,7 +41,7 @@ export function importStream(tip: Oid | null, next: readonly NextRecord[]): Buff
     const { statement } = record
     write(`commit ${SCRATCH_REF}\nmark :${index + 1}\n`)
     write(`committer headgate <headgate@localhost> ${Math.floor(Date.parse(record.at) / 1000)} +0000\n`)
-    data(commitMessage(record))
+    data(commitMessage({ record, state }))
     if (index === 0 && tip !== null) write(`from ${tip}\n`)
     file(entryPath(record), record.bytes)
     if (statement.kind === 'policy') {
@@ -61,9 +61,9 @@ export function importStream(tip: Oid | null, next: readonly NextRecord[]): Buff
  * For people who read `git log`; nothing parses it. `append` is random: two processes that append the very same record in
  * the same millisecond would otherwise make the same commit, and neither could tell whose append moved the ref.
  */
-function commitMessage({ seq, by, hash, statement }: LedgerRecord): string {
+function commitMessage({ record: { seq, by, hash, statement }, state }: NextRecord): string {
   return [
-    summarizeRecord(by, statement),
+    summarizeRecord(by, statement, state),
     '',
     `seq: ${seq}`,
     `by: ${printable(by, 1024)}`,

@@ -63,7 +63,7 @@ git takes or refuses a push as a whole, so nothing was moved.`)
       expect.stringMatching(/^policy version 1 applied, by admin /),
       `evidence ${short(first)} passed on staging`,
       `promotion ${short(first)} authorized on release, by alice`,
-      `${short(first)} landed, authorization 3`,
+      `promotion ${short(first)} landed, by alice`,
     ])
   })
 
@@ -273,7 +273,7 @@ describe('an authorization that did not land', () => {
     expect(repository.ref('refs/heads/release')).toBe(first)
     const subjects = repository.ledgerSubjects()
     expect(subjects.filter((line) => line.includes('did not land'))).toHaveLength(1)
-    expect(subjects.at(-1)).toMatch(/ landed, authorization \d+$/)
+    expect(subjects.at(-1)).toMatch(/^rollback \w+ landed, by \w+$/)
   })
 })
 
@@ -307,7 +307,7 @@ describe('eight operators at once', () => {
     for (const { code, text } of results) {
       if (code !== 0) expect(text).toMatch(/fetch first|cannot lock ref|non-fast-forward|not a fast-forward/)
     }
-    const landed = repository.ledgerSubjects().filter((line) => / landed, authorization/.test(line))
+    const landed = repository.ledgerSubjects().filter((line) => / landed, by /.test(line))
     expect(landed.length).toBe(results.filter(({ code }) => code === 0).length)
     const tip = repository.ref('refs/heads/release') ?? ''
     expect(landed.at(-1)).toContain(tip.slice(0, 7))
