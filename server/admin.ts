@@ -8,6 +8,7 @@ import type { GitRepository } from '../src/git/repository.ts'
 import { type AppliedPolicy, applyPolicy } from './apply-policy.ts'
 import { stagingRef } from './guarded-branches.ts'
 import { type GuardedRepository, openGuarded } from './guarded-repository.ts'
+import type { Host } from './hook-places.ts'
 import { installServer, requireOwnWritable } from './install.ts'
 import { openNamed } from './open-named.ts'
 import {
@@ -39,6 +40,7 @@ export async function installAndApply(
   path: string,
   identity: string,
   folder: string | undefined,
+  host?: Host,
 ): Promise<{
   repository: string
   kept: readonly string[]
@@ -49,7 +51,7 @@ export async function installAndApply(
   // A wrong policy is found before anything is written.
   const source = await findPolicy(path, folder)
   if (source !== null) parsePolicySource(source)
-  const { gitDirectory, kept, settings, remarks } = await installServer(path, identity)
+  const { gitDirectory, kept, settings, remarks } = await installServer(path, identity, host)
   const policy = await withGuarded(gitDirectory, async (guarded) => {
     const inForce = source ?? (await sourceInForce(guarded.repository))
     return inForce === null ? null : apply(guarded, inForce)

@@ -1,15 +1,18 @@
 /**
  * The shell hooks in a repository: rendered from `hooks/server/`, beside or before what was there.
  *
- * An existing hook is renamed to `NAME.kept-by-headgate` and runs first; both must pass.
+ * An existing hook of git's own place is renamed to `NAME.kept-by-headgate` and runs first; both must pass. Where the
+ * host runs all hooks of a folder, ours is one of them.
  */
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -18,9 +21,8 @@ import {
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeadgateError } from '../src/core/errors.ts'
+import { type Host, hookPlace, SERVER_HOOKS, type ServerHook } from './hook-places.ts'
 import { parseIdentitySource, type ServerSettings } from './settings.ts'
-
-export const SERVER_HOOKS = ['pre-receive', 'reference-transaction', 'post-receive'] as const
 
 const KEPT_SUFFIX = '.kept-by-headgate'
 const MARK = 'put here by `headgate server install`'
@@ -48,29 +50,20 @@ export function packageRoot(): string {
 export function installHooks(gitDirectory: string, settings: ServerSettings): { kept: string[] } {
   const kept: string[] = []
   for (const name of SERVER_HOOKS) {
-    const target = join(gitDirectory, 'hooks', name)
-    const keptFile = `${target}${KEPT_SUFFIX}`
-    if (exists(target) && !isOurs(target)) {
-      if (exists(keptFile)) {
-        throw new HeadgateError(
-          'configuration',
-          `${target} is not headgate's, and ${keptFile} exists already`,
-          {
-            hint: 'make one hook of the two, remove the other, and install again',
-          },
-        )
+    const place = hookPlace(settings.host, name)
+    if (place === null) continue
+    const target = join(gitDirectory, place)
+    mkdirSync(dirname(target), { recursive: true })
+    if (isAmongOthers(place)) {
+      if (exists(target) && !isOurs(target)) {
+        throw new HeadgateError('configuration', `${target} is not headgate's`, {
+          hint: 'give it another name, and install again',
+        })
       }
-      renameSync(target, keptFile)
-    }
-    if (exists(keptFile)) {
-      // A hook that runs the scripts of `NAME.d` finds them by its own name, which is another one now.
-      if (exists(`${target}.d`) && !exists(`${keptFile}.d`)) symlinkSync(`${name}.d`, `${keptFile}.d`)
-      // git runs no hook that is not executable, and neither does ours.
-      if (((statSync(keptFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o111) !== 0) kept.push(name)
-    }
+    } else if (keepHook(name, target)) kept.push(name)
     const text = hookText(name, gitDirectory, settings)
-    // Renamed into place: a push never meets half a hook.
-    const fresh = `${target}.headgate-new`
+    // Renamed into place: a push never meets half a hook. Hosts run what else is in the folder, but for such names.
+    const fresh = join(dirname(target), `.${name}.headgate-new~`)
     writeFileSync(fresh, text, { mode: 0o755 })
     chmodSync(fresh, 0o755)
     renameSync(fresh, target)
@@ -78,24 +71,55 @@ export function installHooks(gitDirectory: string, settings: ServerSettings): { 
   return { kept }
 }
 
+/** Moves a hook that is not ours aside. True if one is there that has to run. */
+function keepHook(name: ServerHook, target: string): boolean {
+  const keptFile = `${target}${KEPT_SUFFIX}`
+  if (exists(target) && !isOurs(target)) {
+    if (exists(keptFile)) {
+      throw new HeadgateError(
+        'configuration',
+        `${target} is not headgate's, and ${keptFile} exists already`,
+        {
+          hint: 'make one hook of the two, remove the other, and install again',
+        },
+      )
+    }
+    renameSync(target, keptFile)
+  }
+  if (!exists(keptFile)) return false
+  // A hook that runs the scripts of `NAME.d` finds them by its own name, which is another one now.
+  if (exists(`${target}.d`) && !exists(`${keptFile}.d`)) symlinkSync(`${name}.d`, `${keptFile}.d`)
+  // git runs no hook that is not executable, and neither does ours.
+  return ((statSync(keptFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o111) !== 0
+}
+
+/** A folder of hooks is the host's, and what else is in it is not ours to run. */
+export function isAmongOthers(place: string): boolean {
+  return dirname(place).endsWith('.d')
+}
+
 /** A hook as `installHooks` writes it into this repository. */
-export function hookText(
-  name: (typeof SERVER_HOOKS)[number],
-  gitDirectory: string,
-  settings: ServerSettings,
-): string {
+export function hookText(name: ServerHook, gitDirectory: string, settings: ServerSettings): string {
   const root = packageRoot()
   const template = readFileSync(join(root, 'hooks', 'server', name), 'utf8')
+  const place = hookPlace(settings.host, name) ?? ''
   const kept = `${name}${KEPT_SUFFIX}`
-  return render(root, template, settings, exists(join(gitDirectory, 'hooks', kept)) ? kept : '')
+  const isKept = !isAmongOthers(place) && exists(join(gitDirectory, dirname(place), kept))
+  return render(root, template, settings, place, isKept ? kept : '')
 }
 
 /** Removes our hooks and puts kept ones back; returns the names of these. */
-export function uninstallHooks(gitDirectory: string): string[] {
+export function uninstallHooks(gitDirectory: string, host: Host): string[] {
   const restored: string[] = []
   for (const name of SERVER_HOOKS) {
-    const target = join(gitDirectory, 'hooks', name)
+    const place = hookPlace(host, name)
+    if (place === null) continue
+    const target = join(gitDirectory, place)
     if (exists(target) && isOurs(target)) rmSync(target)
+    if (isAmongOthers(place)) {
+      removeEmpty(dirname(target), dirname(dirname(target)))
+      continue
+    }
     const keptFile = `${target}${KEPT_SUFFIX}`
     if (lstatSync(`${keptFile}.d`, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(`${keptFile}.d`)
     if (!exists(keptFile) || exists(target)) continue
@@ -105,7 +129,22 @@ export function uninstallHooks(gitDirectory: string): string[] {
   return restored
 }
 
-function render(root: string, template: string, settings: ServerSettings, kept: string): string {
+/** The folders that held our hook alone. */
+function removeEmpty(...folders: string[]): void {
+  try {
+    for (const folder of folders) rmdirSync(folder)
+  } catch {
+    // Something else is in it.
+  }
+}
+
+function render(
+  root: string,
+  template: string,
+  settings: ServerSettings,
+  place: string,
+  kept: string,
+): string {
   const source = parseIdentitySource(settings.identity)
   const values: Record<string, string> = {
     '@NODE@': quote(process.execPath),
@@ -114,12 +153,17 @@ function render(root: string, template: string, settings: ServerSettings, kept: 
     '@CURL@': quote(findCurl()),
     '@GIT@': quote(settings.git),
     '@KEPT@': quote(kept),
+    '@HOST@': settings.host,
+    '@UP@': dirname(place)
+      .split('/')
+      .map(() => '..')
+      .join('/'),
     '@PUSHER@': source.kind === 'env' ? `\${${source.name}-}` : '',
   }
   return template
     .replace(/^#!\/bin\/sh\n/, shebang())
     .replace('@ASK@\n', () => readFileSync(join(root, 'hooks', 'server', 'ask'), 'utf8'))
-    .replace(/@(?:NODE|APP|PERL|CURL|GIT|KEPT|PUSHER)@/g, (placeholder) => values[placeholder] ?? '')
+    .replace(/@(?:NODE|APP|PERL|CURL|GIT|KEPT|HOST|UP|PUSHER)@/g, (placeholder) => values[placeholder] ?? '')
 }
 
 /** The hooks talk to the service through it on Linux, whose socket addresses the hook packs itself. */

@@ -16,12 +16,14 @@ import { printable, shellWord } from '../src/core/printable.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { writeGuardedList } from './guarded-list.ts'
 import { installHooks, uninstallHooks } from './hook-files.ts'
+import { type Host, hostBySigns, runsOwnHooks } from './hook-places.ts'
 import { openNamed } from './open-named.ts'
 import { configValue, HOOKS_PATH, pinSettings, unpinSettings } from './pinned-settings.ts'
 import { readPolicyInForce } from './policy-files.ts'
 import { ensureSealKey } from './seal-key.ts'
 import {
   parseIdentitySource,
+  readSettings,
   SERVER_DIRECTORY,
   type ServerSettings,
   settingsPath,
@@ -40,28 +42,32 @@ export type Installation = {
 
 /**
  * Installs hooks, seal key and repository settings. Everything that the hooks need is put in place before they are, so
- * that an interrupted installation guards nothing rather than half; run again it completes itself.
+ * that an interrupted installation guards nothing rather than half; run again it completes itself. Without `host` it is
+ * the one of the last installation, else plain.
  */
-export async function installServer(path: string, identity: string): Promise<Installation> {
+export async function installServer(path: string, identity: string, host?: Host): Promise<Installation> {
   parseIdentitySource(identity)
   const repository = await openNamed(path)
   try {
-    await requireGuardable(path, repository)
     const gitDirectory = repository.commonDirectory
+    const before = hostBefore(gitDirectory)
+    const chosen = host ?? before ?? 'plain'
+    await requireGuardable(path, repository, chosen)
+    if (host === undefined && before === undefined) requireNoSignsOfHost(gitDirectory)
     // The ledger outlives an installation: what its policy guards is guarded from the first moment of the next one.
     const inForce = await readPolicyInForce(repository)
     mkdirSync(join(gitDirectory, SERVER_DIRECTORY), { recursive: true })
     const shared = (await configValue(repository, 'core.sharedRepository')) ?? ''
     const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
     ensureSealKey(gitDirectory, groupShared ? 0o640 : 0o600)
-    const settings: ServerSettings = { version: 1, identity, git: repository.gitPath }
+    if (before !== undefined && before !== chosen) uninstallHooks(gitDirectory, before)
+    const settings: ServerSettings = { version: 1, identity, git: repository.gitPath, host: chosen }
     writeSettings(gitDirectory, settings)
     writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy])
 
-    mkdirSync(join(gitDirectory, 'hooks'), { recursive: true })
     const { kept } = installHooks(gitDirectory, settings)
-    const remarks = hooksElsewhere(repository)
-    return { gitDirectory, kept, settings: await pinSettings(repository), remarks }
+    const remarks = runsOwnHooks(chosen) ? hooksElsewhere(repository) : []
+    return { gitDirectory, kept, settings: await pinSettings(repository, chosen), remarks }
   } finally {
     repository.close()
   }
@@ -87,7 +93,7 @@ export async function uninstallServer(path: string): Promise<Removal> {
     }
     requireOwnWritable(gitDirectory)
     const settings = await unpinSettings(repository)
-    const restored = uninstallHooks(gitDirectory)
+    const restored = uninstallHooks(gitDirectory, hostBefore(gitDirectory) ?? 'plain')
     for (const name of ['guarded', 'move', 'service', 'cache'])
       rmSync(join(gitDirectory, SERVER_DIRECTORY, name), { force: true, recursive: true })
     // Last: as long as it is there, an interrupted removal can be run again.
@@ -99,7 +105,7 @@ export async function uninstallServer(path: string): Promise<Removal> {
 }
 
 /** Refuses, before anything is written, a place where the guard would not hold or would put something else out of use. */
-async function requireGuardable(path: string, repository: GitRepository): Promise<void> {
+async function requireGuardable(path: string, repository: GitRepository, host: Host): Promise<void> {
   const { commonDirectory } = repository
   const named = realpathSync(path)
   const bare =
@@ -125,8 +131,34 @@ async function requireGuardable(path: string, repository: GitRepository): Promis
   }
   requireOwnWritable(commonDirectory)
   requireCaseSensitive(commonDirectory)
+  if (!runsOwnHooks(host)) return
   requireOwnHooksFolder(commonDirectory)
   await requireNoOtherHooksPath(repository)
+}
+
+/** Undefined where headgate is not installed; damaged settings are written anew. */
+function hostBefore(gitDirectory: string): Host | undefined {
+  try {
+    return readSettings(gitDirectory).host
+  } catch {
+    return undefined
+  }
+}
+
+const HOST_NAMES = {
+  gitea: { name: 'Gitea or Forgejo', identity: 'env:GITEA_PUSHER_NAME' },
+  gitlab: { name: 'GitLab', identity: 'env:GL_USERNAME' },
+}
+
+/** Hooks where git alone looks for them would be overwritten there one day, or never run. */
+function requireNoSignsOfHost(gitDirectory: string): void {
+  const host = hostBySigns(gitDirectory)
+  if (host === null) return
+  const { name, identity } = HOST_NAMES[host]
+  const command = `headgate server install ${shellWord(gitDirectory)} --identity ${identity} --host`
+  throw new HeadgateError('configuration', `${gitDirectory} looks like a repository of ${name}`, {
+    hint: `its hooks have a place of their own there: ${command} ${host}   (${command} plain, if it is none)`,
+  })
 }
 
 /** A hooks folder that is a link may serve other repositories, too, and `hooks/..` is then somewhere else. */
@@ -190,7 +222,7 @@ export function requireOwnWritable(gitDirectory: string): void {
 }
 
 function requireWritable(gitDirectory: string): void {
-  for (const name of ['.', 'config', 'hooks', SERVER_DIRECTORY, 'refs', 'objects']) {
+  for (const name of ['.', 'config', 'hooks', 'custom_hooks', SERVER_DIRECTORY, 'refs', 'objects']) {
     const path = join(gitDirectory, name)
     if (!existsSync(path)) continue
     try {

@@ -15,6 +15,7 @@ import * as z from 'zod'
 import { HeadgateError } from '../src/core/errors.ts'
 import { firstLines } from '../src/git/process.ts'
 import type { GitRepository } from '../src/git/repository.ts'
+import { type Host, runsOwnHooks } from './hook-places.ts'
 import { SERVER_DIRECTORY, writeWhole } from './settings.ts'
 
 export const HOOKS_PATH = 'core.hooksPath'
@@ -34,7 +35,7 @@ const WORKTREES_FILE = `${SERVER_DIRECTORY}/worktrees.config`
 const WORKTREE_SECTION = 'includeIf.gitdir:**/worktrees/*'
 
 /** Sets what is not set yet. Returns what was changed, as `name=value`. */
-export async function pinSettings(repository: GitRepository): Promise<string[]> {
+export async function pinSettings(repository: GitRepository, host: Host): Promise<string[]> {
   const { commonDirectory } = repository
   const before = readBefore(commonDirectory)
   const changed: string[] = []
@@ -47,7 +48,8 @@ export async function pinSettings(repository: GitRepository): Promise<string[]> 
     await config(repository, '--replace-all', name, value)
     changed.push(`${name}=${shown}`)
   }
-  if (await pinHooksPath(repository)) changed.push(`${HOOKS_PATH}=${join(commonDirectory, 'hooks')}`)
+  if (runsOwnHooks(host) && (await pinHooksPath(repository)))
+    changed.push(`${HOOKS_PATH}=${join(commonDirectory, 'hooks')}`)
   for (const [name, value] of SETTINGS) {
     // 'all' does more than what is asked for.
     if (name === 'core.fsync' && (await configValue(repository, name)) === 'all') continue

@@ -1,7 +1,7 @@
 /**
  * `REPO.git/headgate/`: what `server install` leaves beside the hooks.
  *
- *     server.json        identity source and the programs that the hooks run (this file's format)
+ *     server.json        identity source, host, and the programs that the hooks run (this file's format)
  *     seal-key.pem       the server's private seal key, PKCS #8, mode 0600
  *     seal-key.pub       its public half as an OpenSSH line
  *     guarded            full names of the refs that the shell hooks must not let pass by themselves, one a line
@@ -10,6 +10,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { HeadgateError } from '../src/core/errors.ts'
+import { HOSTS } from './hook-places.ts'
 
 export const SERVER_DIRECTORY = 'headgate'
 
@@ -19,6 +20,7 @@ const settingsSchema = z.strictObject({
   version: z.literal(1),
   identity: z.string(),
   git: z.string().startsWith('/'),
+  host: z.enum(HOSTS).default('plain'),
 })
 
 export type ServerSettings = z.output<typeof settingsSchema>

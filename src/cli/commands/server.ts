@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs'
+import { HOSTS } from '../../../server/hook-places.ts'
 import { shellWord } from '../../core/printable.ts'
 import { examples } from '../examples.ts'
 import { note, print, printJson } from '../output.ts'
@@ -21,6 +22,10 @@ export function serverCommand(cli: Argv): Argv {
               demandOption: true,
               describe: 'where the name of a pusher comes from: env:NAME or push-cert',
             })
+            .option('host', {
+              choices: HOSTS,
+              describe: 'who runs the hooks [default: plain git, or what it was before]',
+            })
             .option('policy', {
               type: 'string',
               describe:
@@ -37,12 +42,13 @@ export function serverCommand(cli: Argv): Argv {
                   'an account with git-shell for each person',
                   '$0 server install app.git --identity env:USER',
                 ],
+                ['Gitea, Forgejo', '$0 server install app.git --identity env:GITEA_PUSHER_NAME --host gitea'],
                 ['people are known by git push --signed', '$0 server install app.git --identity push-cert'],
               ),
             ),
-        async ({ repo, identity, policy, json }) => {
+        async ({ repo, identity, host, policy, json }) => {
           const { installAndApply } = await import('../../../server/admin.ts')
-          const done = await installAndApply(repo, identity, policy)
+          const done = await installAndApply(repo, identity, policy, host)
           if (json) return printJson(done)
           print(`headgate is installed in ${done.repository}; pushers are known by ${identity}`)
           for (const name of done.kept)

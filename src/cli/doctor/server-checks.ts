@@ -1,8 +1,9 @@
 /** A guarded repository on its server: hooks, settings, keys, service, and what the ledger says of the branches. */
 import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
-import { hookText, isOurs, SERVER_HOOKS } from '../../../server/hook-files.ts'
+import { dirname, join } from 'node:path'
+import { hookText, isAmongOthers, isOurs } from '../../../server/hook-files.ts'
+import { hookPlace, runsOwnHooks, SERVER_HOOKS, type ServerHook } from '../../../server/hook-places.ts'
 import {
   allValues,
   configValue,
@@ -41,7 +42,7 @@ export async function checkServer(repository: GitRepository): Promise<Finding[]>
   ]
 }
 
-const WITHOUT: Record<(typeof SERVER_HOOKS)[number], string> = {
+const WITHOUT: Record<ServerHook, string> = {
   'pre-receive': 'nothing is guarded',
   'reference-transaction':
     'the guard is weaker: a move of the release branch by anything but a push is found afterwards, as drift, and not refused',
@@ -51,8 +52,21 @@ const WITHOUT: Record<(typeof SERVER_HOOKS)[number], string> = {
 function checkHooks(directory: string, settings: ServerSettings, install: string): Finding[] {
   const findings: Finding[] = []
   for (const name of SERVER_HOOKS) {
-    const path = join(directory, 'hooks', name)
+    const place = hookPlace(settings.host, name)
     const without = WITHOUT[name]
+    if (place === null) {
+      const what = `${settings.host} runs no ${name} hook of others: ${without}`
+      findings.push(remark('weaker-host', what, 'keep local git commands away from the repository'))
+      continue
+    }
+    const path = join(directory, place)
+    const caller = isAmongOthers(place) && runsOwnHooks(settings.host) ? dirname(path).slice(0, -2) : null
+    if (caller !== null && !callsFolder(caller)) {
+      const what = `${caller} is not the script of ${settings.host} that runs ${path}: ${without}`
+      findings.push(
+        problem('hook-not-called', what, 'let the host write its hooks anew ("resynchronize hooks")'),
+      )
+    }
     if (!existsSync(path)) {
       findings.push(problem('hook-missing', `the ${name} hook is missing: ${without}`, install, INSTALL))
       continue
@@ -113,22 +127,7 @@ async function checkSettings(
       ),
     )
   }
-  const { stdout } = await repository.run(['config', '--local', '--includes', '--get', HOOKS_PATH], {
-    allowExit: [0, 1],
-  })
-  const inForce = stdout.toString('utf8').replace(/\n$/, '')
-  // A repository that was moved since finds its hooks by the relative path.
-  const own = ['hooks', join(repository.commonDirectory, 'hooks')]
-  for (const path of new Set([inForce, (await configValue(repository, HOOKS_PATH)) ?? ''])) {
-    if (own.includes(path)) continue
-    if (path === '')
-      wrong(`${HOOKS_PATH} is not pinned, so that a configuration elsewhere can switch the hooks off`)
-    else {
-      const unset = `git -C ${shellWord(repository.commonDirectory)} config --unset-all ${HOOKS_PATH}`
-      const what = `${HOOKS_PATH} is ${printable(path, 300)}, so that the hooks may not run`
-      findings.push(problem('hooks-path', what, `${unset}; then: ${install}`))
-    }
-  }
+  if (runsOwnHooks(settings.host)) findings.push(...(await checkHooksPath(repository, install)))
   const source = parseIdentitySource(settings.identity)
   if (source.kind === 'env' && ['HOME', 'PATH', 'PWD', 'SHELL', 'LANG'].includes(source.name)) {
     findings.push(
@@ -138,6 +137,28 @@ async function checkSettings(
         `headgate server install ${shellWord(repository.commonDirectory)} --identity SOURCE; see docs/operations.md`,
       ),
     )
+  }
+  return findings
+}
+
+async function checkHooksPath(repository: GitRepository, install: string): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const { stdout } = await repository.run(['config', '--local', '--includes', '--get', HOOKS_PATH], {
+    allowExit: [0, 1],
+  })
+  const inForce = stdout.toString('utf8').replace(/\n$/, '')
+  // A repository that was moved since finds its hooks by the relative path.
+  const own = ['hooks', join(repository.commonDirectory, 'hooks')]
+  for (const path of new Set([inForce, (await configValue(repository, HOOKS_PATH)) ?? ''])) {
+    if (own.includes(path)) continue
+    if (path === '') {
+      const what = `${HOOKS_PATH} is not pinned, so that a configuration elsewhere can switch the hooks off`
+      findings.push(problem('setting', what, install, INSTALL))
+    } else {
+      const unset = `git -C ${shellWord(repository.commonDirectory)} config --unset-all ${HOOKS_PATH}`
+      const what = `${HOOKS_PATH} is ${printable(path, 300)}, so that the hooks may not run`
+      findings.push(problem('hooks-path', what, `${unset}; then: ${install}`))
+    }
   }
   return findings
 }
@@ -208,6 +229,15 @@ function guardedNames(directory: string): string[] {
     return [...text.matchAll(/^(?:staging|release) (.+)$/gm)].map(([, name = '']) => name)
   } catch {
     return []
+  }
+}
+
+/** Whether a hook of the host's runs what is in the folder that has its name with `.d`. */
+function callsFolder(caller: string): boolean {
+  try {
+    return isExecutable(caller) && readFileSync(caller, 'latin1').includes('.d/')
+  } catch {
+    return false
   }
 }
 

@@ -1,0 +1,43 @@
+/**
+ * Where a git host lets the hooks of others stand. Set at installation and kept in `headgate/server.json`.
+ *
+ *     plain     git itself runs hooks/NAME
+ *     gitea     Gitea and Forgejo write hooks/pre-receive, hooks/update and hooks/post-receive themselves, anew on
+ *               "resynchronize hooks"; these run everything in hooks/NAME.d. Other hooks are git's as ever.
+ *     gitlab    Gitaly runs hooks of its own, and from them custom_hooks/NAME.d in order of names until one fails. It
+ *               knows pre-receive, update and post-receive; reference-transaction is its own.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const SERVER_HOOKS = ['pre-receive', 'reference-transaction', 'post-receive'] as const
+export type ServerHook = (typeof SERVER_HOOKS)[number]
+
+export const HOSTS = ['plain', 'gitea', 'gitlab'] as const
+export type Host = (typeof HOSTS)[number]
+
+/** The hook's path in the repository; null where the host runs no such hook for others. */
+export function hookPlace(host: Host, hook: ServerHook): string | null {
+  switch (host) {
+    case 'plain':
+      return `hooks/${hook}`
+    case 'gitea':
+      return hook === 'reference-transaction' ? `hooks/${hook}` : `hooks/${hook}.d/headgate`
+    case 'gitlab':
+      return hook === 'reference-transaction' ? null : `custom_hooks/${hook}.d/headgate`
+  }
+}
+
+/** Whether git itself runs the hooks of the repository's own folder there. */
+export function runsOwnHooks(host: Host): boolean {
+  return host !== 'gitlab'
+}
+
+/** A host that would put hooks out of use that stand where git alone looks for them; null if there is no sign of one. */
+export function hostBySigns(gitDirectory: string): Exclude<Host, 'plain'> | null {
+  // Forgejo, too, names it so.
+  if (existsSync(join(gitDirectory, 'hooks', 'pre-receive.d', 'gitea'))) return 'gitea'
+  // Gitaly keeps repositories below @hashed, named by the SHA-256 of the project's number.
+  if (/\/@hashed\/[0-9a-f]{2}\/[0-9a-f]{2}\/[0-9a-f]{64}\.git\/?$/.test(gitDirectory)) return 'gitlab'
+  return null
+}
