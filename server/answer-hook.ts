@@ -44,6 +44,7 @@ export async function answerHook(
           updates: await withTargets(judging.repository, updates, namespace),
           identity: {
             value: request.pusher,
+            login: request.login,
             certificate: { blob: request.certificate, nonceStatus: request.certificateNonce },
           },
           pushOptions: request.pushOptions,

@@ -22,7 +22,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeadgateError } from '../src/core/errors.ts'
 import { type Host, hookPlace, SERVER_HOOKS, type ServerHook } from './hook-places.ts'
-import { parseIdentitySource, type ServerSettings } from './settings.ts'
+import { type IdentitySource, parseIdentitySource, type ServerSettings } from './settings.ts'
 
 const KEPT_SUFFIX = '.kept-by-headgate'
 const MARK = 'put here by `headgate server install`'
@@ -146,6 +146,7 @@ function render(
   kept: string,
 ): string {
   const source = parseIdentitySource(settings.identity)
+  const variable = pusherVariable(source)
   const values: Record<string, string> = {
     '@NODE@': quote(process.execPath),
     '@APP@': quote(join(packageRoot(), 'dist', 'hook.cjs')),
@@ -158,12 +159,28 @@ function render(
       .split('/')
       .map(() => '..')
       .join('/'),
-    '@PUSHER@': source.kind === 'env' ? `\${${source.name}-}` : '',
+    '@PUSHER@': variable === '' ? '' : `\${${variable}-}`,
+    '@LOGIN@': source.kind === 'ssh-auth-info' ? 'yes' : '',
   }
   return template
     .replace(/^#!\/bin\/sh\n/, shebang())
     .replace('@ASK@\n', () => readFileSync(join(root, 'hooks', 'server', 'ask'), 'utf8'))
-    .replace(/@(?:NODE|APP|PERL|CURL|GIT|KEPT|HOST|UP|PUSHER)@/g, (placeholder) => values[placeholder] ?? '')
+    .replace(
+      /@(?:NODE|APP|PERL|CURL|GIT|KEPT|HOST|UP|PUSHER|LOGIN)@/g,
+      (placeholder) => values[placeholder] ?? '',
+    )
+}
+
+/** The variable that says who pushes, or where that stands. */
+function pusherVariable(source: IdentitySource): string {
+  switch (source.kind) {
+    case 'env':
+      return source.name
+    case 'ssh-auth-info':
+      return 'SSH_USER_AUTH'
+    case 'push-cert':
+      return ''
+  }
 }
 
 /** The hooks talk to the service through it on Linux, whose socket addresses the hook packs itself. */

@@ -5,6 +5,7 @@
  *     repository /srv/git/app.git         what follows is there only where it is set
  *     pusher alice                        the value of the variable that the installation names
  *     namespace, quarantine, certificate, certificate-nonce
+ *     login publickey ssh-ed25519 AAAA... a line of the file with which sshd tells how the pusher logged in
  *     option TEXT                         once for each push option
  *                                         an empty line, then git's lines:
  *     <old> SP <new> SP <ref>
@@ -25,6 +26,7 @@ export type HookRequest = {
   readonly quarantine: string
   readonly certificate: string
   readonly certificateNonce: string
+  readonly login: readonly string[]
   readonly pushOptions: readonly string[]
   readonly updates: readonly RefUpdate[]
 }
@@ -45,11 +47,13 @@ export function parseHookRequest(input: Uint8Array): HookRequest {
   const end = bytes.indexOf('\n\n')
   if (end < 0) throw new HeadgateError('data', 'a hook sent a request that breaks off')
   const values = new Map<string, string>()
+  const login: string[] = []
   const pushOptions: string[] = []
   for (const line of bytes.toString('utf8', 0, end).split('\n')) {
     const space = line.indexOf(' ')
     const [key, value] = [line.slice(0, space), line.slice(space + 1)]
     if (key === 'option') pushOptions.push(value.slice(0, MAX_PUSH_OPTION_LENGTH))
+    else if (key === 'login') login.push(value)
     else if (KEYS.has(key) && !values.has(key)) values.set(key, value)
     else throw new HeadgateError('data', `a hook sent a line that is not known: ${printable(line, 80)}`)
   }
@@ -65,6 +69,7 @@ export function parseHookRequest(input: Uint8Array): HookRequest {
     quarantine: values.get('quarantine') ?? '',
     certificate: values.get('certificate') ?? '',
     certificateNonce: values.get('certificate-nonce') ?? '',
+    login,
     pushOptions: pushOptions.slice(0, MAX_PUSH_OPTIONS),
     updates: parseUpdates(bytes.subarray(end + 2)),
   }

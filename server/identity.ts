@@ -4,6 +4,7 @@ import { isOid } from '../src/core/oid.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import type { AllowedSigner } from '../src/signing/allowed-signers.ts'
+import { judgeLogin, parseLogin } from '../src/signing/login.ts'
 import {
   type PushCertificate,
   parsePushCertificate,
@@ -15,6 +16,8 @@ import type { IdentitySource } from './settings.ts'
 export type IdentityInput = {
   /** The value of the variable that the installation names; empty where it is not set. */
   readonly value: string
+  /** The lines of the file that SSH_USER_AUTH names, where the installation reads it. */
+  readonly login: readonly string[]
   readonly certificate: { readonly blob: string; readonly nonceStatus: string }
 }
 
@@ -83,27 +86,61 @@ export function certificateFor(judged: JudgedCertificate, update: RefUpdate): Ce
   return { offered: true, good: true, principal: judged.principal, text: judged.text }
 }
 
+/** `signers` are those in force; `now` in ms since the epoch. */
 export function identifyPusher(
   source: IdentitySource,
   input: IdentityInput,
   certificate: Certificate,
+  signers: readonly AllowedSigner[],
+  now: number,
 ): Pusher {
-  if (source.kind === 'push-cert') {
-    if (!certificate.offered) {
-      return {
-        identified: false,
-        reason:
-          'the push is not signed (git push --signed), and this server knows pushers by their signature',
-      }
+  switch (source.kind) {
+    case 'push-cert':
+      return byCertificate(certificate)
+    case 'ssh-auth-info':
+      return byLogin(input, signers, now)
+    case 'env':
+      return byVariable(source.name, input.value)
+  }
+}
+
+function byCertificate(certificate: Certificate): Pusher {
+  if (!certificate.offered) {
+    return {
+      identified: false,
+      reason: 'the push is not signed (git push --signed), and this server knows pushers by their signature',
     }
-    if (!certificate.good)
-      return { identified: false, reason: `the push certificate does not hold: ${certificate.reason}` }
-    return { identified: true, principal: certificate.principal, source: 'push-cert' }
   }
-  const principal = input.value
-  if (principal === '') return { identified: false, reason: `${source.name} is not set for this connection` }
+  if (!certificate.good)
+    return { identified: false, reason: `the push certificate does not hold: ${certificate.reason}` }
+  return { identified: true, principal: certificate.principal, source: 'push-cert' }
+}
+
+/** By the key that sshd says was used. Whoever can write files as this account can write that file, too. */
+function byLogin({ value, login }: IdentityInput, signers: readonly AllowedSigner[], now: number): Pusher {
+  const unknown = (reason: string): Pusher => ({ identified: false, reason })
+  if (value === '') {
+    return unknown(
+      'SSH_USER_AUTH is not set for this connection; it is where sshd has ExposeAuthInfo yes, and only there',
+    )
+  }
+  if (login.length === 0)
+    return unknown('the file that SSH_USER_AUTH names is not a readable file of this account')
+  let judged: ReturnType<typeof judgeLogin>
+  try {
+    judged = judgeLogin(parseLogin(login), signers, now)
+  } catch (error) {
+    if (error instanceof HeadgateError) return unknown(error.message)
+    throw error
+  }
+  if ('reason' in judged) return unknown(judged.reason)
+  return { identified: true, principal: judged.principal, source: 'ssh-auth-info' }
+}
+
+function byVariable(name: string, principal: string): Pusher {
+  if (principal === '') return { identified: false, reason: `${name} is not set for this connection` }
   if (principal.length > MAX_PRINCIPAL_LENGTH || /[\p{Cc}\p{Cf}]/u.test(principal)) {
-    return { identified: false, reason: `${source.name} holds no usable name` }
+    return { identified: false, reason: `${name} holds no usable name` }
   }
-  return { identified: true, principal, source: `env:${source.name}` }
+  return { identified: true, principal, source: `env:${name}` }
 }

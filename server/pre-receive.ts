@@ -146,7 +146,7 @@ type Court = {
 function statementContext(court: Court, inForce: PolicyInForce): StatementContext {
   const { guarded, push, judged, source, now } = court
   const own = push.updates.find((update) => update.target === releaseRef(inForce.policy))
-  const pusher = identifyPusher(source, push.identity, ownCertificate(judged, own))
+  const pusher = identifyPusher(source, push.identity, ownCertificate(judged, own), inForce.signers, now)
   const by = pusher.identified ? printable(pusher.principal, 200) : 'unidentified'
   return { sealKey: guarded.sealKey, inForce, at: new Date(now).toISOString(), by }
 }
@@ -244,7 +244,7 @@ async function judgeRelease(
 ): Promise<JudgedMove> {
   const ref = update.target
   const certificate = certificateFor(judged, update)
-  const pusher = identifyPusher(source, push.identity, certificate)
+  const pusher = identifyPusher(source, push.identity, certificate, inForce.signers, now)
   const facts = await gatherReleaseMove(guarded.repository, {
     update: { ...update, ref },
     current: view.refs.get(ref) ?? null,

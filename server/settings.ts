@@ -26,15 +26,17 @@ const settingsSchema = z.strictObject({
 export type ServerSettings = z.output<typeof settingsSchema>
 
 /** Where the pusher's name comes from; set at install, never guessed. */
-export type IdentitySource = { readonly kind: 'env'; readonly name: string } | { readonly kind: 'push-cert' }
+export type IdentitySource =
+  | { readonly kind: 'env'; readonly name: string }
+  | { readonly kind: 'push-cert' | 'ssh-auth-info' }
 
-/** Parses `env:NAME` or `push-cert`. */
+/** Parses `env:NAME`, `push-cert` or `ssh-auth-info`. */
 export function parseIdentitySource(text: string): IdentitySource {
-  if (text === 'push-cert') return { kind: 'push-cert' }
+  if (text === 'push-cert' || text === 'ssh-auth-info') return { kind: text }
   const name = /^env:(.*)$/.exec(text)?.[1]
   if (name !== undefined && ENVIRONMENT_NAME.test(name)) return { kind: 'env', name }
   throw new HeadgateError('usage', `identity source ${JSON.stringify(text)} is not one that headgate knows`, {
-    hint: 'use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts with git-shell) or push-cert',
+    hint: 'use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts with git-shell), ssh-auth-info (the key that logged in) or push-cert',
   })
 }
 

@@ -4,13 +4,9 @@ import type { PolicyInForce } from './policy-in-force.ts'
 
 /** What is valid and yet probably not meant: people and roles without a key that could act for them. */
 export function policyRemarks({ policy, signers }: PolicyInForce): string[] {
-  const may = (namespace: string) =>
-    signers.filter(
-      (signer) => signer.namespaces === undefined || matchesPatternList(namespace, signer.namespaces),
-    )
-  const hasKey = (name: string, namespace: string) => may(namespace).some((signer) => actsAs(signer, name))
+  const hasKey = (name: string, namespace: string) => hasKeyFor(signers, name, namespace)
   const remarks: string[] = []
-  if (may('headgate-evidence').length === 0) {
+  if (!signers.some((signer) => maySign(signer, 'headgate-evidence'))) {
     remarks.push(
       'no key in allowed_signers may sign evidence (namespace headgate-evidence), so nothing can be promoted',
     )
@@ -39,6 +35,15 @@ export function policyRemarks({ policy, signers }: PolicyInForce): string[] {
     )
   }
   return remarks
+}
+
+/** Whether a name has a key for a namespace, now or at another time. */
+export function hasKeyFor(signers: readonly AllowedSigner[], name: string, namespace: string): boolean {
+  return signers.some((signer) => maySign(signer, namespace) && actsAs(signer, name))
+}
+
+function maySign({ namespaces }: AllowedSigner, namespace: string): boolean {
+  return namespaces === undefined || matchesPatternList(namespace, namespaces)
 }
 
 /** A key belongs to its line's first literal name; an authority's certificates to any name that its line allows. */

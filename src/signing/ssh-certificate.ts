@@ -33,6 +33,19 @@ export type SshCertificate = {
   readonly signature: KeySignature
 }
 
+/** A key as people use it: by itself, or in a certificate. */
+export type PresentedKey = {
+  /** The wire form of the key or certificate. */
+  readonly publicKey: Buffer
+  /** Its type, for certificates `...-cert-v01@openssh.com`. */
+  readonly keyType: string
+  /** Of the key; for a certificate, as ssh-keygen prints it, of the plain key in it. */
+  readonly fingerprint: string
+  /** For a certificate, the plain key in it. */
+  readonly key: SshKey
+  readonly certificate?: SshCertificate
+}
+
 /** OpenSSH's own limit. */
 const MAX_PRINCIPALS = 256
 
@@ -43,6 +56,15 @@ export function certifiedKeyType(type: string): string | undefined {
   // sk-ssh-ed25519@openssh.com has the certificate type sk-ssh-ed25519-cert-v01@openssh.com.
   const candidate = plain.startsWith('sk-') ? `${plain}@openssh.com` : plain
   return isKeyType(candidate) ? candidate : undefined
+}
+
+/** Parses a key or a certificate, by the type that it names. Proves nothing. Throws HeadgateError 'data'. */
+export function parsePresentedKey(publicKey: Buffer): PresentedKey {
+  const keyType = new WireReader(publicKey).text()
+  const certificate = certifiedKeyType(keyType) === undefined ? undefined : parseCertificate(publicKey)
+  const key = certificate?.key ?? parseSshKey(publicKey)
+  const { fingerprint } = key
+  return { publicKey, keyType, fingerprint, key, ...(certificate === undefined ? {} : { certificate }) }
 }
 
 /** Parses a certificate; says nothing yet about who signed it. Throws HeadgateError 'data'. */

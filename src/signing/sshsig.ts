@@ -13,15 +13,8 @@ import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { decodePaddedBase64 } from './base64.ts'
-import { certifiedKeyType, parseCertificate, type SshCertificate } from './ssh-certificate.ts'
-import {
-  type KeySignature,
-  keySigned,
-  keySignedAside,
-  parseKeySignature,
-  parseSshKey,
-  type SshKey,
-} from './ssh-key.ts'
+import { type PresentedKey, parsePresentedKey } from './ssh-certificate.ts'
+import { type KeySignature, keySigned, keySignedAside, parseKeySignature } from './ssh-key.ts'
 import { WireReader, wireString, wireUint32 } from './ssh-wire.ts'
 
 const MAGIC = Buffer.from('SSHSIG')
@@ -34,18 +27,9 @@ const MAX_NAMESPACE_LENGTH = 255
 
 export type HashAlgorithm = 'sha256' | 'sha512'
 
-export type ParsedSignature = {
-  /** The wire form of the key or certificate, as it stands in the blob. */
-  readonly publicKey: Buffer
-  /** Its type, for certificates `...-cert-v01@openssh.com`. */
-  readonly keyType: string
-  /** Of the key that signed; for a certificate, as ssh-keygen prints it, of the plain key in it. */
-  readonly fingerprint: string
+export type ParsedSignature = PresentedKey & {
   readonly namespace: string
   readonly hashAlgorithm: HashAlgorithm
-  /** The key that signed; for a certificate, the plain key in it. */
-  readonly key: SshKey
-  readonly certificate?: SshCertificate
   readonly signature: KeySignature
 }
 
@@ -56,25 +40,13 @@ export function parseSshsig(blob: Uint8Array): ParsedSignature {
   if (!reader.bytes(MAGIC.length).equals(MAGIC)) throw new HeadgateError('data', 'not an SSH signature')
   const version = reader.uint32()
   if (version !== VERSION) throw new HeadgateError('data', `SSH signature has unknown version ${version}`)
-  const publicKey = reader.string()
-  const keyType = new WireReader(publicKey).text()
+  const presented = parsePresentedKey(reader.string())
   const namespace = readNamespace(reader)
   if (reader.string().length > 0) throw new HeadgateError('data', 'SSH signature uses its reserved field')
   const hashAlgorithm = parseHashAlgorithm(reader.text())
-  const certificate = certifiedKeyType(keyType) === undefined ? undefined : parseCertificate(publicKey)
-  const key = certificate?.key ?? parseSshKey(publicKey)
-  const signature = parseKeySignature(key, reader.string())
+  const signature = parseKeySignature(presented.key, reader.string())
   reader.end()
-  return {
-    publicKey,
-    keyType,
-    fingerprint: key.fingerprint,
-    namespace,
-    hashAlgorithm,
-    key,
-    ...(certificate === undefined ? {} : { certificate }),
-    signature,
-  }
+  return { ...presented, namespace, hashAlgorithm, signature }
 }
 
 function readNamespace(reader: WireReader): string {

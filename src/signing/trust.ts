@@ -2,7 +2,7 @@
 import { printable } from '../core/printable.ts'
 import type { AllowedSigner } from './allowed-signers.ts'
 import { isLiteral, literalPrincipal, matchesPatternList } from './pattern-list.ts'
-import { authorityCertified, type SshCertificate } from './ssh-certificate.ts'
+import { authorityCertified, type PresentedKey, type SshCertificate } from './ssh-certificate.ts'
 import { type ParsedSignature, verifySshsig } from './sshsig.ts'
 
 export type Objection = {
@@ -64,8 +64,7 @@ export function verifyBy(
 ): Trust {
   const { signature, message, at } = input
   const namespaces = typeof input.namespace === 'string' ? [input.namespace] : input.namespace
-  // Comparisons with NaN are false, and a false comparison means "not expired".
-  if (!Number.isFinite(at)) throw new RangeError('verifyBy: at is not a time')
+  requireTime(at)
   const { fingerprint, certificate } = signature
   const object = (verdict: Objection['verdict'], reason: string): Objection => ({
     verdict,
@@ -76,7 +75,7 @@ export function verifyBy(
   const lines = signers.filter((signer) => isAbout(signer, signature))
   if (lines.length === 0) return object('unknown-key', whyUnknown(signers, signature))
   if (certificate !== undefined && !authorityCertified(certificate)) {
-    return object('bad-signature', 'the certificate was not made by the authority that it names')
+    return object('bad-signature', FORGED_CERTIFICATE)
   }
   if (!(input.genuine ?? verifySshsig(signature, message))) {
     return object('bad-signature', 'the signature does not fit the key and the signed data')
@@ -85,29 +84,70 @@ export function verifyBy(
     const wanted = namespaces.map(quoted).join(' or ')
     return object('wrong-namespace', `it was signed for ${quoted(signature.namespace)}, not for ${wanted}`)
   }
+  return firstTrust(lines, signature, { namespace: signature.namespace, at, optionsKept: false })
+}
+
+/**
+ * Names the person whose key sshd let in. sshd has seen that they hold it, and it keeps the critical options of a
+ * certificate, since it lets nobody in by one with an option that it does not know. `namespace` and `at` as in verifyBy.
+ */
+export function nameLogin(
+  signers: readonly AllowedSigner[],
+  login: PresentedKey,
+  namespace: string,
+  at: number,
+): Trust {
+  requireTime(at)
+  const { fingerprint, certificate } = login
+  const lines = signers.filter((signer) => isAbout(signer, login))
+  if (lines.length === 0) return { verdict: 'unknown-key', fingerprint, reason: whyUnknown(signers, login) }
+  if (certificate !== undefined && !authorityCertified(certificate))
+    return { verdict: 'bad-signature', fingerprint, reason: FORGED_CERTIFICATE }
+  return firstTrust(lines, login, { namespace, at, optionsKept: true })
+}
+
+/** Comparisons with NaN are false, and a false comparison means "not expired". */
+function requireTime(at: number): void {
+  if (!Number.isFinite(at)) throw new RangeError('a key is judged at a time, in milliseconds since the epoch')
+}
+
+const FORGED_CERTIFICATE = 'the certificate was not made by the authority that it names'
+
+type Circumstances = {
+  readonly namespace: string
+  readonly at: number
+  /** Whether somebody keeps the critical options of a certificate. */
+  readonly optionsKept: boolean
+}
+
+/** The first of these lines about a key that trusts it, else the most telling objection. */
+function firstTrust(lines: readonly AllowedSigner[], key: PresentedKey, circumstances: Circumstances): Trust {
   let objection: Objection | undefined
   for (const signer of lines) {
-    const trust = judgeLine(signer, signature, at)
+    const trust = judgeLine(signer, key, circumstances)
     if (trust.verdict === 'trusted') return trust
     objection = objection === undefined ? trust : moreTelling(objection, trust)
   }
-  return objection ?? object('unknown-key', 'no line trusts it')
+  return objection ?? { verdict: 'unknown-key', fingerprint: key.fingerprint, reason: 'no line trusts it' }
 }
 
 /** Whether any line is about the key that signed: for others no signature need be checked. */
-export function isListed(signers: readonly AllowedSigner[], signature: ParsedSignature): boolean {
+export function isListed(signers: readonly AllowedSigner[], signature: PresentedKey): boolean {
   return signers.some((signer) => isAbout(signer, signature))
 }
 
 /** A certificate is a matter for its authority's lines only, a plain key for its own only, as in OpenSSH. */
-function isAbout(signer: AllowedSigner, { key, certificate }: ParsedSignature): boolean {
+function isAbout(signer: AllowedSigner, { key, certificate }: PresentedKey): boolean {
   if (signer.certAuthority !== (certificate !== undefined)) return false
   return signer.publicKey.equals((certificate?.authority ?? key).blob)
 }
 
-/** Judges a signature that is known to be genuine by one line that is about its key. */
-function judgeLine(signer: AllowedSigner, signature: ParsedSignature, at: number): Trust {
-  const { fingerprint, namespace, certificate } = signature
+/** Judges a key, whose use is known to be genuine, by one line that is about it. */
+function judgeLine(
+  signer: AllowedSigner,
+  { fingerprint, certificate }: PresentedKey,
+  { namespace, at, optionsKept }: Circumstances,
+): Trust {
   const named =
     certificate === undefined ? literalPrincipal(signer.principals) : certifiedPrincipal(signer, certificate)
   const object = (verdict: Objection['verdict'], reason: string): Objection => ({
@@ -130,7 +170,7 @@ function judgeLine(signer: AllowedSigner, signature: ParsedSignature, at: number
     return object('expired-key', `the key was valid until ${isoTime(signer.validBefore)}`)
   }
   if (certificate !== undefined) {
-    const [verdict, reason] = objectionTo(certificate, second) ?? []
+    const [verdict, reason] = objectionTo(certificate, second, optionsKept) ?? []
     if (verdict !== undefined) return object(verdict, reason ?? '')
   }
   return { verdict: 'trusted', principal: named, fingerprint }
@@ -150,13 +190,17 @@ function certifiedPrincipal(signer: AllowedSigner, certificate: SshCertificate):
   )
 }
 
-function objectionTo(certificate: SshCertificate, at: number): [Objection['verdict'], string] | undefined {
+function objectionTo(
+  certificate: SshCertificate,
+  at: number,
+  optionsKept: boolean,
+): [Objection['verdict'], string] | undefined {
   const second = BigInt(at / 1000)
   if (certificate.kind !== 'user') return ['unknown-key', 'the certificate is for a host, not for a person']
   // A critical option must be refused by whoever does not enforce it; source-address and force-command mean nothing
   // for a signature of data. ssh-keygen -Y verify does not look at them.
   const [option] = certificate.criticalOptions
-  if (option !== undefined) {
+  if (option !== undefined && !optionsKept) {
     return [
       'unknown-key',
       `the certificate has the critical option ${quoted(option)}, which cannot be enforced here`,
@@ -167,7 +211,7 @@ function objectionTo(certificate: SshCertificate, at: number): [Objection['verdi
   return undefined
 }
 
-function whyUnknown(signers: readonly AllowedSigner[], { key, certificate }: ParsedSignature): string {
+function whyUnknown(signers: readonly AllowedSigner[], { key, certificate }: PresentedKey): string {
   const line = signers.find((signer) => signer.publicKey.equals(key.blob))?.line
   if (certificate === undefined) {
     return line === undefined

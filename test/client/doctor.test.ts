@@ -125,6 +125,24 @@ describe('a guarded repository', () => {
     expect(codes(examine(repository, repository.bare))).toEqual(['identity'])
   })
 
+  test('operators whom the identity source could never know', () => {
+    const repository = guardedClone({ identity: 'ssh-auth-info', install: false })
+    const file = join(repository.policyFolder, 'allowed_signers')
+    const signers = readFileSync(file, 'utf8')
+    writeFileSync(file, signers.replaceAll('headgate-approval,git', 'headgate-approval'))
+    repository.install('ssh-auth-info')
+    const problems = () => {
+      const { findings } = examine(repository, repository.bare)
+      return findings.filter(({ level }) => level === 'problem').map(({ what }) => what)
+    }
+    expect(problems()).toEqual([
+      'identity is ssh-auth-info, and no operator has a key for namespace git in allowed_signers: nobody can promote',
+    ])
+    writeFileSync(file, signers)
+    repository.mustRun(repository.headgate('policy', 'apply', repository.bare, repository.policyFolder))
+    expect(problems()).toEqual([])
+  })
+
   test('a service that is down; one that answers is none of its business', async () => {
     const repository = guardedClone()
     const service = await RunningService.start([repository.bare])

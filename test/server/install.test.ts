@@ -234,7 +234,7 @@ policy version 1 is in force already; nothing changed
     const ran = repository.headgate('server', 'install', repository.bare, '--identity', 'env:remote user')
     expect(ran.stderr).toBe(
       'headgate: identity source "env:remote user" is not one that headgate knows\n' +
-        '  hint: use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts with git-shell) or push-cert\n',
+        '  hint: use env:NAME (env:REMOTE_USER for smart HTTP, env:GL_USER for Gitolite, env:USER for separate accounts with git-shell), ssh-auth-info (the key that logged in) or push-cert\n',
     )
     expect(ran.code).toBe(64)
     expect(snapshot(repository.bare)).toEqual(before)

@@ -20,7 +20,7 @@ export function serverCommand(cli: Argv): Argv {
             .option('identity', {
               type: 'string',
               demandOption: true,
-              describe: 'where the name of a pusher comes from: env:NAME or push-cert',
+              describe: 'where the name of a pusher comes from: env:NAME, ssh-auth-info or push-cert',
             })
             .option('host', {
               choices: HOSTS,
@@ -43,6 +43,10 @@ export function serverCommand(cli: Argv): Argv {
                   '$0 server install app.git --identity env:USER',
                 ],
                 ['Gitea, Forgejo', '$0 server install app.git --identity env:GITEA_PUSHER_NAME --host gitea'],
+                [
+                  'one account, and people are known by the key that logged in (sshd: ExposeAuthInfo yes)',
+                  '$0 server install app.git --identity ssh-auth-info',
+                ],
                 ['people are known by git push --signed', '$0 server install app.git --identity push-cert'],
               ),
             ),

@@ -10,10 +10,8 @@ import type { GitRepository } from '../../git/repository.ts'
 import { GitLedger } from '../../ledger/git-ledger.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
 import { type Finding, problem, remark } from './finding.ts'
+import { checkIdentity } from './identity-checks.ts'
 import { checkPolicyOnStaging } from './policy-on-staging.ts'
-
-/** Enough to see whether pushers have names; records are a few kilobytes each. */
-const RECENT_RECORDS = 20
 
 export async function checkLedger(repository: GitRepository, identity: string): Promise<Finding[]> {
   const snapshot = await new GitLedger(repository).snapshot()
@@ -57,7 +55,7 @@ export async function checkLedger(repository: GitRepository, identity: string): 
     )
   for (const what of policyRemarks(inForce))
     findings.push(remark('policy', what, 'edit the policy, then apply it'))
-  findings.push(...(await checkIdentity(snapshot, identity, directory)))
+  findings.push(...(await checkIdentity(snapshot, inForce, identity, directory)))
   return findings
 }
 
@@ -77,25 +75,6 @@ export function driftFindings(snapshot: Snapshot, { policy }: PolicyInForce, fou
       'drift',
       `${policy.release} ${stands}, but ${should}: someone moved it behind the guard`,
       'find out who and why; then an operator accepts it: headgate drift --reason TEXT --key FILE',
-    ),
-  ]
-}
-
-/** The server notes who pushes: where it never learns a name, nobody is an operator. */
-async function checkIdentity(snapshot: Snapshot, identity: string, directory: string): Promise<Finding[]> {
-  const { seq } = snapshot.head
-  let [named, nameless] = [0, 0]
-  for await (const { by, statement } of snapshot.read(Math.max(1, seq - RECENT_RECORDS + 1))) {
-    if (statement.kind === 'policy' || /^(?:admin |server$)/.test(by)) continue
-    if (by === 'unidentified') nameless++
-    else named++
-  }
-  if (nameless === 0 || named > 0) return []
-  return [
-    problem(
-      'identity',
-      `the last ${nameless === 1 ? 'push' : `${nameless} records`} came from nobody: the identity source ${identity} yields no name`,
-      `set it where people connect, or: headgate server install ${directory} --identity SOURCE; see docs/operations.md`,
     ),
   ]
 }
