@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { formatDuration } from '../core/duration.ts'
+import { exactDuration } from '../core/duration.ts'
 import type { BaseUrl } from './base-url.ts'
 import { describeConnectionFailure, isInvalidRequest } from './connection-failure.ts'
 import { buildConnector, Client, type Connector, type ConnectorCallback, sendWith } from './undici-client.ts'
@@ -15,12 +15,12 @@ export type HttpAnswer = {
   readonly status: number
   /** Every value of every header, by name in lower case. */
   readonly headers: ReadonlyMap<string, readonly string[]>
-  readonly body: Uint8Array
+  readonly body: Buffer
 }
 
 /**
  * - `answered`     a complete answer came, whatever it says
- * - `failed`       the environment was reached but no complete answer came
+ * - `failed`       the environment was reached but no complete answer came; a TLS handshake that fails is one of these
  * - `unreachable`  no connection came about: nothing was learnt about the environment
  */
 export type Exchange =
@@ -35,25 +35,35 @@ const MAX_HEADER_BYTES = 16 * 1024
 /** A host with two addresses gets this long for the first. Node's 250 ms gives up on distant but healthy hosts. */
 const ADDRESS_ATTEMPT_MS = 1000
 
+export type ExchangeOptions = {
+  /** Bounds all of it: looking up the name, connecting, TLS, headers, and every byte of the body. */
+  readonly timeoutMs: number
+  /** How much of that is over already. */
+  readonly spentMs?: number
+  /** Ends it early. */
+  readonly signal: AbortSignal
+  /** Awaited between the connection and the request. */
+  readonly onOpen?: (() => Promise<void>) | undefined
+}
+
 /**
  * Sends one request over a connection of its own and reads the whole answer: no redirect followed, no proxy, no
- * cookie, no cached TLS session, nothing that an earlier answer could have left behind. `timeoutMs` bounds all of it:
- * looking up the name, connecting, TLS, headers, and every byte of the body; `spentMs` of it are over. `signal` ends it
- * early.
+ * cookie, no cached TLS session, nothing that an earlier answer could have left behind.
  */
 export async function exchange(
   base: BaseUrl,
   request: HttpRequest,
-  timeoutMs: number,
-  signal: AbortSignal,
-  spentMs = 0,
+  { timeoutMs, spentMs = 0, signal, onOpen = async () => undefined }: ExchangeOptions,
 ): Promise<Exchange> {
   let socket: Socket | undefined
   let reached = false
+  /** What a timeout would end the wait for. */
+  let missing = 'no connection'
+  let resetBy: NodeJS.ErrnoException | null = null
   let stopped: string | null = null
   let status: number | null = null
   // Stated, since NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise switch the check off.
-  const open = buildConnector({
+  const connect = buildConnector({
     rejectUnauthorized: true,
     timeout: 0,
     autoSelectFamily: true,
@@ -65,10 +75,18 @@ export async function exchange(
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: (options, callback) => {
-      socket = open(options, (...[error, connected]: Parameters<ConnectorCallback>) => {
-        reached = error === null
-        if (error === null) callback(null, connected)
-        else callback(error, null)
+      socket = connect(options, (...[error, connected]: Parameters<ConnectorCallback>) => {
+        if (error !== null) return callback(error, null)
+        missing = 'no answer'
+        onOpen().then(() => callback(null, connected))
+      })
+      // Before TLS: whoever takes a connection and fails at TLS is there, and is not as it must be.
+      socket.prependOnceListener('connect', () => {
+        reached = true
+        missing = 'no TLS connection'
+      })
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNRESET') resetBy = error
       })
     },
   })
@@ -81,10 +99,7 @@ export async function exchange(
   const interrupt = () => stop('interrupted')
   signal.addEventListener('abort', interrupt, { once: true })
   if (signal.aborted) interrupt()
-  const timer = setTimeout(() => {
-    const what = !reached ? 'no connection' : status === null ? 'no answer' : 'the answer was not complete'
-    stop(`${what} within ${formatDuration(timeoutMs)}`)
-  }, timeoutMs - spentMs)
+  const timer = setTimeout(() => stop(`${missing} within ${exactDuration(timeoutMs)}`), timeoutMs - spentMs)
   try {
     const response = await sendWith(client, {
       method: request.method,
@@ -94,10 +109,14 @@ export async function exchange(
       responseHeaders: 'raw',
     })
     status = response.statusCode
+    missing = 'the answer was not complete'
     const body = await readBody(response.body)
     if (body === null) return { kind: 'failed', status, reason: 'the answer is larger than 1 MiB' }
     const headers = collectHeaders(response.headers as unknown as readonly string[])
-    return { kind: 'answered', answer: { status, headers, body } }
+    const answer = { status, headers, body }
+    // undici takes a reset for the end as well, and the rest of the answer may be missing.
+    if (resetBy !== null && endsByClosing(request, answer)) throw resetBy
+    return { kind: 'answered', answer }
   } catch (error) {
     const reason = stopped ?? describeConnectionFailure(error)
     return reached || isInvalidRequest(error)
@@ -111,7 +130,7 @@ export async function exchange(
 }
 
 /** The whole body; null where it has more than MAX_BODY_BYTES. Leaving the loop destroys the stream. */
-async function readBody(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array | null> {
+async function readBody(stream: AsyncIterable<Uint8Array>): Promise<Buffer | null> {
   const chunks: Uint8Array[] = []
   let bodyBytes = 0
   for await (const chunk of stream) {
@@ -120,6 +139,12 @@ async function readBody(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array |
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
+}
+
+/** RFC 9112, section 6.3: the answer says nowhere how long it is, and ends with the connection. */
+function endsByClosing({ method }: HttpRequest, { status, headers }: HttpAnswer): boolean {
+  if (method === 'HEAD' || status === 204 || status === 304) return false
+  return !headers.has('content-length') && !headers.has('transfer-encoding')
 }
 
 function collectHeaders(raw: readonly string[]): ReadonlyMap<string, readonly string[]> {

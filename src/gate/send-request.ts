@@ -11,6 +11,8 @@ export type SendOptions = {
   readonly cookies: CookieJar
   readonly timeoutMs: number
   readonly signal: AbortSignal
+  /** Awaited between the connection and the request, of the first exchange. */
+  readonly onOpen?: () => Promise<void>
 }
 
 /** `durationMs` is from before the connection to the last byte, redirects included. */
@@ -23,6 +25,7 @@ const OF_BODIES = /^content-/
 export async function sendRequest(request: GateRequest, options: SendOptions): Promise<Sent> {
   const startedMs = performance.now()
   const done = (result: Exchange): Sent => ({ ...result, durationMs: performance.now() - startedMs })
+  const refuse = (reason: string) => done({ kind: 'failed', status: null, reason })
   let base = options.base
   let headers = Object.entries(request.headers)
   let next: HttpRequest = {
@@ -41,16 +44,20 @@ export async function sendRequest(request: GateRequest, options: SendOptions): P
       ...(cookie === null ? [] : [['cookie', mergeCookies(own, cookie)]]),
     ])
     const { timeoutMs, signal } = options
-    const result = await exchange(base, { ...next, headers: sent }, timeoutMs, signal, spentMs)
+    const onOpen = followed === 0 ? options.onOpen : undefined
+    const result = await exchange(base, { ...next, headers: sent }, { timeoutMs, spentMs, signal, onOpen })
+    if (result.kind === 'unreachable' && followed > 0) {
+      // The environment itself was reached: it sends its users to where nothing is.
+      return refuse(`redirects elsewhere: ${result.reason}`)
+    }
     if (result.kind !== 'answered') return done(result)
     options.cookies.take(url, result.answer.headers.get('set-cookie') ?? [], Date.now())
     const { status } = result.answer
     if (request.redirects === 0 || ![301, 302, 303, 307, 308].includes(status)) return done(result)
 
-    const refuse = (reason: string) => done({ kind: 'failed', status: null, reason })
     if (followed === request.redirects) return refuse(`redirects more than ${request.redirects} times`)
     const target = redirectTarget(url, result.answer.headers.get('location') ?? [])
-    if (target === null) return refuse('redirects to something that is no URL')
+    if (target === null) return refuse('redirects to something that is no plain http or https URL')
     if (url.protocol === 'https:' && target.protocol === 'http:')
       return refuse('redirects from https to http')
     if (status === 303 ? next.method !== 'HEAD' : status <= 302 && next.method === 'POST') {

@@ -27,7 +27,7 @@ export async function readServedCommit(
   signal: AbortSignal,
 ): Promise<ServedCommit> {
   const request = { method: 'GET', path: source.get, headers, body: null } as const
-  const result = await exchange(base, request, TIMEOUT_MS, signal)
+  const result = await exchange(base, request, { timeoutMs: TIMEOUT_MS, signal })
   const where = `GET ${source.get}`
   if (result.kind === 'unreachable') return { kind: 'unreachable', reason: result.reason }
   if (result.kind === 'failed') return { kind: 'unreadable', reason: `${where}: ${result.reason}` }

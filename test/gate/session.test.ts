@@ -179,8 +179,18 @@ describe('redirects', () => {
       ),
     )
     const result = await run(url, [follow(2)])
-    expect(result.gates[0]?.reason).toBe('redirects to something that is no URL')
+    expect(result.gates[0]?.reason).toBe('redirects to something that is no plain http or https URL')
     expect(JSON.stringify(result)).not.toContain('hunter2')
+  })
+
+  test('to where nobody answers are a failure: the environment itself was reached', async () => {
+    const location = 'http://127.0.0.1:1/hunter2'
+    const url = await serve((_, response) => response.writeHead(302, { location }).end())
+    const result = await run(url, environment([follow(1)], ''), { servedCommitMode: 'ignore' })
+    expect(result.gates[0]).toMatchObject({
+      outcome: 'failed',
+      reason: 'redirects elsewhere: connection refused',
+    })
   })
 
   test('in a circle end', async () => {
