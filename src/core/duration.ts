@@ -40,3 +40,9 @@ export function formatDuration(durationMs: number): string {
     .map(([count, unit]) => `${count} ${unit}`)
     .join(' ')
 }
+
+/** A duration without rounding, for a limit and what is held against it: `1500 ms`, `10 s`, `5 min`. Whole ms only. */
+export function exactDuration(durationMs: number): string {
+  if (durationMs === 0 || durationMs % 1000 !== 0) return `${durationMs} ms`
+  return durationMs % 60_000 === 0 ? `${durationMs / 60_000} min` : `${durationMs / 1000} s`
+}

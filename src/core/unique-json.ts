@@ -23,22 +23,30 @@ export function parseUniqueJson(bytes: Uint8Array, what: string): unknown {
   } catch (cause) {
     throw new HeadgateError('data', `${what} is not JSON in UTF-8`, { cause })
   }
-  // From here on the text is known to be JSON, so the tokens can be found without a grammar.
-  const keysOfOpen: Set<string>[] = []
+  const { depth, repeatsKey } = shapeOfJson(text)
+  if (depth > MAX_DEPTH) throw new HeadgateError('data', `${what} nests deeper than ${MAX_DEPTH} levels`)
+  if (repeatsKey) throw new HeadgateError('data', `${what} has a key twice`)
+  return value
+}
+
+/** Of a text that is known to be JSON, so that its tokens can be found without a grammar. */
+export function shapeOfJson(text: string): { readonly depth: number; readonly repeatsKey: boolean } {
+  const keysOfOpen: (Set<string> | null)[] = []
+  let [depth, repeatsKey] = [0, false]
   for (const [token, colon] of text.matchAll(TOKENS)) {
     if (token === '{' || token === '[') {
-      if (keysOfOpen.push(new Set()) > MAX_DEPTH) {
-        throw new HeadgateError('data', `${what} nests deeper than ${MAX_DEPTH} levels`)
-      }
+      depth = Math.max(depth, keysOfOpen.push(null))
     } else if (token === '}' || token === ']') {
       keysOfOpen.pop()
     } else if (colon !== undefined) {
       // Decoded, since "a" and "\u0061" are the same key.
       const key = JSON.parse(token.slice(0, token.length - colon.length)) as string
-      const keys = keysOfOpen.at(-1)
-      if (keys?.has(key)) throw new HeadgateError('data', `${what} has a key twice`)
-      keys?.add(key)
+      const at = keysOfOpen.length - 1
+      const keys = keysOfOpen[at] ?? new Set()
+      keysOfOpen[at] = keys
+      repeatsKey ||= keys.has(key)
+      keys.add(key)
     }
   }
-  return value
+  return { depth, repeatsKey }
 }

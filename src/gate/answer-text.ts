@@ -1,3 +1,4 @@
+import { shapeOfJson } from '../core/unique-json.ts'
 import type { HttpAnswer } from './http-exchange.ts'
 
 /** What a body says, or why it can't be read; the reason never repeats any of it. */
@@ -15,20 +16,27 @@ export function readText(answer: HttpAnswer): Reading<string> {
   const types = answer.headers.get('content-type') ?? []
   const charset = /;\s*charset="?([^\s";]{1,40})/i.exec(types[0] ?? '')?.[1] ?? 'utf-8'
   try {
-    return { ok: true, value: new TextDecoder(charset, { fatal: true }).decode(answer.body) }
+    const value = new TextDecoder(charset, { fatal: true }).decode(answer.body)
+    // UTF-16 that is not declared is valid UTF-8 with a NUL beside every letter, and no word would be found in it.
+    if (!value.includes('\0')) return { ok: true, value }
   } catch {
-    return { ok: false, reason: 'the answer is not text in the character set that it declares' }
+    // A character set that nobody knows, or bytes that it does not have.
   }
+  return { ok: false, reason: 'the answer is not text in the character set that it declares' }
 }
 
 export function readJson(answer: HttpAnswer): Reading<unknown> {
   const text = readText(answer)
   if (!text.ok) return text
+  let value: unknown
   try {
-    return { ok: true, value: JSON.parse(text.value) }
+    value = JSON.parse(text.value)
   } catch {
     return { ok: false, reason: 'the answer is not JSON' }
   }
+  // Of two equal keys some programs read the first and others the last: neither is what the answer says.
+  if (shapeOfJson(text.value).repeatsKey) return { ok: false, reason: 'the answer is JSON with a key twice' }
+  return { ok: true, value }
 }
 
 /**

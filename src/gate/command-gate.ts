@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { formatDuration } from '../core/duration.ts'
+import { exactDuration } from '../core/duration.ts'
 import type { CommandGate } from '../core/policy.ts'
 import type { Attempt, GateContext } from './gate-context.ts'
 
@@ -57,7 +57,7 @@ function runCommand(gate: CommandGate, context: GateContext): Promise<string | n
     const interrupt = () => stop('interrupted')
     context.signal.addEventListener('abort', interrupt, { once: true })
     const timer = setTimeout(
-      () => stop(`did not end within ${formatDuration(gate.timeoutMs)}`),
+      () => stop(`did not end within ${exactDuration(gate.timeoutMs)}`),
       gate.timeoutMs,
     )
     const tell = limitedTeller(context)
