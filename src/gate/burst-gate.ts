@@ -1,5 +1,5 @@
 import type { BurstGate } from '../core/policy.ts'
-import { mapConcurrently } from './concurrently.ts'
+import { mapConcurrently, StartingLine } from './concurrently.ts'
 import type { Attempt, GateContext } from './gate-context.ts'
 import { objectionsTo, statusOf } from './http-gate.ts'
 import { sendRequest } from './send-request.ts'
@@ -7,16 +7,23 @@ import { sendRequest } from './send-request.ts'
 /** An application has a few statuses; a hostile one could have hundreds, and all of them would go into the evidence. */
 const MAX_STATUSES = 8
 
+/** A server that takes one connection after the other would let the first ones wait for ever. */
+const LONGEST_START_MS = 1000
+
 /** Sends all requests whatever the first ones say, so that the counts are of the whole burst. */
 export async function tryBurstGate(gate: BurstGate, context: GateContext): Promise<Attempt> {
   const order = Array.from({ length: gate.requests }, (_, at) => at)
-  const sent = await mapConcurrently(order, gate.concurrency, async () => {
+  // The first ones go off together: connecting takes longer than a fast server needs to answer.
+  const line = new StartingLine(gate.concurrency, LONGEST_START_MS)
+  const sent = await mapConcurrently(order, gate.concurrency, async (at) => {
     if (context.signal.aborted) return null
     const result = await sendRequest(gate.request, {
       ...context,
       cookies: context.cookies.copy(),
       timeoutMs: gate.timeoutMs,
+      onOpen: () => line.wait(at),
     })
+    line.arrive(at)
     const status = statusOf(result)
     const objections = objectionsTo(gate.expect, result)
     // Whatever the policy permits: a server error is what a burst looks for.

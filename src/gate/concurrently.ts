@@ -42,3 +42,27 @@ export class Slots {
     }
   }
 }
+
+/** Where pieces of work wait for each other, until `count` of them are there or `longestMs` have passed. */
+export class StartingLine {
+  readonly #count: number
+  readonly #longestMs: number
+  readonly #there = new Set<number>()
+  readonly #started = Promise.withResolvers<void>()
+
+  constructor(count: number, longestMs: number) {
+    this.#count = count
+    this.#longestMs = longestMs
+  }
+
+  /** The piece of work with this number need not be waited for any more. */
+  arrive(number: number): void {
+    if (this.#there.size === 0) setTimeout(this.#started.resolve, this.#longestMs).unref()
+    if (this.#there.add(number).size >= this.#count) this.#started.resolve()
+  }
+
+  wait(number: number): Promise<void> {
+    this.arrive(number)
+    return this.#started.promise
+  }
+}

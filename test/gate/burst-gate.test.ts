@@ -1,20 +1,26 @@
 import type { RequestListener } from 'node:http'
 import { expect, test } from 'vitest'
+import { StartingLine } from '../../src/gate/concurrently.ts'
 import { honest, run, serve } from './environment.ts'
 
 const gate = (more = 'expect: { statusIn: [200, 429] }') =>
   `{ name: burst, post: /chat, json: { message: hi }, burst: { requests: 20, concurrency: 10 }, ${more} }`
 
-/** Answers /chat with these statuses in turn, and measures how many requests are there at the same time. */
+/**
+ * Answers /chat with these statuses in turn, and measures how many requests are there at the same time. The first ones
+ * wait until ten are there, so that a slow machine gives the same numbers.
+ */
 function chat(statusOf: (count: number) => number) {
   const seen = { requests: 0, now: 0, most: 0 }
+  const waiting: (() => void)[] = []
   const handler: RequestListener = (_, response) => {
     seen.most = Math.max(seen.most, ++seen.now)
     const status = statusOf(++seen.requests)
-    setTimeout(() => {
+    waiting.push(() => {
       seen.now -= 1
       response.writeHead(status).end('hunter2')
-    }, 30)
+    })
+    if (seen.most >= 10) for (const answer of waiting.splice(0)) setTimeout(answer, 30)
   }
   return { seen, handler }
 }
@@ -30,6 +36,22 @@ test('sends all requests, as many at once as it says, and counts the statuses', 
     attempts: 1,
     reason: null,
   })
+})
+
+test('the first requests wait for each other, and for none that has ended or takes too long', async () => {
+  const started: string[] = []
+  const waitAt = (line: StartingLine, name: string, number: number) =>
+    line.wait(number).then(() => void started.push(name))
+  const line = new StartingLine(3, 60_000)
+  const first = waitAt(line, 'first', 0)
+  line.arrive(0)
+  line.arrive(1)
+  await Promise.resolve()
+  expect(started).toEqual([])
+  await waitAt(line, 'last', 2)
+  await first
+  expect(started.sort()).toEqual(['first', 'last'])
+  await waitAt(new StartingLine(2, 1), 'alone', 0)
 })
 
 test('one 500 in twenty fails it', async () => {
