@@ -15,6 +15,7 @@ import type { GitRepository } from '../git/repository.ts'
 import { type AppendedLog, appendReleaseLog, loggedSoFar } from './append-release-log.ts'
 import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded } from './guarded-remote.ts'
+import { Interruption } from './interruption.ts'
 import { keyHolder } from './key-holder.ts'
 import { colour, note, plural } from './output.ts'
 import { runSmoke, waitUntilServed } from './production.ts'
@@ -167,10 +168,9 @@ export class ReleaseSession {
       note(`  headgate gate --mode prod --commit ${shortOid(commit)} --record --key FILE`)
       return 'untested'
     }
-    const interrupt = new AbortController()
-    const stop = () => interrupt.abort()
-    process.once('SIGINT', stop).once('SIGTERM', stop)
-    const { signal } = interrupt
+    const where = `${this.policy.release} is at ${shortOid(commit)}; go on with: ${goOn}`
+    const interruption = new Interruption(`interrupted; ${where}`)
+    const { signal } = interruption
     try {
       await waitUntilServed(production, commit, this.options.waitMs, signal)
       const { remote } = this.options
@@ -183,11 +183,11 @@ export class ReleaseSession {
       await this.look()
       if (this.release !== commit) return this.#movedOn(commit)
       throw new HeadgateError('unavailable', error.message, {
-        hint: `${this.policy.release} is at ${shortOid(commit)}; go on with: ${goOn}`,
+        hint: where,
         cause: error,
       })
     } finally {
-      process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop)
+      interruption.end()
     }
   }
 

@@ -14,6 +14,7 @@ import { junitText } from './gate-junit.ts'
 import { gateProgress } from './gate-progress.ts'
 import { GATE_COLUMNS, gateRows, verdictLine } from './gate-words.ts'
 import { annotate, isGithubActions, summarize } from './github-actions.ts'
+import { Interruption } from './interruption.ts'
 import { colour, note, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
 import { requireDuration, requireKey, signAndSubmit } from './submit.ts'
@@ -33,6 +34,19 @@ export type GateOptions = {
 }
 
 export async function runGateCommand(options: GateOptions): Promise<void> {
+  const interruption = new Interruption('interrupted before the gates began; nothing is recorded')
+  try {
+    await runAndRecord(options, interruption)
+  } catch (cause) {
+    // On a terminal, Ctrl-C ends git and ssh-keygen as well: what they say of it is not the reason.
+    if (!interruption.signal.aborted || !(cause instanceof HeadgateError)) throw cause
+    throw new HeadgateError('unavailable', interruption.words, { cause })
+  } finally {
+    interruption.end()
+  }
+}
+
+async function runAndRecord(options: GateOptions, interruption: Interruption): Promise<void> {
   // Before anything of headgate's own is set in it for git.
   const variables = { ...process.env }
   const repository = new ClientRepository()
@@ -56,12 +70,14 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
   const baseUrl = requireBaseUrl(options.url ?? (process.env.BASE || environment.url))
   note(`${environment.name} at ${printable(baseUrl)}, commit ${shortOid(commit)}`)
 
+  interruption.words = `interrupted before the gates of ${environment.name} ended; nothing is recorded`
   const run = await runWithProgress(policy, environment, {
     baseUrl,
     commit,
     folder,
     variables,
     quiet: options.json,
+    signal: interruption.signal,
     ...(waitMs === undefined ? {} : { waitMs }),
   })
 
@@ -76,6 +92,8 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
   if (run.result === 'FAILED') process.exitCode = EXIT_CODES.refused
   if (key !== null) {
     const payload = evidencePayload(policy, environment, commit, run, options.ciUrl)
+    interruption.words =
+      'interrupted while the result was being recorded; headgate evidence list says whether it is'
     await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
   }
   if (options.json) printJson({ commit, recorded: options.record, ...run })
@@ -94,6 +112,7 @@ type RunCall = {
   readonly folder: string
   readonly variables: NodeJS.ProcessEnv
   readonly quiet: boolean
+  readonly signal: AbortSignal
   readonly waitMs?: number
 }
 
@@ -102,9 +121,6 @@ async function runWithProgress(
   environment: Environment,
   { quiet, ...call }: RunCall,
 ): Promise<GateRun> {
-  const interrupt = new AbortController()
-  const stop = () => interrupt.abort()
-  process.once('SIGINT', stop).once('SIGTERM', stop)
   const progress = gateProgress({
     gates: environment.gates.map(({ name }) => name),
     target: `${environment.name} to serve ${shortOid(call.commit)}`,
@@ -115,7 +131,6 @@ async function runWithProgress(
       ...call,
       environment,
       servedCommitMode: policy.evidence.servedCommit,
-      signal: interrupt.signal,
       onWait: (found) => progress.waiting(found),
       onStart: (name) => progress.started(name),
       onRetry: (name, attempt, reason) => progress.retried(name, attempt, reason),
@@ -125,7 +140,6 @@ async function runWithProgress(
     })
   } finally {
     progress.close()
-    process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop)
   }
 }
 

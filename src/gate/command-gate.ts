@@ -48,11 +48,14 @@ function runCommand(gate: CommandGate, context: GateContext): Promise<string | n
         // The group has ended already.
       }
     }
+    const killNow = () => signalGroup('SIGKILL')
+    // However headgate itself ends, this must not go on without it.
+    process.once('exit', killNow)
     const stop = (reason: string) => {
       if (stopped !== null) return
       stopped = reason
       signalGroup('SIGTERM')
-      last = setTimeout(() => signalGroup('SIGKILL'), GRACE_MS)
+      last = setTimeout(killNow, GRACE_MS)
     }
     const interrupt = () => stop('interrupted')
     context.signal.addEventListener('abort', interrupt, { once: true })
@@ -66,12 +69,13 @@ function runCommand(gate: CommandGate, context: GateContext): Promise<string | n
       clearTimeout(timer)
       clearTimeout(last)
       context.signal.removeEventListener('abort', interrupt)
+      process.removeListener('exit', killNow)
       resolve(stopped ?? result)
     }
     child.once('error', (error: NodeJS.ErrnoException) => end(`cannot be started (${codeOf(error)})`))
     child.once('exit', async (code, signal) => {
       await Promise.race([Promise.all(outputs), pause(LINGER_MS)])
-      signalGroup('SIGKILL')
+      killNow()
       child.stdout.destroy()
       child.stderr.destroy()
       end(code === 0 ? null : code === null ? `was ended by ${signal}` : explainExit(code))

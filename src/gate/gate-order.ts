@@ -26,7 +26,10 @@ export async function runInOrder(
     started.set(gate.name, promise)
     return promise
   }
-  await Promise.all(gates.filter(({ kind }) => kind !== 'burst').map(start))
+  // When one throws, since somebody has interrupted, the others are ending: what they run is not left behind.
+  const alike = gates.filter(({ kind }) => kind !== 'burst').map(start)
+  await Promise.allSettled(alike)
+  await Promise.all(alike)
   for (const gate of gates) if (gate.kind === 'burst') await start(gate)
   return Promise.all(gates.map(start))
 }

@@ -7,7 +7,7 @@ import { PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
 type Options = {
   cwd?: string
   env?: Record<string, string>
-  /** `interrupt` sends the signal once, SIGINT unless told. */
+  /** `interrupt` sends each signal once, SIGINT unless told. */
   onStderr?: (text: string, interrupt: (signal?: NodeJS.Signals) => void) => void
 }
 
@@ -34,10 +34,10 @@ export function run(program: string, args: readonly string[], options: Options):
     const { cwd, env, onStderr } = options
     const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let [stdout, stderr] = ['', '']
-    let interrupted = false
+    const sent = new Set<NodeJS.Signals>()
     const interrupt = (signal: NodeJS.Signals = 'SIGINT') => {
-      if (!interrupted) child.kill(signal)
-      interrupted = true
+      if (!sent.has(signal)) child.kill(signal)
+      sent.add(signal)
     }
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text

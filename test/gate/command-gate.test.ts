@@ -101,10 +101,9 @@ test('a timeout ends it with everything that it has started, also what ignores t
 })
 
 test('what it leaves behind does not keep the gate waiting', async () => {
-  const started = performance.now()
-  const { gate } = await command('sleep 60 & exit 0')
+  // Longer than any test may take.
+  const { gate } = await command('sleep 600 & exit 0')
   expect(gate?.outcome).toBe('passed')
-  expect(performance.now() - started).toBeLessThan(5000)
 })
 
 test('Ctrl-C ends it', async () => {
