@@ -14,6 +14,9 @@ export type Certificate =
   | { readonly offered: true; readonly good: true; readonly principal: string; readonly text: string }
   | { readonly offered: true; readonly good: false; readonly reason: string }
 
+/** How many commits that staging lacks are read: a push of a foreign history must not be listed whole. */
+export const MAX_STRAYS = 50
+
 /** A commit that the staging branch does not contain. */
 export type Stray = { readonly oid: Oid; readonly parents: readonly Oid[]; readonly subject: string }
 
@@ -32,7 +35,7 @@ export type ReleaseMove = {
   /** The staging branch on the server before the push; null where it does not exist. */
   readonly staging: Oid | null
   readonly onStaging: boolean
-  /** Commits of `to` that staging lacks, newest first, a bounded number of them; `strayCount` has the same bound. */
+  /** Commits of `to` that staging lacks, newest first, at most MAX_STRAYS of them. */
   readonly strays: readonly Stray[]
   readonly fastForward: boolean
   readonly pusher: Pusher
@@ -60,4 +63,6 @@ export type LogStep = {
   readonly after: LogVersion
   /** The first bytes of `after` are those of `before`, and what follows starts on a line of its own. */
   readonly append: boolean
+  /** Why nobody can tell what the commit's log is, or compare it. */
+  readonly unclear?: string
 }

@@ -103,6 +103,13 @@ describe('a change of the release log', () => {
     expect(found(steps(change))).toEqual([`${short} ${what} docs/RELEASE_LOG.md`])
   })
 
+  test('that nobody can read for sure is refused, with the reason', () => {
+    const unclear = { ...step(file('a'), null, false), unclear: 'a tree object has two entries of one name' }
+    expect(found(steps(unclear))).toEqual([
+      `${short} has a docs/RELEASE_LOG.md that cannot be judged: a tree object has two entries of one name`,
+    ])
+  })
+
   test('is refused for any commit on the way, although the last one repairs it', () => {
     const bad = step(file('a'), file('b'), false)
     const good = step(file('b'), file('c'), true)

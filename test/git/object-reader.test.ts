@@ -320,17 +320,17 @@ describe('a tree object', () => {
     expect(parseTree(Buffer.alloc(0), 20)).toEqual([])
     expect(
       parseTree(
-        Buffer.concat([entry('100644', 'a b'), entry('040000', 'sub'), entry('160000', 'module')]),
+        Buffer.concat([entry('100644', 'a b'), entry('160000', 'module'), entry('040000', 'sub')]),
         20,
       ),
     ).toEqual([
       { mode: '100644', name: 'a b', oid: 'ab'.repeat(20) },
-      { mode: '40000', name: 'sub', oid: 'ab'.repeat(20) },
       { mode: '160000', name: 'module', oid: 'ab'.repeat(20) },
+      { mode: '40000', name: 'sub', oid: 'ab'.repeat(20) },
     ])
     // Two names that are not UTF-8 stay two entries, and neither is an ASCII name.
     const names = parseTree(
-      Buffer.concat([entry('100644', Buffer.from([0xff])), entry('100644', Buffer.from([0xfe]))]),
+      Buffer.concat([entry('100644', Buffer.from([0xfe])), entry('100644', Buffer.from([0xff]))]),
       20,
     )
     expect(names).toHaveLength(2)
@@ -345,6 +345,11 @@ describe('a tree object', () => {
     ['with a path for a name', entry('100644', 'a/b')],
     ['with a name for the parent', entry('40000', '..')],
     ['with a name twice', Buffer.concat([entry('100644', 'a'), entry('40000', 'a')])],
+    ['out of order', Buffer.concat([entry('100644', 'b'), entry('100644', 'a')])],
+    [
+      'with a folder before the file that comes first',
+      Buffer.concat([entry('40000', 'a'), entry('100644', 'a.b')]),
+    ],
     ['of noise', Buffer.from('hello')],
   ])('%s is an error', (_, body) => {
     expect(() => parseTree(body, 20)).toThrow(expect.objectContaining({ code: 'data' }))

@@ -1,7 +1,7 @@
 /** Objects that git's own tools never make, and that git's readers and others may read in two ways. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
-import { expectRefused, expectSoundLedger } from './attack.ts'
+import { expectChanged, expectRefused, expectSoundLedger, spoken } from './attack.ts'
 
 const WHO = 'Dev <dev@example.com> 1700000000 +0000'
 
@@ -58,5 +58,93 @@ describe.each(['sha1', 'sha256'] as const)('a commit with odd headers (%s)', (ob
     const odd = raw([`parent ${tip}`, AUTHOR, COMMITTER, `parent ${stranger}`])
     repository.mustRun(repository.push(`${odd}:main`))
     await expectRefused(repository, ['on-staging'], () => repository.push(`${stranger}:release`))
+  })
+})
+
+describe('a tree that shows one log and checks out another', () => {
+  const LINES = '# Releases\n- one\n'
+  let repository: TestRepository
+  let main: string
+  let blob: { good: string; more: string; bad: string }
+
+  beforeAll(() => {
+    repository = new TestRepository()
+    blob = {
+      good: object('blob', LINES),
+      more: object('blob', `${LINES}- two\n`),
+      bad: object('blob', 'none\n'),
+    }
+    main = commit(repository.git('rev-parse', 'main'), entry('40000', 'docs', log(blob.good)))
+    repository.mustRun(repository.push(`${main}:main`))
+  })
+  afterAll(() => {
+    expectSoundLedger(repository)
+    repository.remove()
+  })
+
+  function object(type: string, content: string | Buffer): string {
+    const args = ['hash-object', '-t', type, '-w', '--stdin', '--literally']
+    const ran = repository.run('git', args, { cwd: repository.clone, input: content })
+    return repository.mustRun(ran).stdout.trim()
+  }
+  const entry = (mode: string, name: string, oid: string) =>
+    Buffer.concat([Buffer.from(`${mode} ${name}\0`), Buffer.from(oid, 'hex')])
+  const tree = (...entries: Buffer[]) => object('tree', Buffer.concat(entries))
+  const log = (oid: string, mode = '100644') => tree(entry(mode, 'RELEASE_LOG.md', oid))
+  const commit = (parent: string, ...entries: Buffer[]) =>
+    repository.git('commit-tree', tree(...entries), '-m', 'odd', '-p', parent)
+  const push = (oid: string) => () => repository.push(`${oid}:refs/heads/main`)
+
+  test('by two entries of one name, or by their order, is refused, in whatever commit of the push', async () => {
+    const [good, bad] = [blob.good, blob.bad].map((oid) => entry('100644', 'RELEASE_LOG.md', oid)) as [
+      Buffer,
+      Buffer,
+    ]
+    const docs = (...entries: Buffer[]) => entry('40000', 'docs', tree(...entries))
+    for (const entries of [
+      [docs(good, bad)],
+      [docs(bad, good)],
+      [docs(good), docs(bad)],
+      [entry('100644', 'z', blob.bad), docs(good)],
+    ]) {
+      const odd = commit(main, ...entries)
+      const { all } = await expectRefused(repository, ['log-append-only'], push(odd))
+      expect(spoken(all)).toContain(
+        `${odd.slice(0, 7)} has a docs/RELEASE_LOG.md that cannot be judged: a tree object`,
+      )
+    }
+    const mended = commit(commit(main, docs(good, bad)), docs(good))
+    await expectRefused(repository, ['log-append-only'], push(mended))
+  })
+
+  test('is not one with the modes of old gits, read as git reads them', async () => {
+    const old = commit(main, entry('040000', 'docs', log(blob.more, '100664')))
+    await expectChanged(repository, { 'refs/heads/main': old }, push(old))
+    main = old
+    await expectRefused(
+      repository,
+      ['log-append-only'],
+      push(commit(main, entry('40000', 'docs', log(blob.more, '100775')))),
+    )
+  })
+
+  test('need not be: a log that is too long to be compared is refused with its size', async () => {
+    const long = object('blob', `${LINES}- two\n${'x'.repeat(33 * 1024 * 1024)}`)
+    const { all } = await expectRefused(
+      repository,
+      ['log-append-only'],
+      push(commit(main, entry('40000', 'docs', log(long)))),
+    )
+    expect(spoken(all)).toContain('34603031 bytes are more than the 33554432 that are compared')
+  })
+
+  test('may be mended, where it is there already', async () => {
+    const both = ['good', 'bad'] as const
+    const docs = tree(...both.map((name) => entry('100644', 'RELEASE_LOG.md', blob[name])))
+    const odd = commit(main, entry('40000', 'docs', docs))
+    repository.mustRun(repository.push(`${odd}:refs/heads/odd`))
+    repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/main', odd)
+    const mended = commit(odd, entry('40000', 'docs', log(blob.good)))
+    await expectChanged(repository, { 'refs/heads/main': mended }, push(mended))
   })
 })

@@ -1,32 +1,37 @@
 import type { LogStep, StagingMove } from '../facts.ts'
 import { shortOid } from '../oid.ts'
-import { printable } from '../printable.ts'
+import { printable, shellWord } from '../printable.ts'
 import type { Objection } from '../verdict.ts'
 
 /** The release log on the staging branch only ever gets longer, commit by commit along first parents. */
-export function logAppendOnlyRule({ releaseLog }: StagingMove): readonly Objection[] {
+export function logAppendOnlyRule({ ref, releaseLog }: StagingMove): readonly Objection[] {
   const path = printable(releaseLog.path, 120)
-  const found = releaseLog.steps.flatMap((step) => {
-    const objection = stepObjection(step)
-    return objection === null ? [] : [`${shortOid(step.commit)} ${objection} ${path}`]
+  const bad = releaseLog.steps.flatMap((step) => {
+    const objection = stepObjection(step, path)
+    return objection === null ? [] : [{ step, found: `${shortOid(step.commit)} ${objection}` }]
   })
-  if (found.length === 0) return []
+  if (bad.length === 0) return []
+  const branch = ref.replace(/^refs\/heads\//, '')
   return [
     {
       rule: 'log-append-only',
-      found: [...new Set(found)].slice(0, 5),
-      fix: [
-        `${path} is a record: keep every line of it, and add new ones below the last`,
-        'rebuild the commit on the branch as it is now, with the log only appended to',
-      ],
+      found: [...new Set(bad.map(({ found }) => found))].slice(0, 5),
+      fix: bad.every(({ step }) => step.before === null)
+        ? [`amend the commit: ${path} must be a plain file`]
+        : [
+            `${path} is a record: keep every line of it, and add new ones below the last. Take it as ${branch} has it, add yours, and amend the commit (an older one by git rebase -i):`,
+            `  git checkout ${shellWord(`origin/${branch}`)} -- ${shellWord(releaseLog.path)}`,
+            '  git commit --amend',
+          ],
     },
   ]
 }
 
-function stepObjection({ before, after, append }: LogStep): string | null {
-  if (after === null) return before === null ? null : 'deletes or renames'
-  if (!/^100(644|755)$/.test(after.mode)) return 'makes something else than a file of'
+function stepObjection({ before, after, append, unclear }: LogStep, path: string): string | null {
+  if (unclear !== undefined) return `has a ${path} that cannot be judged: ${printable(unclear)}`
+  if (after === null) return before === null ? null : `deletes or renames ${path}`
+  if (!/^100(644|755)$/.test(after.mode)) return `makes something else than a file of ${path}`
   if (before === null) return null
-  if (before.mode !== after.mode) return 'changes the mode of'
-  return append ? null : 'edits or shortens'
+  if (before.mode !== after.mode) return `changes the mode of ${path}`
+  return append ? null : `edits or shortens ${path}`
 }
