@@ -1,5 +1,5 @@
 /** Which ref each update of a push would really change: through namespaces and symbolic refs. */
-import { lstatSync, readFileSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import type { GitRepository } from '../src/git/repository.ts'
@@ -8,6 +8,7 @@ import { isReserved } from './push-report.ts'
 
 export type TargetedUpdate = RefUpdate & { readonly target: string }
 
+/** One for each ref that an update would change: nearly always one. */
 export async function withTargets(
   repository: GitRepository,
   updates: readonly RefUpdate[],
@@ -19,21 +20,48 @@ export async function withTargets(
     .map((part) => `refs/namespaces/${part}/`)
     .join('')
   const guarded = readGuardedNames(repository.commonDirectory)
+  const places = [repository.commonDirectory, ...worktrees(repository.commonDirectory)]
   const result: TargetedUpdate[] = []
   for (const update of updates) {
     const name = prefix + update.ref
     // A guarded name stays what it is, also where somebody made it a symbolic ref: see viewServer.
     const settled = guarded.has(name) || isReserved(name)
-    result.push({ ...update, target: settled ? name : await resolveAlias(repository, name) })
+    for (const target of settled ? [name] : await resolveAlias(repository, name, places))
+      result.push({ ...update, target })
   }
   return result
 }
 
-/** The ref that a symbolic ref stands for, also where that does not exist yet. Most refs are none. */
-async function resolveAlias(repository: GitRepository, ref: string): Promise<string> {
-  if (!mayBeSymbolic(repository.commonDirectory, ref)) return ref
-  const { stdout, exitCode } = await repository.run(['symbolic-ref', '-q', ref], { allowExit: [0, 1, 128] })
-  return exitCode === 0 ? stdout.toString('utf8').trimEnd() : ref
+/**
+ * The git directories of linked worktrees. A push to one of them finds HEAD and refs/worktree/ there, and a hook is not
+ * told where a push goes to.
+ */
+function worktrees(commonDirectory: string): string[] {
+  const folder = join(commonDirectory, 'worktrees')
+  try {
+    return readdirSync(folder).map((name) => join(folder, name))
+  } catch {
+    return []
+  }
+}
+
+/**
+ * What a symbolic ref stands for, also where that does not exist yet; of one that worktrees have each for itself, what it
+ * stands for in any of them. Most refs are none.
+ */
+async function resolveAlias(
+  repository: GitRepository,
+  ref: string,
+  places: readonly string[],
+): Promise<readonly string[]> {
+  if (!places.some((place) => mayBeSymbolic(place, ref))) return [ref]
+  const targets = new Set<string>()
+  for (const place of places) {
+    const args = [`--git-dir=${place}`, 'symbolic-ref', '-q', ref]
+    const { stdout, exitCode } = await repository.run(args, { allowExit: [0, 1, 128] })
+    targets.add(exitCode === 0 ? stdout.toString('utf8').trimEnd() : ref)
+  }
+  return [...targets]
 }
 
 function mayBeSymbolic(directory: string, ref: string): boolean {

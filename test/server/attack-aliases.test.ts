@@ -303,6 +303,28 @@ describe('another way to the same repository:', () => {
     }
   })
 
+  test('a symbolic ref of a linked worktree itself, and one that leads through it', async () => {
+    const worktree = join(repository.folder, 'aliased')
+    repository.server('worktree', 'add', '-q', '--detach', worktree, 'main')
+    const alias = (name: string, target: string) =>
+      repository.mustRun(repository.run('git', ['symbolic-ref', name, target], { cwd: worktree }))
+    alias('refs/worktree/main', 'refs/heads/main')
+    alias('refs/bisect/release', 'refs/heads/release')
+    alias('refs/heads/through', 'refs/worktree/main')
+    const stray = repository.git('commit-tree', 'main^{tree}', '-m', 'stray')
+    const push = (ref: string) => () =>
+      repository.run('git', ['push', worktree, `+${stray}:${ref}`], { cwd: repository.clone })
+    await expectRefused(repository, ['staging-history'], push('refs/worktree/main'))
+    await expectRefused(repository, ['staging-history'], push('refs/heads/through'))
+    await expectRefused(
+      repository,
+      ['approval', 'fast-forward', 'known-good', 'on-staging'],
+      push('refs/bisect/release'),
+    )
+    repository.server('symbolic-ref', '--delete', 'refs/heads/through')
+    repository.server('worktree', 'remove', '--force', worktree)
+  })
+
   test('a symbolic link to the repository', async () => {
     const link = join(repository.folder, 'link.git')
     symlinkSync(repository.bare, link)
