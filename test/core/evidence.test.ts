@@ -175,7 +175,7 @@ describe('evidence.maxAge', () => {
   test('is told with the age', () => {
     const entries = released(evidence(NEW, { finishedAt: NOW - 2 * DAY - 3 * HOUR }))
     expect(foundBy('evidence', entries, { policy })).toBe(
-      'the evidence (record 3) is 2 days 3 h old, and the policy allows 1 h',
+      'the evidence (record 3, by ci) is 2 days 3 h old, and the policy allows 1 h: 2 days 2 h too much',
     )
   })
 })
@@ -278,7 +278,7 @@ describe('the reason that is told', () => {
     [
       'a failed gate',
       [evidence(NEW, { failed: ['chat'] })],
-      `the newest staging run for ${short} (record 3, 10 min ago) failed: chat`,
+      `the newest staging run for ${short} (record 3, by ci, 10 min ago) failed: chat`,
     ],
     [
       'a run that found another build',
@@ -290,27 +290,27 @@ describe('the reason that is told', () => {
           served: { before: OLD, after: null },
         }),
       ],
-      `the newest staging run for ${short} (record 3, 10 min ago) failed: staging reported serving ${OLD} before the gates`,
+      `the newest staging run for ${short} (record 3, by ci, 10 min ago) failed: staging reported serving ${OLD} before the gates`,
     ],
     [
       'a failed and a skipped gate',
       [evidence(NEW, { result: 'WARNED', passed: [], warned: ['health'], skipped: ['chat'] })],
-      `the newest staging run for ${short} (record 3, 10 min ago) failed: health\nthe evidence (record 3) does not show that every required gate passed; missing: chat (skipped)`,
+      `the newest staging run for ${short} (record 3, by ci, 10 min ago) failed: health\nthe evidence (record 3, by ci, 10 min ago) does not show that every required gate passed; missing: chat (skipped)`,
     ],
     [
       'a missing gate',
       [evidence(NEW, { passed: ['chat'] })],
-      'the evidence (record 3) does not show that every required gate passed; missing: health',
+      'the evidence (record 3, by ci, 10 min ago) does not show that every required gate passed; missing: health',
     ],
     [
       'another configuration',
       [evidence(NEW, { configuration: 'f'.repeat(64) })],
-      `the evidence for ${short} (record 3) was made under another gate configuration than the policy in force`,
+      `the evidence for ${short} (record 3, by ci, 10 min ago) was made under another gate configuration than the policy in force`,
     ],
     [
       'an invalidation',
       [evidence(NEW), invalidation(NEW)],
-      `the staging evidence for ${short} was invalidated 5 min ago (record 4): staging ran on the wrong database`,
+      `the staging evidence for ${short} was invalidated 5 min ago (record 4, by ci): staging ran on the wrong database`,
     ],
     [
       'an invalidation of the pass that followed a failure',
@@ -319,7 +319,7 @@ describe('the reason that is told', () => {
         evidence(NEW),
         invalidation(NEW, { issuedAt: NOW - 30 * MINUTE, at: NOW - 5 * MINUTE }),
       ],
-      `the staging evidence for ${short} was invalidated 5 min ago (record 5): staging ran on the wrong database\nthe newest staging run for ${short} (record 3, 20 min ago) failed: chat`,
+      `the staging evidence for ${short} was invalidated 5 min ago (record 5, by ci): staging ran on the wrong database\nthe newest staging run for ${short} (record 3, by ci, 20 min ago) failed: chat`,
     ],
     [
       'an untrusted signer',

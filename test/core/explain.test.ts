@@ -86,8 +86,8 @@ git takes or refuses a push as a whole, so nothing was moved.`)
 
 release: 0a11d00 -> 2e3c0de, a promotion by mallory
   [evidence]
-    the newest staging run for 2e3c0de (record 3, 10 min ago) failed:
-      chat, health
+    the newest staging run for 2e3c0de (record 3, by ci, 10 min ago)
+      failed: chat, health
     fix: deploy 2e3c0de to staging, then run the gates there and record
          the result:
            headgate gate --mode staging --commit 2e3c0de --record --key FILE

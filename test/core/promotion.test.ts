@@ -70,6 +70,12 @@ describe('a promotion', () => {
 })
 
 describe('a creation of release', () => {
+  test('is put right by a command that names it in full: git guesses no branch that is not there', () => {
+    const facts = promotion({ from: ZEROS, claimedFrom: ZEROS, objectType: 'tag' })
+    const [objection] = judge([], { facts }).objections
+    expect(objection?.fix.at(-1)).toBe("  git push origin 'TAG^{commit}:refs/heads/release'")
+  })
+
   const facts = promotion({ from: ZEROS })
 
   test('is a promotion like any other', () => {
@@ -149,7 +155,10 @@ describe('a commit that main does not have', () => {
     const many = Array.from({ length: 50 }, (_, index) => stray(`${index}`, [OLD]))
     const lines = foundBy('on-staging', PROVED, { facts: off(many) }).split('\n')
     expect(lines).toHaveLength(7)
-    expect(lines.at(-1)).toBe('  and 45 more')
+    // Of a history that is foreign as a whole no more are read.
+    expect(lines.at(-1)).toBe('  and at least 45 more')
+    const some = foundBy('on-staging', PROVED, { facts: off(many.slice(1)) }).split('\n')
+    expect(some.at(-1)).toBe('  and 44 more')
   })
 
   test('is refused before main was ever pushed', () => {
@@ -173,6 +182,23 @@ describe('a commit that main does not have', () => {
     const found = foundBy('on-staging', PROVED, { facts })
     expect(found).toContain(`its parents are ${OLD.slice(0, 7)} (release) and ${feature.oid.slice(0, 7)}\n`)
     expect(found).toContain(`main also lacks:\n  ${feature.oid.slice(0, 7)} work on feature`)
+  })
+
+  test('a merge below the tip is named, too, and what was made on top of it', () => {
+    const merge = { oid: oidOf('merge'), parents: [OLD, TIP], subject: 'Merge main' }
+    const found = foundBy('on-staging', PROVED, { facts: off([stray('bump', [merge.oid]), merge]) })
+    expect(found).toContain(`${merge.oid.slice(0, 7)} is a merge commit that was made onto release`)
+    expect(found).toContain(`main also lacks:\n  ${oidOf('bump').slice(0, 7)} work on bump`)
+    const into = { ...merge, parents: [TIP, OLD] }
+    expect(foundBy('on-staging', PROVED, { facts: off([stray('bump', [merge.oid]), into]) })).not.toContain(
+      'made onto',
+    )
+  })
+
+  test('a merge of thousands of parents, one of them many times, is told in a few lines', () => {
+    const parents = Array.from({ length: 5000 }, (_, index) => (index % 2 === 0 ? OLD : oidOf(`${index}`)))
+    const found = foundBy('on-staging', PROVED, { facts: off([{ oid: NEW, parents, subject: 'many' }]) })
+    expect(found).toMatch(/its parents are \w+ \(release\)( and \w+){7} and 2493 more$/m)
   })
 
   test('a merge made elsewhere is not said to be made onto release', () => {

@@ -70,6 +70,6 @@ describe('of several runs', () => {
 test('the reason names what staging served, and the record', () => {
   const entries = [firstRelease(), evidence(NEW, { served: { before: NEW, after: OLD } })]
   expect(foundBy('served-commit', entries)).toBe(
-    `staging reported serving ${OLD} after the gates (record 3), so the run may have tested another build\nthe policy says evidence.servedCommit: required`,
+    `staging reported serving ${OLD} after the gates (record 3, by ci), so the run may have tested another build\nthe policy says evidence.servedCommit: required`,
   )
 })

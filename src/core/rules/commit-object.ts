@@ -1,5 +1,6 @@
 import type { ReleaseRule } from '../decide.ts'
 import { isZeroOid, shortOid } from '../oid.ts'
+import { destination } from './destination.ts'
 
 /** The release branch holds commits only. */
 export const commitObjectRule: ReleaseRule = ({ facts, policy }) => {
@@ -12,8 +13,11 @@ export const commitObjectRule: ReleaseRule = ({ facts, policy }) => {
       found: [`${shortOid(facts.to)} is ${what}, and ${policy.release} holds commits only`],
       fix:
         facts.objectType === 'tag'
-          ? ['push the commit that the tag names:', `  git push origin 'TAG^{commit}:${policy.release}'`]
-          : [`push a commit of ${policy.staging}:`, `  git push origin COMMIT:${policy.release}`],
+          ? [
+              'push the commit that the tag names:',
+              `  git push origin 'TAG^{commit}:${destination(facts, policy)}'`,
+            ]
+          : [`push a commit of ${policy.staging}:`, `  git push origin COMMIT:${destination(facts, policy)}`],
     },
   ]
 }

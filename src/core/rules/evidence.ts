@@ -1,6 +1,7 @@
 import type { ReleaseCase, ReleaseRule } from '../decide.ts'
 import { formatDuration } from '../duration.ts'
 import { finishedAt, type JudgedEvidence, type Shortcoming } from '../evidence.ts'
+import type { HistoryRecord } from '../history.ts'
 import { shortOid } from '../oid.ts'
 import { printable } from '../printable.ts'
 
@@ -37,7 +38,7 @@ function whatIsWrong(input: ReleaseCase): string[] {
     invalidation === null
       ? []
       : [
-          `the staging evidence for ${commit} was invalidated ${ago(input, invalidation.at)} (record ${invalidation.seq}): ${printable(invalidation.statement.predicate.reason)}`,
+          `the staging evidence for ${commit} was invalidated ${ago(input, invalidation.at)} (${named(invalidation)}): ${printable(invalidation.statement.predicate.reason)}`,
         ]
   if (chosen !== null) {
     const told = chosen.shortcomings.map((shortcoming) => explainShortcoming(input, chosen, shortcoming))
@@ -53,15 +54,20 @@ function explainShortcoming(input: ReleaseCase, judged: JudgedEvidence, shortcom
     case 'failed':
       return failure(input, judged, shortcoming.gates)
     case 'other-configuration':
-      return `the evidence for ${shortOid(facts.to)} (record ${run.seq}) was made under another gate configuration than the policy in force`
+      return `the evidence for ${shortOid(facts.to)} (${named(run)}, ${ago(input, finishedAt(run))}) was made under another gate configuration than the policy in force`
     case 'gates-missing': {
       const names = shortcoming.missing.map((name) =>
         shortcoming.skipped.includes(name) ? `${printable(name, 60)} (skipped)` : printable(name, 60),
       )
-      return `the evidence (record ${run.seq}) does not show that every required gate passed; missing: ${names.join(', ')}`
+      return `the evidence (${named(run)}, ${ago(input, finishedAt(run))}) does not show that every required gate passed; missing: ${names.join(', ')}`
     }
-    case 'too-old':
-      return `the evidence (record ${run.seq}) is ${formatDuration(shortcoming.ageMs)} old, and the policy allows ${formatDuration(policy.evidence.maxAgeMs)}`
+    case 'too-old': {
+      const { maxAgeMs } = policy.evidence
+      const [age, allowed, excess] = [shortcoming.ageMs, maxAgeMs, shortcoming.ageMs - maxAgeMs].map(
+        formatDuration,
+      )
+      return `the evidence (${named(run)}) is ${age} old, and the policy allows ${allowed}: ${excess} too much`
+    }
   }
 }
 
@@ -77,7 +83,11 @@ function failure(
       : servedObjection === null
         ? ''
         : `: staging ${printable(servedObjection)}`
-  return `the newest staging run for ${shortOid(input.facts.to)} (record ${record.seq}, ${ago(input, finishedAt(record))}) failed${why}`
+  return `the newest staging run for ${shortOid(input.facts.to)} (${named(record)}, ${ago(input, finishedAt(record))}) failed${why}`
+}
+
+function named({ seq, signer }: HistoryRecord): string {
+  return signer.trusted ? `record ${seq}, by ${printable(signer.principal, 80)}` : `record ${seq}`
 }
 
 function ago(input: ReleaseCase, at: number): string {

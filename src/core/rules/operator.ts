@@ -1,6 +1,7 @@
 import type { ReleaseRule } from '../decide.ts'
 import { movesTo } from '../history.ts'
 import { printable } from '../printable.ts'
+import { destination } from './destination.ts'
 
 /** Only an identified operator moves the release branch. */
 export const operatorRule: ReleaseRule = ({ facts, policy, history }) => {
@@ -24,7 +25,10 @@ export const operatorRule: ReleaseRule = ({ facts, policy, history }) => {
   if (!operators.includes(pusher.principal)) {
     return [{ rule: 'operator', found: [`${who} is not an operator of ${policy.release}`], fix }]
   }
-  const signed = ['sign the push with your own key:', `  git push --signed origin COMMIT:${policy.release}`]
+  const signed = [
+    'sign the push with your own key:',
+    `  git push --signed origin COMMIT:${destination(facts, policy)}`,
+  ]
   if (certificate.offered && certificate.good) {
     // A certificate is kept in the record for all to read, so that one that was used tells nothing of who pushes now.
     const { text } = certificate

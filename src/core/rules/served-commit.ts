@@ -12,7 +12,7 @@ export const servedCommitRule: ReleaseRule = ({ facts, policy, kind, evidence })
     {
       rule: 'served-commit',
       found: [
-        `staging ${printable(chosen.servedObjection)} (record ${chosen.record.seq}), so the run may have tested another build`,
+        `staging ${printable(chosen.servedObjection)} (record ${chosen.record.seq}, by ${printable(chosen.record.signer.principal, 80)}), so the run may have tested another build`,
         `the policy says evidence.servedCommit: ${policy.evidence.servedCommit}`,
       ],
       fix: [
