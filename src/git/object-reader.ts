@@ -8,13 +8,13 @@
  * git writes the first line before it reads the body. Whatever is larger than the caller wants is therefore never read:
  * the process is replaced by a new one, which costs a few milliseconds and no memory.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { readLooseObject } from './loose-objects.ts'
-import { firstLines, type GitCommand } from './process.ts'
+import { firstLines, type GitCommand, startGit } from './process.ts'
 import type { RecentObjects } from './recent-objects.ts'
 import { parseTree, type TreeEntry } from './tree.ts'
 
@@ -164,8 +164,7 @@ export class ObjectReader {
   }
 
   #start(): void {
-    const { gitPath, args, env, cwd } = this.#command
-    const child = spawn(gitPath, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
+    const child = startGit(this.#command)
     this.#child = child
     this.#stderr = ''
     // Every handler first makes sure that it speaks for the process in use and not for one that was replaced.

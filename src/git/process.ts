@@ -1,5 +1,5 @@
 /** One git process from start to end: argument arrays only, a built environment, limits on time and output. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 
@@ -39,7 +39,7 @@ const MAX_STDERR_BYTES = 64 * 1024
  */
 export async function runGit(command: GitCommand, options: RunOptions = {}): Promise<RunResult> {
   const { maxOutputBytes = MAX_OUTPUT_BYTES, timeoutMs = TIMEOUT_MS, allowExit = [] } = options
-  const child = start(command)
+  const child = startGit(command)
   let failure: unknown
   const fail = (error: unknown) => {
     failure ??= error
@@ -71,7 +71,7 @@ export async function runGit(command: GitCommand, options: RunOptions = {}): Pro
  * reader is no fault of git's; leaving the loop early kills the process. Throws as `runGit` does.
  */
 export async function* streamGit(command: GitCommand): AsyncGenerator<Buffer, void, undefined> {
-  const child = start(command)
+  const child = startGit(command)
   const stderr = collectStderr(child)
   const end = ended(child, command)
   // Awaited below; until then a rejection is not yet anybody's.
@@ -94,13 +94,18 @@ export async function* streamGit(command: GitCommand): AsyncGenerator<Buffer, vo
   }
 }
 
-function start(command: GitCommand): ChildProcessWithoutNullStreams {
-  return spawn(command.gitPath, command.args, {
-    cwd: command.cwd,
-    env: command.env,
-    stdio: ['pipe', 'pipe', 'pipe'],
-    windowsHide: true,
-  })
+/**
+ * Starts git with three pipes. Node's own module for that is loaded with the first process and not before: a hook that
+ * decides alone starts none, as a rule, and would spend a thirtieth of its time on it.
+ */
+export function startGit({
+  gitPath,
+  args,
+  cwd,
+  env,
+}: Omit<GitCommand, 'name'>): ChildProcessWithoutNullStreams {
+  const { spawn } = process.getBuiltinModule('node:child_process')
+  return spawn(gitPath, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
 }
 
 function ended(

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import type { GitRepository } from './repository.ts'
 
 /** A held lock is a matter of milliseconds; longer means that somebody died holding it. */
@@ -14,8 +13,8 @@ export async function withRefTransaction(
   commands: readonly string[],
   action: () => Promise<boolean>,
 ): Promise<boolean> {
-  const [program, args, options] = repository.command(['update-ref', '--stdin'])
-  const child = spawn(program, args, { ...options, stdio: ['pipe', 'pipe', 'ignore'] })
+  const child = repository.start(['update-ref', '--stdin'])
+  child.stderr.resume()
   const exited = new Promise<void>((resolve) =>
     child.on('close', () => resolve()).on('error', () => resolve()),
   )

@@ -2,6 +2,7 @@
  * A git repository as the guard reads it: the repository itself and never one of its worktrees, by full ref names and
  * full ids, with an environment of its own making (see environment.ts).
  */
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { accessSync, constants, existsSync, realpathSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
@@ -13,7 +14,15 @@ import { findGit } from './find-git.ts'
 import { isFile, locate, readText } from './locate.ts'
 import { type NewObject, objectId, writeLooseObjects } from './loose-objects.ts'
 import { ObjectReader } from './object-reader.ts'
-import { firstLines, type GitCommand, type RunOptions, type RunResult, runGit, streamGit } from './process.ts'
+import {
+  firstLines,
+  type GitCommand,
+  type RunOptions,
+  type RunResult,
+  runGit,
+  startGit,
+  streamGit,
+} from './process.ts'
 import { RecentObjects } from './recent-objects.ts'
 import { isRefName, type Ref, readRefFile } from './ref-files.ts'
 import { moveRefFile } from './ref-lock.ts'
@@ -126,12 +135,10 @@ export class GitRepository {
   }
 
   /**
-   * Program, arguments and options for `spawn`, for a command that is talked to while it runs. Like `write` it is outside
-   * the quarantine and starts no hook.
+   * Starts a command that is talked to while it runs. Like `write` it is outside the quarantine and starts no hook.
    */
-  command(args: readonly string[]): [string, string[], { cwd: string; env: Record<string, string> }] {
-    const { gitPath, args: all, cwd, env } = this.#command(DURABLE_CONFIGURATION, args, undefined, null)
-    return [gitPath, [...all], { cwd, env: { ...env } }]
+  start(args: readonly string[]): ChildProcessWithoutNullStreams {
+    return startGit(this.#command(DURABLE_CONFIGURATION, args, undefined, null))
   }
 
   newObject(type: NewObject['type'], body: Buffer): NewObject {

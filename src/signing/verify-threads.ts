@@ -5,7 +5,7 @@
  */
 import { type KeyObject, verify } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 
 export type Verification = {
   readonly hash: string | null
@@ -69,6 +69,8 @@ export class VerifyThreads {
   }
 
   #start() {
+    // Loaded here: a single decision starts no thread.
+    const { Worker } = process.getBuiltinModule('node:worker_threads')
     const worker = new Worker(CODE, { eval: true })
     const thread = { worker, under: [] as Job[][] }
     worker.on('message', (results: readonly boolean[]) => {
