@@ -4,9 +4,10 @@ import { describe, expect, test } from 'vitest'
 import { decide } from '../../src/core/decide.ts'
 import type { ReleaseMove } from '../../src/core/facts.ts'
 import type { HistoryRecord } from '../../src/core/history.ts'
+import { isZeroOid } from '../../src/core/oid.ts'
 import { requiredGates } from '../../src/core/policy.ts'
 import { frozenAt } from '../../src/core/state.ts'
-import type { MoveVerdict, RuleName } from '../../src/core/verdict.ts'
+import { type MoveVerdict, RULE_NAMES, type RuleName, WAIVABLE } from '../../src/core/verdict.ts'
 import {
   approval,
   authorization,
@@ -32,7 +33,20 @@ import {
   smoke,
   TIP,
 } from './build.ts'
-import { anyFacts, moments, nameRecord, policies, records, type Scene, scenes } from './generate.ts'
+import {
+  anyFacts,
+  claims,
+  moments,
+  nameRecord,
+  policies,
+  records,
+  type Scene,
+  scenes,
+  strangers,
+} from './generate.ts'
+
+/** The others are rules of other refs. */
+const RELEASE_RULE_NAMES = RULE_NAMES.slice(0, RULE_NAMES.indexOf('drift') + 1)
 
 function verdictOn({ records: all, facts, policy }: Scene, without?: HistoryRecord): MoveVerdict {
   const kept = all.filter((record) => record !== without)
@@ -82,6 +96,27 @@ function refusesAsMove(record: HistoryRecord, scene: Scene, refusing: readonly R
     ),
   )
 }
+
+test('the scenes reach every rule by itself, every waiver, and both verdicts on every kind of move', () => {
+  const reached = new Set<string>()
+  for (const scene of fc.sample(scenes, { numRuns: 1000, seed: 20260101 })) {
+    const { verdict, kind, objections, waived } = verdictOn(scene)
+    reached.add(`${verdict} ${kind}`)
+    const [only, ...others] = objections
+    if (only !== undefined && others.length === 0) reached.add(`refused by ${only.rule} alone`)
+    for (const { rule } of waived) reached.add(`waived ${rule}`)
+  }
+  const kinds = [
+    'allowed promotion',
+    'allowed rollback',
+    'allowed override',
+    'refused promotion',
+    'refused rollback',
+  ]
+  const alone = RELEASE_RULE_NAMES.map((rule) => `refused by ${rule} alone`)
+  const waived = [...WAIVABLE].map((rule) => `waived ${rule}`)
+  expect([...reached].sort()).toEqual([...kinds, ...alone, ...waived].sort())
+})
 
 describe('taking one record away', () => {
   test('never turns a refusal into a permission, unless the record only spoke against it or is of a move that does', () => {
@@ -188,6 +223,32 @@ describe('decide', () => {
         },
       ),
       { numRuns: 500 },
+    )
+  })
+
+  test('hears nothing in what is about other commits, or by nobody who counts', () => {
+    const withExtra = scenes.chain((scene) =>
+      fc.record({
+        scene: fc.constant(scene),
+        others: fc.array(claims, { maxLength: 3 }),
+        strange: fc.array(strangers(scene.facts.to), { maxLength: isZeroOid(scene.facts.to) ? 0 : 2 }),
+      }),
+    )
+    const inShort = ({ objections, waived, ...verdict }: MoveVerdict) => ({
+      ...verdict,
+      objections: objections.map(({ rule }) => rule),
+      waived: waived.map(({ rule }) => rule),
+    })
+    fc.assert(
+      fc.property(withExtra, ({ scene, others, strange }) => {
+        const last = scene.records.length
+        const extra = recordsOf([...others, ...strange])
+          .filter(({ statement }, index) => index >= others.length || statement.commit !== scene.facts.to)
+          .map((record) => ({ ...record, seq: last + record.seq }))
+        const fuller = { ...scene, records: [...scene.records, ...extra] }
+        expect(inShort(verdictOn(fuller))).toEqual(inShort(verdictOn(scene)))
+      }),
+      { numRuns: 300 },
     )
   })
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import type { ReleaseMove } from '../../src/core/facts.ts'
 import type { HistoryRecord } from '../../src/core/history.ts'
 import type { Policy } from '../../src/core/policy.ts'
+import { WAIVABLE } from '../../src/core/verdict.ts'
 import {
   approval,
   authorization,
@@ -32,7 +33,7 @@ import {
 
 /** Oldest first: a move forward in this list is a fast-forward. */
 const COMMITS = [OLD, NEW, TIP] as const
-const WAIVED = ['evidence', 'served-commit', 'frozen', 'barred', 'approval', 'fast-forward', 'known-good']
+const WAIVED = [...WAIVABLE]
 
 const commit = fc.constantFrom(OLD, NEW, NEW, TIP)
 const moment = fc.integer({ min: 0, max: 12 }).map((steps) => NOW - steps * 5 * MINUTE)
@@ -46,6 +47,20 @@ const repository = fc.oneof(
 )
 const mostly = <T>(usual: T, ...others: T[]) =>
   fc.oneof({ weight: 4, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...others) })
+
+type Served = 'same' | 'other' | 'half' | 'none'
+const servedMostly = mostly<Served>('same', 'other', 'half', 'none')
+
+/** What the environment said that it served, before and after the gates. */
+function reportOf(of: string, served: Served): { before: string | null; after: string | null } | null {
+  const reports = {
+    same: { before: of, after: of },
+    other: { before: OLD, after: NEW },
+    half: { before: of, after: null },
+    none: null,
+  }
+  return reports[served]
+}
 
 const runs = fc
   .record({
@@ -62,22 +77,16 @@ const runs = fc
       { result: 'FAILED' },
     ),
     configured: mostly(true, false),
-    served: mostly<'same' | 'other' | 'half' | 'none'>('same', 'other', 'half', 'none'),
+    served: servedMostly,
     signer: mostly<string | { untrusted: string }>('ci', { untrusted: 'the key is not listed' }),
     repository,
   })
   .map(({ served, configured, lasted, gates, ...run }) => {
-    const reports = {
-      same: { before: run.commit, after: run.commit },
-      other: { before: OLD, after: NEW },
-      half: { before: run.commit, after: null },
-      none: null,
-    }
     return evidence(run.commit, {
       ...run,
       ...(run.environment === 'production' && gates.failed ? { failed: ['home'] } : gates),
       startedAt: run.finishedAt - lasted * 5 * MINUTE,
-      served: reports[served],
+      served: reportOf(run.commit, served),
       ...(configured ? {} : { configuration: 'f'.repeat(64) }),
     })
   })
@@ -177,6 +186,30 @@ export type Scene = {
   readonly policy: Policy
 }
 
+/** What nobody does by accident. */
+const oddities = fc.constantFrom<Partial<ReleaseMove>>(
+  { objectType: 'tag' },
+  { objectType: 'tree', onStaging: false, fastForward: false },
+  { to: ZEROS, objectType: 'missing', onStaging: false, fastForward: false },
+  { certificate: { offered: true, good: false, reason: 'it is forged' } },
+  { claimedFrom: TIP },
+)
+
+/** Statements about `commit` that say nothing of it: nobody who counts signed them, or it is another repository. */
+export const strangers = (commit: string): fc.Arbitrary<Entry> =>
+  fc.constantFrom(
+    evidence(commit, { repository: 'git.example.com/fork', failed: ['chat'] }),
+    evidence(commit, { signer: { untrusted: 'the key is not listed' }, failed: ['chat'] }),
+    evidence(commit, { signer: { untrusted: 'the key is not listed' } }),
+    invalidation(commit, { signer: { untrusted: 'the key is not listed' } }),
+    approval({ from: NEW, to: commit, signer: 'mallory' }),
+    override(WAIVED, { from: NEW, to: commit, signer: 'mallory' }),
+    override(WAIVED, { from: NEW, to: commit, repository: 'git.example.com/fork' }),
+  )
+
+/** Statements about some commit that change no state: about another one they say nothing. */
+export const claims: fc.Arbitrary<Entry> = fc.oneof(runs, approvals, overrides, invalidations)
+
 /** A ledger and a move that mostly starts where the ledger says that release is, and that something mostly permits. */
 export const scenes: fc.Arbitrary<Scene> = fc
   .record({
@@ -184,23 +217,28 @@ export const scenes: fc.Arbitrary<Scene> = fc
     policy: policies,
     to: commit,
     elsewhere: mostly<string | null>(null, ...COMMITS, ZEROS),
-    pusher: mostly('alice', 'bob', 'mallory'),
+    pusher: mostly<string | null>('alice', 'bob', 'mallory', null),
     onStaging: mostly(true, false),
+    odd: fc.oneof({ weight: 9, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: oddities }),
+    served: servedMostly,
     help: fc.constantFrom('none', 'permission', 'override'),
     waives: fc.subarray(WAIVED, { minLength: 1 }),
     place: fc.nat(),
   })
-  .map(({ groups: without, policy, to, elsewhere, pusher, onStaging, help, waives, place }) => {
+  .map(({ groups: without, policy, to, elsewhere, pusher, onStaging, odd, served, help, waives, place }) => {
     const landed = foldState(ledgerOf(without)).landed[RELEASE_REF]?.to ?? ZEROS
     const from = elsewhere ?? landed
     const fastForward = isForward(from, to)
     const helpful: Record<typeof help, Entry[]> = {
       none: [],
-      permission: [fastForward ? evidence(to, { policy }) : approval({ from, to })],
+      permission: [
+        fastForward ? evidence(to, { policy, served: reportOf(to, served) }) : approval({ from, to }),
+      ],
       override: [override(waives, { from, to })],
     }
     const all = without.toSpliced(place % (without.length + 1), 0, helpful[help] ?? [])
-    const facts = promotion({ from, to, onStaging, fastForward, ...by(pusher) })
+    const known = pusher === null ? { pusher: { identified: false as const, reason: 'no name' } } : by(pusher)
+    const facts = { ...promotion({ from, to, onStaging, fastForward, ...known }), ...odd }
     return { records: ledgerOf(all), policy, facts }
   })
 
