@@ -13,10 +13,11 @@ import { explainRefusal, nameMove, type RefReport, shortRef } from '../src/core/
 import type { ReleaseMove } from '../src/core/facts.ts'
 import type { History, HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid } from '../src/core/oid.ts'
-import { printable } from '../src/core/printable.ts'
+import { printable, shellWord } from '../src/core/printable.ts'
 import { advanceState, closeMove } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../src/git/gather-facts.ts'
+import { conflictingRef } from '../src/git/name-conflict.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
 import {
@@ -108,6 +109,7 @@ async function judgeOnce(
   // git could not make the move, and its authorization would only be in the way of the next.
   if (move !== null && existsSync(join(guarded.repository.commonDirectory, `${move.facts.ref}.lock`)))
     return lockedElsewhere(move.facts.ref)
+  if (move !== null && isZeroOid(move.facts.from)) await requireCreatable(guarded, move.facts.ref)
 
   const context = statementContext(court, inForce)
   const records: NewRecord[] = [
@@ -309,6 +311,15 @@ async function waitOrClose(
   })
   if (closed) return { again: `the ledger was settled after an earlier push of ${branch} that did not land` }
   return lockedElsewhere(pending.ref)
+}
+
+/** For the same reason; git would say so only after the authorization is on record. */
+async function requireCreatable({ repository }: GuardedRepository, ref: string): Promise<void> {
+  const other = await conflictingRef(repository, ref)
+  if (other === null) return
+  throw new HeadgateError('configuration', `git cannot create ${ref} while there is ${printable(other)}`, {
+    hint: `delete that one first: git push origin ${shellWord(`:${other}`)}`,
+  })
 }
 
 function lockedElsewhere(ref: string): Attempt<never> {

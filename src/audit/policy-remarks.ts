@@ -34,7 +34,21 @@ export function policyRemarks({ policy, signers }: PolicyInForce): string[] {
       `allowed_signers:${signer.line}: without namespaces= this key may sign anything, evidence and approvals alike`,
     )
   }
-  return remarks
+  return [...remarks, ...sharedKeys(signers)]
+}
+
+/** One key under two names would be two people to rules that ask for somebody else. */
+function sharedKeys(signers: readonly AllowedSigner[]): string[] {
+  const owners = new Map<string, AllowedSigner>()
+  return signers.flatMap((signer) => {
+    if (signer.certAuthority) return []
+    const owner = owners.get(signer.fingerprint) ?? signer
+    owners.set(signer.fingerprint, owner)
+    const [first, name] = [owner, signer].map(({ principals }) => literalPrincipal(principals))
+    return name === first
+      ? []
+      : [`allowed_signers:${signer.line}: the key of ${name} is also that of ${first} (line ${owner.line})`]
+  })
 }
 
 /** Whether a name has a key for a namespace, now or at another time. */

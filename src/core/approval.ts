@@ -13,7 +13,7 @@ export type Approvals = {
   readonly invalid: readonly string[]
 }
 
-/** Which approvals permit exactly this move now. Each approver counts once, however often they signed. */
+/** Which approvals permit exactly this move now. Each approver counts once, and each key, however often they signed. */
 export function collectApprovals(
   facts: ReleaseMove,
   policy: Policy,
@@ -31,7 +31,7 @@ export function collectApprovals(
       continue
     }
     const approval = record as TrustedApproval
-    const { principal } = approval.signer
+    const { principal, fingerprint } = approval.signer
     const objection =
       permissionObjection(approval, facts, policy, spent, now) ??
       (now - Date.parse(approval.statement.predicate.issuedAt) > approvalMaxAgeMs
@@ -42,7 +42,10 @@ export function collectApprovals(
             ? 'is by the pusher, and the policy asks for somebody else'
             : valid.some((other) => other.signer.principal === principal)
               ? 'is a second one by the same approver'
-              : null)
+              : // Whoever got another name in allowed_signers meanwhile is still one person.
+                valid.some((other) => other.signer.fingerprint === fingerprint)
+                ? 'is a second one by the same key'
+                : null)
     if (objection === null) valid.push(approval)
     else invalid.push(`the approval by ${principal} (record ${approval.seq}) ${objection}`)
   }

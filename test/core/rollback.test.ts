@@ -176,6 +176,14 @@ describe('two approvals', () => {
     ['by two approvers are two', [approval({ signer: 'bob' }), approval({ signer: 'carol' })], 'allowed'],
     ['by one approver are one', [approval({ signer: 'bob' }), approval({ signer: 'bob' })], REFUSED],
     [
+      'by one key under two names are one',
+      [
+        approval({ signer: 'bob', fingerprint: 'SHA256:b' }),
+        approval({ signer: 'carol', fingerprint: 'SHA256:b' }),
+      ],
+      REFUSED,
+    ],
+    [
       'of which one is the pusher’s are one',
       [approval({ signer: 'alice' }), approval({ signer: 'bob' })],
       REFUSED,
