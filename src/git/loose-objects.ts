@@ -3,7 +3,7 @@
  * the hash of that. Reading and writing them here saves the start of a git process, which costs more than all the rest.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { constants as files, readFileSync, statSync } from 'node:fs'
+import { existsSync, constants as files, readFileSync, statSync } from 'node:fs'
 import { chmod, mkdir, open, rename, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { deflateSync, inflateSync, constants as zlib } from 'node:zlib'
@@ -76,6 +76,11 @@ export async function writeLooseObjects(
     const { message } = cause as Error
     throw new HeadgateError('unavailable', `git objects could not be written: ${message}`, { cause })
   }
+}
+
+/** Whether every object is a loose one still. Somebody may have packed it, or pruned what nothing refers to. */
+export function holdsLoose(objectsDirectory: string, objects: readonly NewObject[]): boolean {
+  return objects.every(({ oid }) => existsSync(loosePath(objectsDirectory, oid)))
 }
 
 async function writeObject(

@@ -12,7 +12,7 @@ import { isNearAncestor } from './ancestry.ts'
 import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine } from './environment.ts'
 import { findGit } from './find-git.ts'
 import { isFile, locate, readText } from './locate.ts'
-import { type NewObject, objectId, writeLooseObjects } from './loose-objects.ts'
+import { holdsLoose, type NewObject, objectId, writeLooseObjects } from './loose-objects.ts'
 import { ObjectReader } from './object-reader.ts'
 import {
   firstLines,
@@ -155,6 +155,11 @@ export class GitRepository {
   async store(objects: readonly NewObject[]): Promise<void> {
     await writeLooseObjects(join(this.commonDirectory, 'objects'), objects, this.#spare)
     for (const { oid, type, body } of objects) this.#recent.keep(oid, { oid, type, size: body.length, body })
+  }
+
+  /** Whether what was stored lies where it was written; false where that is not sure. */
+  holds(objects: readonly NewObject[]): boolean {
+    return holdsLoose(join(this.commonDirectory, 'objects'), objects)
   }
 
   /**

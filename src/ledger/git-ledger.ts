@@ -90,7 +90,13 @@ export class GitLedger implements Ledger {
     const made = await commitObjects(this.#repository, oldTip, next)
     await this.#repository.store(made.objects)
     const appended = next.map(({ record }) => record)
-    return { commit: () => this.#commit(oldTip, made.tip, appended) }
+    return {
+      commit: async () => {
+        // Since then a `git prune` may have taken what nothing refers to yet.
+        if (!this.#repository.holds(made.objects)) await this.#repository.store(made.objects)
+        return this.#commit(oldTip, made.tip, appended)
+      },
+    }
   }
 
   async #commit(from: Oid | null, tip: Oid, records: readonly LedgerRecord[]): Promise<Appended | Stale> {

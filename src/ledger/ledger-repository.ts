@@ -28,6 +28,8 @@ export interface LedgerRepository {
   newObject(type: NewObject['type'], body: Buffer): NewObject
   /** Writes objects, outside any quarantine; when it resolves they are on disk. */
   store(objects: readonly NewObject[]): Promise<void>
+  /** Whether objects that were stored and that nothing refers to are all where they were written. */
+  holds(objects: readonly NewObject[]): boolean
   /**
    * Moves `ref` from exactly `from` (null: it must not exist) to `to`, without hooks and on disk when it resolves. False
    * if it is elsewhere; an error may mean either.

@@ -57,6 +57,7 @@ function faulty(faults: Faults): GitLedger {
     isAncestor: (ancestor, descendant) => repository.isAncestor(ancestor, descendant),
     stream: (args) => repository.stream(args),
     newObject: (type, body) => repository.newObject(type, body),
+    holds: (objects) => repository.holds(objects),
     store: (objects) => (faults.store ?? ((store) => store()))(() => repository.store(objects)),
     moveRef: async (...move) => {
       await faults.between?.()
@@ -64,6 +65,12 @@ function faulty(faults: Faults): GitLedger {
     },
   }
   return new GitLedger(wrapped, seal)
+}
+
+async function openedAgain(): Promise<GitLedger> {
+  repository.close()
+  repository = await openRepository(bare)
+  return new GitLedger(repository, seal)
 }
 
 const broken = () => Promise.reject(new HeadgateError('unavailable', 'git broke'))
@@ -128,6 +135,19 @@ test.each<[string, () => Promise<unknown> | unknown]>([
   expect(result).toEqual({ kind: 'stale', head: await sound.head() })
   expect(result.head).not.toEqual(head)
   expect(await stored()).toBe(0)
+})
+
+test.each([
+  ['git prune', ['prune']],
+  ['git gc --prune=now', ['gc', '--quiet', '--prune=now']],
+  ['git repack', ['repack', '-a', '-d', '-q']],
+])('a prepared append is whole, though %s took or moved its objects before it was made', async (_, args) => {
+  const prepared = await sound.prepare(head, [invalidation(a)])
+  git(...args)
+  expect((await prepared.commit()).kind).toBe('appended')
+  expect(git('fsck', '--strict', '--full', '--no-dangling')).toBe('')
+  expect(await stored()).toBe(1)
+  expect((await (await openedAgain()).about(a)).length).toBe(3)
 })
 
 test('two first appends: the second one is stale', async () => {
