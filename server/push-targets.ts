@@ -1,7 +1,8 @@
 /** Which ref each update of a push would really change: through namespaces and symbolic refs. */
-import { lstatSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
 import type { RefUpdate } from '../src/git/hook-input.ts'
+import { isRefName } from '../src/git/ref-files.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { readGuardedNames } from './guarded-list.ts'
 import { isReserved } from './push-report.ts'
@@ -23,13 +24,25 @@ export async function withTargets(
   const places = [repository.commonDirectory, ...worktrees(repository.commonDirectory)]
   const result: TargetedUpdate[] = []
   for (const update of updates) {
-    const name = prefix + update.ref
+    const name = withoutLinks(repository.commonDirectory, prefix + update.ref)
     // A guarded name stays what it is, also where somebody made it a symbolic ref: see viewServer.
     const settled = guarded.has(name) || isReserved(name)
     for (const target of settled ? [name] : await resolveAlias(repository, name, places))
       result.push({ ...update, target })
   }
   return result
+}
+
+/** The name of the file that git would write, where a folder on the way to it is a symbolic link. */
+function withoutLinks(commonDirectory: string, ref: string): string {
+  if (!isRefName(ref)) return ref
+  try {
+    const folder = relative(commonDirectory, realpathSync(join(commonDirectory, dirname(ref))))
+    return folder.startsWith('refs') ? `${folder}/${basename(ref)}` : ref
+  } catch {
+    // A folder that is not there yet.
+    return ref
+  }
 }
 
 /**

@@ -84,6 +84,23 @@ describe('a symbolic ref counts as what it points at:', () => {
     )
   })
 
+  test('a branch below a folder that is a symbolic link', async () => {
+    const link = join(repository.bare, 'refs/heads/team')
+    symlinkSync('.', link)
+    try {
+      const push = (...args: string[]) =>
+        repository.run('git', ['push', repository.bare, ...args], { cwd: repository.clone })
+      for (const folder of ['team', 'team/team']) {
+        await expectRefused(repository, ['evidence'], () => push(`${unproved}:refs/heads/${folder}/release`))
+        await expectRefused(repository, ['staging-history'], () =>
+          push(`+${released}:refs/heads/${folder}/main`),
+        )
+      }
+    } finally {
+      rmSync(link)
+    }
+  })
+
   test('an alias of an alias, as deep as git goes', async () => {
     const chain = ['refs/heads/release', 'refs/heads/a1', 'refs/x/a2', 'refs/tags/a3', 'refs/heads/a4']
     for (const [index, name] of chain.entries()) if (index > 0) make(name, chain[index - 1] ?? '')
