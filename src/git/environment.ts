@@ -64,6 +64,7 @@ export const PINNED_CONFIGURATION: readonly string[] = [
   // The empty graft file that the environment names is answered with advice, on stderr, in every process.
   'advice.graftFileDeprecated=false',
   'log.showSignature=false',
+  'i18n.logOutputEncoding=UTF-8',
   'color.ui=false',
   'gc.auto=0',
   'maintenance.auto=false',

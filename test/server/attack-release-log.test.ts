@@ -270,4 +270,13 @@ describe('through settings that change what git shows', () => {
       repository.server('config', '--unset', name)
     }
   })
+
+  test('i18n.logOutputEncoding=UTF-16 in the repository stops no append', async () => {
+    repository.server('config', 'i18n.logOutputEncoding', 'UTF-16')
+    try {
+      await accepted(commit([main], { [LOG]: `${LINES}- three\n` }))
+    } finally {
+      repository.server('config', '--unset', 'i18n.logOutputEncoding')
+    }
+  })
 })
