@@ -38,12 +38,17 @@ export function gateRelations(gate: JsonMap, gates: readonly JsonMap[]): Found[]
 }
 
 function commandRelations(gate: JsonMap): Found[] {
-  return OF_REQUESTS.filter((key) => gate[key] !== undefined).map((key) => [
-    [key],
-    key === 'expect'
-      ? 'cannot stand beside `run`: the exit code is the outcome'
-      : 'cannot stand beside `run`: it belongs to a request',
-  ])
+  const nameless: Found[] =
+    Array.isArray(gate.run) && gate.run[0] === '' ? [[['run'], 'must begin with the name of a program']] : []
+  const ofRequests = OF_REQUESTS.filter((key) => gate[key] !== undefined).map(
+    (key): Found => [
+      [key],
+      key === 'expect'
+        ? 'cannot stand beside `run`: the exit code is the outcome'
+        : 'cannot stand beside `run`: it belongs to a request',
+    ],
+  )
+  return [...nameless, ...ofRequests]
 }
 
 function requestRelations(gate: JsonMap, method: string | undefined): Found[] {

@@ -58,7 +58,12 @@ export const sentHeaders = z
   )
   .refine(namesHeadersOnce, 'names a header twice')
 
-const commandLine = z.string().min(1).max(2000)
+/** No system starts a program whose words have a NUL in them. */
+const word = z
+  .string()
+  .max(2000)
+  .regex(/^[^\0]*$/, 'must not have a NUL character')
+const commandLine = word.min(1)
 
 const methods = Object.fromEntries(
   METHODS.map((method) => [
@@ -77,7 +82,7 @@ const gateFile = section('One check: a request and what must hold of the answer,
     .describe('The name under which evidence reports this gate; once in an environment.'),
   ...methods,
   run: z
-    .union([commandLine, z.array(z.string().max(2000)).min(1).max(50)], {
+    .union([commandLine, z.array(word).min(1).max(50)], {
       error: 'must be a command line, or a list of a program and its arguments',
     })
     .describe(
@@ -103,10 +108,12 @@ const gateFile = section('One check: a request and what must hold of the answer,
     .string()
     .max(300)
     .regex(
-      /^https?:\/\/[A-Za-z0-9.[\]:-]+$/,
-      'must be an origin like https://not-allowed.example, without a path',
+      /^(?:https?:\/\/[A-Za-z0-9.[\]:-]+|null)$/,
+      'must be an origin like https://not-allowed.example, without a path, or "null" in quotes',
     )
-    .describe('The Origin header of the request: as a page of that origin would send it.')
+    .describe(
+      'The Origin header of the request: as a page of that origin would send it; "null", as a sandboxed frame would.',
+    )
     .optional(),
   redirects: z.int().min(0).max(10).describe('How many redirects are followed.').default(0),
   burst: section('The same request many times.', {

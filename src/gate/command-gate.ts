@@ -64,7 +64,9 @@ function runCommand(gate: CommandGate, context: GateContext): Promise<string | n
       gate.timeoutMs,
     )
     const tell = limitedTeller(context)
-    const outputs = [child.stdout, child.stderr].map((stream) => readLines(stream, tell))
+    const outputs = [child.stdout, child.stderr].map((stream) =>
+      readLines(stream, tell, MAX_LINE_LENGTH + context.secrets.longestStruck),
+    )
     const end = (result: string | null) => {
       clearTimeout(timer)
       clearTimeout(last)
@@ -72,7 +74,7 @@ function runCommand(gate: CommandGate, context: GateContext): Promise<string | n
       process.removeListener('exit', killNow)
       resolve(stopped ?? result)
     }
-    child.once('error', (error: NodeJS.ErrnoException) => end(`cannot be started (${codeOf(error)})`))
+    child.once('error', (error: NodeJS.ErrnoException) => end(`cannot be started: ${describeStart(error)}`))
     child.once('exit', async (code, signal) => {
       await Promise.race([Promise.all(outputs), pause(LINGER_MS)])
       killNow()
@@ -83,8 +85,10 @@ function runCommand(gate: CommandGate, context: GateContext): Promise<string | n
   })
 }
 
-function codeOf(error: NodeJS.ErrnoException): string {
-  return error.code !== undefined && /^[A-Z0-9_]{1,40}$/.test(error.code) ? error.code : 'unknown error'
+function describeStart({ code = '' }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'there is no such program'
+  if (code === 'EACCES') return 'not executable (chmod +x)'
+  return /^[A-Z0-9_]{1,40}$/.test(code) ? code : 'unknown error'
 }
 
 /** The shell's own codes, in words. */
@@ -118,8 +122,8 @@ function limitedTeller({ onOutput, secrets }: GateContext): (line: string) => vo
   }
 }
 
-/** Tells every line; of a long one the beginning. */
-async function readLines(stream: Readable, tell: (line: string) => void): Promise<void> {
+/** Tells every line; of a long one at least the first `enough` characters, so that a secret in what is shown is whole. */
+async function readLines(stream: Readable, tell: (line: string) => void, enough: number): Promise<void> {
   let rest = ''
   let cut = false
   stream.setEncoding('utf8')
@@ -131,8 +135,7 @@ async function readLines(stream: Readable, tell: (line: string) => void): Promis
         if (!cut) tell(line.replace(/\r$/, ''))
         cut = false
       }
-      // Twice as much as is shown: a secret that the cut goes through is struck out whole.
-      if (rest.length > 2 * MAX_LINE_LENGTH) {
+      if (rest.length > enough) {
         if (!cut) tell(rest)
         cut = true
         rest = ''

@@ -10,9 +10,14 @@ const SHORTEST_STRUCK = 4
  */
 export class Secrets {
   readonly #values: ReadonlyMap<string, string>
+  /** What is struck out of a text, the longest first. */
+  readonly #struck: readonly string[]
 
   private constructor(values: ReadonlyMap<string, string>) {
     this.#values = values
+    this.#struck = [...new Set([...values.values()].flatMap(spellings))]
+      .filter((text) => text.length >= SHORTEST_STRUCK)
+      .sort((a, b) => b.length - a.length)
   }
 
   /** Throws HeadgateError `configuration` where a variable is missing or cannot be sent; never says a value. */
@@ -61,13 +66,42 @@ export class Secrets {
     return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, this.resolve(value)]))
   }
 
-  /** The text with every value struck out. */
+  /** The text, which is one line, with every value struck out however programs like to spell it. */
   strike(text: string): string {
-    return [...this.#values.values()]
-      .filter((value) => value.length >= SHORTEST_STRUCK)
-      .sort((a, b) => b.length - a.length)
-      .reduce((struck, value) => struck.replaceAll(value, '***'), text)
+    return this.#struck.reduce((struck, value) => struck.replaceAll(value, '***'), text)
   }
+
+  /** How many characters of a text may belong to one value. */
+  get longestStruck(): number {
+    return this.#struck[0]?.length ?? 0
+  }
+}
+
+/** A value as it is, line by line, text by text where it is JSON, and as URLs, JSON and base64 write it. */
+function spellings(value: string): string[] {
+  const base64 = Buffer.from(value)
+  return [
+    value,
+    ...value.split('\n').map((line) => line.trim()),
+    ...textsInJson(value),
+    encodeURIComponent(value),
+    JSON.stringify(value).slice(1, -1),
+    base64.toString('base64').replace(/=+$/, ''),
+    base64.toString('base64url'),
+  ]
+}
+
+function textsInJson(value: string): string[] {
+  const texts: string[] = []
+  try {
+    JSON.parse(value, (_, inner) => {
+      if (typeof inner === 'string') texts.push(inner)
+      return inner
+    })
+  } catch {
+    // Most secrets are no JSON.
+  }
+  return texts
 }
 
 /**

@@ -415,6 +415,16 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
     ],
   ],
   [
+    'a command with a NUL',
+    gate('{ name: a, run: "a\\0b" }'),
+    ['11:25: environments.staging.gates[0].run: must not have a NUL character'],
+  ],
+  [
+    'a program without a name',
+    gate('{ name: a, run: ["", x] }'),
+    ['11:20: environments.staging.gates[0].run: must begin with the name of a program'],
+  ],
+  [
     'an empty command',
     gate('{ name: a, run: "" }'),
     ['11:25: environments.staging.gates[0].run: must not be empty'],
@@ -443,7 +453,7 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
     'an origin with a path',
     gate('{ name: a, get: /a, origin: https://x.example/, expect: { corsDenied: true } }'),
     [
-      '11:37: environments.staging.gates[0].origin: must be an origin like https://not-allowed.example, without a path',
+      `11:37: environments.staging.gates[0].origin: must be an origin like https://not-allowed.example, without a path, or "null" in quotes`,
     ],
   ],
   [

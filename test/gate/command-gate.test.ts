@@ -57,7 +57,7 @@ test('a list is a program and its arguments, without a shell', async () => {
   const { result } = await run(await server(), [gate], { onOutput: (_, line) => lines.push(line) })
   expect([result, lines]).toEqual(['PASSED', ['$HOME; exit 1']])
   const missing = await run(await server(), ['{ name: drills, run: [no-such-program] }'])
-  expect(missing.gates[0]?.reason).toBe('cannot be started (ENOENT)')
+  expect(missing.gates[0]?.reason).toBe('cannot be started: there is no such program')
 })
 
 test("the gate's facts are in its environment, and where it runs is the folder; the key is not", async () => {
@@ -74,17 +74,46 @@ test("the gate's facts are in its environment, and where it runs is the folder; 
   expect(lines).toEqual([place, `staging ${url} drills staging ${COMMIT} ${url} key= own=mine`])
 })
 
-test('a secret that the policy names is struck out of its output', async () => {
-  const lines: string[] = []
+test('a secret that the policy names is struck out of its output, however it is spelt', async () => {
+  const TOKEN = 'hunter2+/token'
+  const LOGIN = '{\n  "user": "somebody",\n  "password": "hunter2-in-a-line"\n}'
+  const LONG = `hunter2${'x'.repeat(3000)}`
   const gates = [
-    '{ name: a, get: /a, headers: { authorization: { env: TOKEN } }, expect: { status: 200 } }',
-    `{ name: b, run: 'echo "the token is $TOKEN."' }`,
+    '{ name: a, get: /a, headers: { authorization: { env: TOKEN }, x: { env: LONG } }, expect: { status: 200 } }',
+    '{ name: b, post: /b, body: { env: LOGIN }, expect: { status: 200 } }',
+    '{ name: c, run: "sh print.sh" }',
   ]
+  const place = folder()
+  writeFileSync(
+    join(place, 'print.sh'),
+    [
+      'echo "the token is $TOKEN."',
+      'echo "$LOGIN"',
+      'echo it is hunter2-in-a-line',
+      'printf %s "$TOKEN" | base64',
+      `printf '%s %s\\n' '${encodeURIComponent(TOKEN)}' '${JSON.stringify(LOGIN)}'`,
+      // The line is cut where it is shown, and where it comes in two pieces.
+      `printf '%990s%.1500s' x "$LONG" | tr ' ' y; sleep 0.2; printf %s "$LONG" | cut -c1501-`,
+    ].join('\n'),
+  )
+  const lines: string[] = []
   await run(await server(), gates, {
-    variables: { ...process.env, TOKEN: 'hunter2-token' },
+    folder: place,
+    variables: { ...process.env, TOKEN, LOGIN, LONG },
     onOutput: (_, line) => lines.push(line),
   })
-  expect(lines).toEqual(['the token is ***.'])
+  expect(lines.slice(0, 8)).toEqual([
+    'the token is ***.',
+    '{',
+    '  ***',
+    '  ***',
+    '}',
+    'it is ***',
+    expect.stringMatching(/^\*\*\*=*$/),
+    '*** "***"',
+  ])
+  expect(lines[8]).toMatch(/^y{989}x\*\*\*$/)
+  expect(lines).toHaveLength(9)
 })
 
 test('a timeout ends it with everything that it has started, also what ignores the signal', async () => {

@@ -74,6 +74,14 @@ test('a status that is named is expected of the request, not of its preflight', 
   expect(gates[0]).toMatchObject({ outcome: 'passed', status: 418 })
 })
 
+test('the origin of a sandboxed frame is one to try, too', async () => {
+  const gates = ['{ name: cors, get: /api, origin: "null", expect: { corsDenied: true } }']
+  const answering = (value: string | null) => serve(honest((q, r) => allow(value)(q, r)))
+  expect((await run(await answering(null), gates)).result).toBe('PASSED')
+  const { gates: outcomes } = await run(await answering('null'), gates)
+  expect(outcomes[0]?.reason).toBe('the foreign origin null is let in')
+})
+
 test('request and preflight say what a browser would say, and the preflight carries no secret', async () => {
   process.env.TEST_CORS_TOKEN = 'hunter2'
   const seen: unknown[] = []
