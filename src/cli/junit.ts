@@ -46,7 +46,7 @@ function parseXml(file: string): unknown {
     throw new HeadgateError('data', `${file}:${valid.err.line}: not well-formed XML: ${valid.err.msg}`, {
       hint: 'was the test run interrupted while it wrote the report?',
     })
-  if (/<!DOCTYPE/i.test(text)) {
+  if (/<!DOCTYPE/i.test(text.replace(QUOTED, ''))) {
     throw new HeadgateError('data', `${file} has a document type`, {
       hint: 'a JUnit XML report needs none, and entities that one defines are not read',
     })
@@ -56,9 +56,24 @@ function parseXml(file: string): unknown {
     attributeNamePrefix: '@',
     processEntities: false,
     parseAttributeValue: false,
+    removeNSPrefix: true,
   })
-  return parser.parse(text)
+  try {
+    return parser.parse(text)
+  } catch (cause) {
+    // Nested hundreds deep, or named like a part of JavaScript.
+    throw new HeadgateError('data', `${file} is not built like a test report`, {
+      hint: 'is it a JUnit XML report?',
+      cause,
+    })
+  }
 }
+
+/** Comments, instructions and CDATA: reports quote web pages, which have a document type of their own. */
+const QUOTED = /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[[\s\S]*?\]\]>/g
+
+/** What a program printed may look like a test case. */
+const NO_SUITES = ['system-out', 'system-err', 'properties']
 
 /** All test cases, however deep the suites nest, and a failed case for every suite that failed by itself. */
 function testCases(node: unknown): CaseResult[] {
@@ -66,8 +81,11 @@ function testCases(node: unknown): CaseResult[] {
   if (typeof node !== 'object' || node === null) return []
   return Object.entries(node).flatMap(([key, value]) => {
     if (key === 'testcase') return [value].flat().map(caseResult)
+    if (NO_SUITES.includes(key)) return []
     const cases = testCases(value)
-    return key === 'testsuite' ? [...cases, ...[value].flat().flatMap(suiteFailure)] : cases
+    return key === 'testsuite' || key === 'testsuites'
+      ? [...cases, ...[value].flat().flatMap(suiteFailure)]
+      : cases
   })
 }
 
@@ -101,8 +119,9 @@ function plainText(text: string): string {
 const ENTITIES = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' } as const
 
 /** GoogleTest and others say in an attribute what JUnit says in an element. */
-const FAILED_WORDS = /^(?:fail(?:ed|ure)?|errors?|broken)$/i
-const SKIPPED_WORDS = /^(?:not_?run|skip(?:ped)?|disabled|suppressed|pending|ignored|todo|inconclusive)$/i
+const FAILED_WORDS = /^(?:fail(?:ed|ure)?|errors?|broken|timed?[-_ ]?out)$/i
+const SKIPPED_WORDS =
+  /^(?:not[-_ ]?run|skip(?:ped)?|disabled|suppressed|pending|ignored|todo|inconclusive|aborted|cancell?ed)$/i
 
 function outcomeOf(node: Record<string, unknown>): CaseResult['outcome'] {
   const words = [node['@status'], node['@result']].map(String)

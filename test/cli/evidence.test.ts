@@ -1,6 +1,8 @@
-import { readdirSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { readJunitFiles } from '../../src/cli/junit.ts'
 import { PROGRAM } from '../make-repository.ts'
 import { guarded } from './run-program.ts'
 
@@ -91,7 +93,56 @@ test('JUnit files: a case is a gate, failures and skips count', () => {
   ).toEqual(['WARNED', 'FAILED', 'FAILED', 'PASSED'])
 })
 
+/** What is read from a report, told as names that begin with their outcome. */
+const READ: [title: string, report: string, results: string[]][] = [
+  [
+    'quotes web pages',
+    '<testsuite><!-- <!DOCTYPE x> --><testcase name="a"><failure><![CDATA[<!DOCTYPE html>]]></failure></testcase></testsuite>',
+    ['failed a'],
+  ],
+  [
+    'says at its top that more went wrong',
+    '<testsuites name="all" errors="1"><testsuite><testcase name="a"/></testsuite></testsuites>',
+    ['passed a', 'failed suite all'],
+  ],
+  [
+    'has a namespace',
+    '<j:testsuite xmlns:j="x"><j:testcase name="a"><j:failure/></j:testcase></j:testsuite>',
+    ['failed a'],
+  ],
+  [
+    'holds what looks like cases in what was printed',
+    '<testsuite><system-out><testcase name="b"/></system-out><testcase name="a"/></testsuite>',
+    ['passed a'],
+  ],
+  [
+    'has cases that were stopped',
+    '<testsuite><testcase name="a" status="aborted"/><testcase name="b" result="timed out"/></testsuite>',
+    ['skipped a', 'failed b'],
+  ],
+]
+
+test.each(READ)('a JUnit file that %s', (_, report, results) => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-junit-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'report.xml')
+  writeFileSync(file, report)
+  expect(readJunitFiles([file]).map(({ name, outcome }) => `${outcome} ${name}`)).toEqual(results)
+})
+
 test.each([
+  [
+    'suites in suites without end',
+    '<testsuite>'.repeat(300) + '</testsuite>'.repeat(300),
+    /results\.xml is not built like a test report/,
+    65,
+  ],
+  [
+    'a name that JavaScript would stumble over',
+    '<testsuite><__proto__/></testsuite>',
+    /results\.xml is not built like a test report/,
+    65,
+  ],
   ['not XML', '<testsuite><testcase name="a"></testsuite>', /results\.xml:1: not well-formed XML: .+/, 65],
   ['no case', '<testsuite/>', /results\.xml has no <testcase>/, 65],
   ['a case without a name', '<testsuite><testcase/></testsuite>', /a <testcase> has no name/, 65],
