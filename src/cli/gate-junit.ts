@@ -6,6 +6,7 @@ import type { Oid } from '../core/oid.ts'
 import { escapeUnsafe } from '../core/printable.ts'
 import type { GateOutcome, GateRun } from '../gate/run-gates.ts'
 import { outcomeWord, whyWords } from './gate-words.ts'
+import { escapeMarkup } from './reports/markup.ts'
 
 export function junitText(run: GateRun, commit: Oid): string {
   const suite = `headgate.${run.environment}`
@@ -54,9 +55,5 @@ function testCase(gate: GateOutcome, suite: string): string {
 
 /** XML can't hold control characters, not even escaped. */
 function xml(text: string): string {
-  return escapeUnsafe(text)
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
+  return escapeMarkup(escapeUnsafe(text))
 }

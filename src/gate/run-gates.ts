@@ -146,7 +146,15 @@ async function run(options: RunGatesOptions, parts: Parts): Promise<GateRun> {
   }
 
   const after = await ask()
-  return finish(before, after, gates, changeBetween(before, after, options))
+  return finish(before, after, gates, changeBetween(before, after, options) ?? notRun(gates))
+}
+
+/** Where nothing but an optional gate failed, and one that must pass waited for it: no other line says why. */
+function notRun(gates: readonly GateOutcome[]): string | null {
+  const required = gates.filter(({ optional }) => !optional)
+  if (required.some(({ outcome }) => outcome === 'failed')) return null
+  const names = required.filter(({ outcome }) => outcome === 'skipped').map(({ name }) => name)
+  return names.length === 0 ? null : `not run, but required: ${names.join(', ')}`
 }
 
 async function runGate(
