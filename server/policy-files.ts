@@ -18,6 +18,20 @@ const NAMES = { policy: 'policy.yaml', allowedSigners: 'allowed_signers' } as co
 
 /** Reads a folder that holds `policy.yaml` and `allowed_signers`, or a `.headgate` folder that does. */
 export function readPolicyFolder(folder: string): PolicySource {
+  const place = findPolicyFolder(folder)
+  return {
+    policy: read(join(place, NAMES.policy)),
+    allowedSigners: read(join(place, NAMES.allowedSigners)),
+    from: place,
+  }
+}
+
+/** The policy alone of such a folder, for who has nothing to do with keys. */
+export function readPolicyText(folder: string): string {
+  return read(join(findPolicyFolder(folder), NAMES.policy))
+}
+
+function findPolicyFolder(folder: string): string {
   const inner = join(folder, '.headgate')
   const outer = existsSync(join(folder, NAMES.policy))
   if (!outer && !existsSync(join(inner, NAMES.policy))) {
@@ -25,12 +39,7 @@ export function readPolicyFolder(folder: string): PolicySource {
       hint: 'a policy is a folder with policy.yaml and allowed_signers; see docs/policy-reference.md',
     })
   }
-  const place = outer ? folder : inner
-  return {
-    policy: read(join(place, NAMES.policy)),
-    allowedSigners: read(join(place, NAMES.allowedSigners)),
-    from: place,
-  }
+  return outer ? folder : inner
 }
 
 /**

@@ -9,7 +9,7 @@ import { ClientRepository } from './client-repository.ts'
 import { readJunitFiles } from './junit.ts'
 import { note, plural, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
-import { requireKey, requireReason, signAndSubmit } from './submit.ts'
+import { requireCiUrl, requireKey, requireReason, signAndSubmit } from './submit.ts'
 import { VERSION } from './version.ts'
 
 type AddOptions = {
@@ -28,6 +28,7 @@ type Result = { readonly name: string; readonly outcome: 'passed' | 'failed' | '
 
 export async function addEvidence(options: AddOptions): Promise<void> {
   const key = requireKey(options.key)
+  const url = requireCiUrl(options.ciUrl)
   const reported = collectResults(options)
   if (options.servedCommit !== undefined && !isOid(options.servedCommit)) {
     throw new HeadgateError('usage', '--served-commit must be a full commit id', {
@@ -64,7 +65,7 @@ export async function addEvidence(options: AddOptions): Promise<void> {
     passedTests: names(({ outcome }) => outcome === 'passed'),
     warnedTests: warned,
     failedTests: failed,
-    ...(options.ciUrl === undefined ? {} : { url: options.ciUrl }),
+    ...(url === undefined ? {} : { url }),
     headgate: {
       environment: environment.name,
       startedAt: now,

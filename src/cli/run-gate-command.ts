@@ -1,9 +1,10 @@
 import { rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { parsePolicySource, readPolicyFolder } from '../../server/policy-files.ts'
+import { readPolicyText } from '../../server/policy-files.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy.ts'
+import { parsePolicy } from '../core/policy-yaml.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
@@ -17,7 +18,7 @@ import { annotate, isGithubActions, summarize } from './github-actions.ts'
 import { Interruption } from './interruption.ts'
 import { colour, note, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
-import { requireDuration, requireKey, signAndSubmit } from './submit.ts'
+import { requireCiUrl, requireDuration, requireKey, signAndSubmit } from './submit.ts'
 
 export type GateOptions = {
   readonly mode: 'staging' | 'prod' | undefined
@@ -52,6 +53,7 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   const repository = new ClientRepository()
   // Whatever can be wrong with the call is found before the first request.
   const key = options.record ? requireKey(options.key) : null
+  const ciUrl = requireCiUrl(options.ciUrl)
   const waitMs = options.wait === undefined ? undefined : requireDuration('wait', options.wait)
   for (const option of ['report', 'junit'] as const) makeWayFor(option, options[option])
   const mode = options.mode ?? parseMode(process.env.MODE)
@@ -90,14 +92,19 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   }
   if (!options.json) printResults(run, commit)
   if (run.result === 'FAILED') process.exitCode = EXIT_CODES.refused
-  if (key !== null) {
-    const payload = evidencePayload(policy, environment, commit, run, options.ciUrl)
-    interruption.words =
-      'interrupted while the result was being recorded; headgate evidence list says whether it is'
-    await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
+  let recorded = false
+  try {
+    if (key !== null) {
+      const payload = evidencePayload(policy, environment, commit, run, ciUrl)
+      interruption.words =
+        'interrupted while the result was being recorded; headgate evidence list says whether it is'
+      await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
+      recorded = true
+    }
+  } finally {
+    if (options.json) printJson({ commit, recorded, ...run })
   }
-  if (options.json) printJson({ commit, recorded: options.record, ...run })
-  else if (options.record) {
+  if (recorded && !options.json) {
     print(`recorded as evidence on ${options.remote}`)
     if (run.result !== 'FAILED' && run.environment === 'staging') {
       const refspec = shellWord(`${await repository.abbreviate(commit)}:${pushTarget(policy, released)}`)
@@ -186,8 +193,8 @@ async function findPolicy(
   { record, remote }: GateOptions,
 ): Promise<{ policy: Policy; released: boolean }> {
   if (!record) {
-    const source = readPolicyFolder(join(folder, '.headgate'))
-    return { policy: parsePolicySource(source).policy, released: false }
+    // Whoever tries gates has not made all the keys yet.
+    return { policy: parsePolicy(readPolicyText(join(folder, '.headgate'))), released: false }
   }
   const { policy, state } = await remotePolicy(repository, remote)
   return { policy, released: state.landed[`refs/heads/${policy.release}`] !== undefined }

@@ -62,6 +62,25 @@ export function requireLine(option: string, text: string): string {
 
 const MAX_LINE_BYTES = 1000
 
+/** The link that evidence keeps to where it comes from. It stays in the ledger, and everyone who can fetch reads it. */
+export function requireCiUrl(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const url = text.length <= MAX_URL_LENGTH && URL.canParse(text) ? new URL(text) : null
+  const problem =
+    url === null || !/^https?:$/.test(url.protocol)
+      ? `is no http or https URL of at most ${MAX_URL_LENGTH} characters`
+      : url.username !== '' || url.password !== ''
+        ? 'must not carry a user name or password: it would be in the ledger for ever'
+        : null
+  if (problem === null) return text
+  throw new HeadgateError('usage', `--ci-url ${problem}`, {
+    hint: 'name the page of the CI run, such as https://ci.example.com/runs/7',
+  })
+}
+
+/** As long as a statement takes it. */
+const MAX_URL_LENGTH = 2048
+
 /** A number of things that an option names. */
 export function requireCount(option: string, count: number): number {
   if (Number.isSafeInteger(count) && count >= 1 && count <= 10_000) return count

@@ -196,6 +196,14 @@ test('calls that make no sense are usage errors, and nothing is recorded', () =>
     'headgate: none.xml cannot be read\n  hint: --junit takes files of a test report in the format JUnit XML\nexit 64',
   )
   expect(add('--passed', 'a')).toContain('headgate: no key to sign with\n')
+  const leak = add('--passed', 'a', '--ci-url', 'https://u:hunter2@ci.example.com/7', ...key)
+  expect(leak).toMatch(
+    /^headgate: --ci-url must not carry a user name or password: .+\n {2}hint: .+\nexit 64$/,
+  )
+  expect(leak).not.toContain('hunter2')
+  expect(add('--passed', 'a', '--ci-url', 'javascript:alert(1)', ...key)).toContain(
+    'headgate: --ci-url is no http or https URL of at most 2048 characters\n',
+  )
   expect(repository.ledgerSubjects()).toEqual(subjects)
 })
 

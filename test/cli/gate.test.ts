@@ -282,13 +282,15 @@ test('what is wrong with the call is said before the first request', async () =>
   expect(secret.code).toBe(64)
 })
 
-test('a key that the server does not trust: its reason, exit 77, nothing recorded', async () => {
+test('a key that the server does not trust: its reason and the results, exit 77, nothing recorded', async () => {
   const repository = guarded()
   const commit = pushed(repository)
   const subjects = repository.ledgerSubjects()
   const url = await serve(application(() => commit))
-  const ran = await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('alice')])
-  expect(ran.stderr.split('\n').slice(3)).toEqual([
+  const args = ['gate', '--url', url, '--record', '--key', repository.key('alice'), '--json']
+  const ran = await headgate(repository, args)
+  expect(JSON.parse(ran.stdout)).toMatchObject({ result: 'PASSED', recorded: false })
+  expect(ran.stderr.split('\n').slice(1)).toEqual([
     'headgate: the server refused the statement; nothing was recorded',
     expect.stringMatching(/^ {2}the key is not allowed to sign .+ \(evidence statement\)$/),
     '  hint: keys are trusted by .headgate/allowed_signers as the server admin applied it: headgate policy show',
