@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { sha256 } from '../../src/core/canonical-json.ts'
+import { canonicalJson, sha256 } from '../../src/core/canonical-json.ts'
 import { MAX_RECORD_BYTES, parseRecord, sealedBytes, sealRecord } from '../../src/ledger/record.ts'
 import { evidence, invalidation, oidOf } from './records.ts'
 
@@ -41,13 +41,24 @@ describe('a record', () => {
     expect(sealedBytes(parseRecord(bytes))).toEqual(sealed)
   })
 
-  test('may have an envelope in URL-safe base64', () => {
+  test('has base64 in one form, or the same signature would make two records', () => {
     const { envelope } = invalidation(a, '>>>???~~~\u00ff')
-    const payload = envelope.payload.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
-    expect(
-      parseRecord(sealRecord({ ...fields, envelope: { ...envelope, payload } }, fakeSeal).bytes).statement
-        .kind,
-    ).toBe('invalidation')
+    const record = JSON.parse(sealRecord({ ...fields, envelope }, () => 'c2VhbA==').bytes.toString())
+    const bare = (text: string) => text.replace(/=+$/, '')
+    const urlSafe = (text: string) => text.replaceAll('+', '-').replaceAll('/', '_')
+    const spellings = [
+      { ...record, seal: bare(record.seal) },
+      { ...record, seal: 'c2VhbA=' },
+      { ...record, seal: 'c2VhbB==' },
+      { ...record, envelope: { ...envelope, payload: urlSafe(envelope.payload) } },
+      { ...record, envelope: { ...envelope, payload: `${envelope.payload}=` } },
+      { ...record, envelope: { ...envelope, signatures: [{ sig: 'AAA' }] } },
+    ]
+    expect(parseRecord(Buffer.from(canonicalJson(record))).seal).toBe('c2VhbA==')
+    for (const spelling of spellings)
+      expect(() => parseRecord(Buffer.from(canonicalJson(spelling))), JSON.stringify(spelling)).toThrow(
+        'must be standard base64 with padding',
+      )
   })
 
   test('holds any text that JSON can hold, and reads back as it was written', () => {
