@@ -4,7 +4,7 @@
  */
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
-import { type Change, type LedgerCommit, logCommits } from './commit-log.ts'
+import { type LedgerCommit, logCommits } from './commit-log.ts'
 import type { LedgerRepository } from './ledger-repository.ts'
 import { MAX_RECORD_BYTES } from './record.ts'
 
@@ -82,7 +82,8 @@ async function readCommit(repository: LedgerRepository, commit: LedgerCommit): P
   const entries = commit.changes.filter(({ path }) => path.startsWith('entries/'))
   const [added] = entries
   if (entries.length !== 1 || added === undefined) return none(`changes ${entries.length} records, not one`)
-  if (!isAdded(added)) return none(`does not add the file ${added.path} but changes what was there`)
+  if (added.status !== 'A') return none(`does not add the file ${added.path} but changes what was there`)
+  if (added.mode !== '100644') return none(`adds ${added.path} with the mode ${added.mode}, as no file is`)
   try {
     const blob = await repository.objects().read(added.oid, MAX_RECORD_BYTES)
     if (blob?.type !== 'blob') return none(`adds ${added.path}, which is missing`)
@@ -91,8 +92,4 @@ async function readCommit(repository: LedgerRepository, commit: LedgerCommit): P
     if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
     return none(`adds ${added.path}, which cannot be read: ${error.message}`)
   }
-}
-
-function isAdded({ status, mode }: Change): boolean {
-  return status === 'A' && mode === '100644'
 }
