@@ -24,11 +24,22 @@ export type AuditSource = {
   close(): void
 }
 
-export type SourceOptions = { readonly remote: string; readonly offline: boolean }
+export type SourceOptions = {
+  readonly remote: string
+  readonly offline: boolean
+  /** Whether the history of the branches is asked about, so that all of it must be here. */
+  readonly history?: boolean
+}
 
-export async function openAuditSource({ remote, offline }: SourceOptions): Promise<AuditSource> {
+export async function openAuditSource({ remote, offline, history }: SourceOptions): Promise<AuditSource> {
   const client = new ClientRepository()
   const ref = offline ? null : await client.fetchLedgerCopy(remote)
+  const whole = history === true && (await client.isShallow())
+  if (whole && offline) {
+    throw new HeadgateError('unavailable', 'this clone is shallow, and moves are judged by the history', {
+      hint: `without --offline it is fetched; or by hand: git fetch --unshallow ${printable(remote, 200)}`,
+    })
+  }
   const repository = await openRepository(await client.gitDirectory(), { gitPath: findGit() })
   try {
     const copyRef = `${copyFolder(remote)}/ledger`
@@ -45,7 +56,7 @@ export async function openAuditSource({ remote, offline }: SourceOptions): Promi
     }
     const snapshot = await snapshotOf(repository, ledgerRef)
     const inForce = await policyOf(snapshot)
-    if (ref !== null && inForce !== null) await client.fetchBranches(remote, namesOf(inForce))
+    if (ref !== null && inForce !== null) await client.fetchBranches(remote, namesOf(inForce), { whole })
     const branches =
       inForce === null
         ? null

@@ -97,13 +97,26 @@ export class ClientRepository {
     return (await this.git('rev-parse', '--absolute-git-dir')).replace(/\n$/, '')
   }
 
-  /** Copies branches of the remote, by their full names; where one does not exist, its copy is removed. */
-  async fetchBranches(remote: string, refs: readonly string[]): Promise<void> {
+  /** Whether commits lack their parents here, as in `git clone --depth 1`. */
+  async isShallow(): Promise<boolean> {
+    return (await this.git('rev-parse', '--is-shallow-repository')).trim() === 'true'
+  }
+
+  /**
+   * Copies branches of the remote, by their full names; where one does not exist, its copy is removed. `whole` brings
+   * the history that a shallow clone lacks.
+   */
+  async fetchBranches(
+    remote: string,
+    refs: readonly string[],
+    { whole }: { whole: boolean } = { whole: false },
+  ): Promise<void> {
     const there = await this.remoteRefs(remote, refs)
     if (there.size > 0)
       await this.#fetch(
         remote,
         [...there.keys()].map((ref) => `+${ref}:${branchCopyRef(remote, ref)}`),
+        whole ? ['--unshallow'] : [],
       )
     for (const ref of refs)
       if (!there.has(ref)) await this.git('update-ref', '-d', branchCopyRef(remote, ref))
@@ -196,7 +209,7 @@ export class ClientRepository {
     )
   }
 
-  async #fetch(remote: string, refspecs: readonly string[]): Promise<void> {
+  async #fetch(remote: string, refspecs: readonly string[], more: readonly string[] = []): Promise<void> {
     // Nothing but what is named, and all of it, also where this is a partial clone. The branches that follow the remote
     // stay where they are: --force-with-lease compares with them.
     const options = [
@@ -206,6 +219,7 @@ export class ClientRepository {
       '--no-write-fetch-head',
       '--no-recurse-submodules',
       '--no-filter',
+      ...more,
     ]
     // Where all of it goes into copies, only these are offered as known: a ledger shares no commit with a branch, and to
     // find that out git would walk a million of them.

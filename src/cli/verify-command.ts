@@ -70,7 +70,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
 
 async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null) {
   for (let look = 1; ; look++) {
-    const source = await openAuditSource(options)
+    const source = await openAuditSource({ ...options, history: true })
     try {
       const audit = await auditSource(source, options, anchors)
       const isMoved = audit.findings.some(

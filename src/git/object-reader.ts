@@ -14,7 +14,7 @@ import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { readLooseObject } from './loose-objects.ts'
-import { firstLines, type GitCommand, startGit } from './process.ts'
+import { firstLines, type GitCommand, partialProblem, startGit } from './process.ts'
 import type { RecentObjects } from './recent-objects.ts'
 import { parseTree, type TreeEntry } from './tree.ts'
 
@@ -182,7 +182,11 @@ export class ObjectReader {
     })
     child.on('close', (code, signal) => {
       if (!current()) return
-      this.#replace(this.#stderr === '' ? (signal ?? `exit code ${code}`) : firstLines(this.#stderr))
+      const how = this.#stderr === '' ? (signal ?? `exit code ${code}`) : firstLines(this.#stderr)
+      this.#replace(
+        partialProblem('cat-file', this.#stderr) ??
+          new HeadgateError('unavailable', `git cat-file ended: ${how}`),
+      )
     })
     child.stdin.write(this.#pending.map((request) => `${request.name}\n`).join(''))
   }
@@ -191,12 +195,12 @@ export class ObjectReader {
    * The process died. Somebody may have killed it, or what it was asked next kills it: that request gets a second chance
    * and no third, the others wait for the next process.
    */
-  #replace(how: string): void {
+  #replace(error: HeadgateError): void {
     this.#abandon()
     const next = this.#pending[0]
     if (next !== undefined && ++next.deaths > 1) {
       this.#pending.shift()
-      next.reject(new HeadgateError('unavailable', `git cat-file ended: ${how}`))
+      next.reject(error)
     }
     if (this.#pending.length > 0) this.#start()
     this.#watch()

@@ -148,10 +148,18 @@ function collectStderr(child: ChildProcessWithoutNullStreams): () => string {
 const EXPECTED_NOISE = /^warning: core\.fsyncObjectFiles is deprecated/
 
 function exitProblem(command: GitCommand, exitCode: number, stderr: string): HeadgateError {
-  return problem(
-    command,
-    `failed with exit code ${exitCode}${stderr === '' ? '' : `: ${firstLines(stderr)}`}`,
+  return (
+    partialProblem(command.name, stderr) ??
+    problem(command, `failed with exit code ${exitCode}${stderr === '' ? '' : `: ${firstLines(stderr)}`}`)
   )
+}
+
+/** Where git stopped since this is a partial clone: what it lacks must not be fetched while something is decided. */
+export function partialProblem(command: string, stderr: string): HeadgateError | null {
+  if (!/lazy fetching disabled|promisor remote/.test(stderr)) return null
+  return new HeadgateError('unavailable', `git ${command}: objects are missing in this partial clone`, {
+    hint: 'use a whole clone, or make this one whole: git fetch --refetch --no-filter',
+  })
 }
 
 function problem(command: GitCommand, what: string, cause?: unknown): HeadgateError {

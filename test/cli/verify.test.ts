@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { describe, expect, test } from 'vitest'
-import { POLICY, type TestRepository } from '../make-repository.ts'
+import { POLICY, PROGRAM, type TestRepository } from '../make-repository.ts'
 import { application, guarded, headgate, serve } from './run-program.ts'
 
 function sealKey(repository: TestRepository): string {
@@ -191,6 +191,46 @@ describe('where it cannot be told', () => {
     expect(own.all).toContain('VERIFIED')
     expect(own.code).toBe(0)
   })
+})
+
+test('a shallow clone gets the history that it lacks, and cannot tell without', { timeout: 120_000 }, () => {
+  const repository = guarded()
+  repository.release('one')
+  repository.release('two')
+  const clone = join(repository.folder, 'shallow')
+  const url = `file://${repository.bare}`
+  repository.mustRun(repository.run('git', ['clone', '-q', '--depth', '1', url, clone]))
+  const verify = (...args: string[]) =>
+    repository.run(process.execPath, [PROGRAM, 'verify', ...args], { cwd: clone })
+  const offline = () => verify('--offline')
+  repository.mustRun(
+    repository.run('git', ['fetch', '-q', url, '+refs/headgate/ledger:refs/headgate-copies/origin/ledger'], {
+      cwd: clone,
+    }),
+  )
+  const blind = offline()
+  expect(blind.code).toBe(69)
+  expect(blind.stderr).toContain('git fetch --unshallow origin')
+  const ran = verify()
+  expect(verdict(ran.stdout)).toContain('VERIFIED')
+  expect(ran.code).toBe(0)
+  expect(offline().code).toBe(0)
+})
+
+test('a partial clone that lacks what must be read says so', { timeout: 120_000 }, () => {
+  const repository = guarded()
+  const log = (lines: string) => ({ 'docs/RELEASE_LOG.md': lines })
+  for (const lines of ['one\n', 'one\ntwo\n', 'one\ntwo\nthree\n']) repository.commit('log', log(lines))
+  repository.release('done')
+  repository.server('config', 'uploadpack.allowFilter', 'true')
+  const clone = join(repository.folder, 'partial')
+  const url = `file://${repository.bare}`
+  repository.mustRun(repository.run('git', ['clone', '-q', '--filter=blob:none', url, clone]))
+  const ran = repository.run(process.execPath, [PROGRAM, 'verify'], { cwd: clone })
+  expect(ran.code).toBe(69)
+  expect(ran.stderr).toContain('git fetch --refetch --no-filter')
+  repository.mustRun(repository.run('git', ['fetch', '-q', '--refetch', '--no-filter'], { cwd: clone }))
+  expect(repository.run(process.execPath, [PROGRAM, 'verify'], { cwd: clone }).code).toBe(0)
 })
 
 test('production serves the release, or something else', { timeout: 60_000 }, async () => {
