@@ -48,6 +48,8 @@ export type Finding = {
   readonly found: string
   /** What to do. */
   readonly fix: string
+  /** How many alike stand for this one, where they are counted and not listed. */
+  readonly more?: number
 }
 
 /** Of one rule, grade for grade: the first ones show what is wrong, ten thousand alike show no more. */
@@ -60,7 +62,7 @@ export class Findings {
 
   add(finding: Partial<Finding> & Pick<Finding, 'grade' | 'rule' | 'found' | 'fix'>): void {
     const name = `${finding.grade} ${finding.rule}`
-    const count = (this.#counts.get(name) ?? 0) + 1
+    const count = (this.#counts.get(name) ?? 0) + (finding.more ?? 1)
     this.#counts.set(name, count)
     if (count > MAX_KEPT) return
     this.#kept.push({ record: null, at: null, commit: null, key: null, ...finding })
@@ -81,23 +83,19 @@ export class Findings {
     const omitted = [...this.#counts].flatMap(([name, count]): Finding[] => {
       if (count <= MAX_KEPT) return []
       const [grade, rule] = name.split(' ') as [Grade, AuditRule]
-      const found = `${count - MAX_KEPT} more of this kind are not listed`
-      return [
-        {
-          grade,
-          rule,
-          record: null,
-          at: null,
-          commit: null,
-          key: null,
-          found,
-          fix: 'look at the first ones',
-        },
-      ]
+      const more = count - MAX_KEPT
+      const found = `${more} more of this kind are not listed`
+      const nowhere = { record: null, at: null, commit: null, key: null }
+      return [{ grade, rule, ...nowhere, found, fix: 'look at the first ones', more }]
     })
     const place = ({ record }: Finding) => record ?? 0
     return [...this.#kept.toSorted((a, b) => place(a) - place(b)), ...omitted]
   }
+}
+
+/** How many findings of a grade there are, listed or not. */
+export function countFindings(findings: readonly Finding[], grade: Grade): number {
+  return findings.reduce((sum, finding) => sum + (finding.grade === grade ? (finding.more ?? 1) : 0), 0)
 }
 
 /** The exit code's name: a ledger that is broken is bad data, one that tells of a breach is a finding. */

@@ -40,6 +40,7 @@ const schema = z.strictObject({
       key: text.nullable(),
       found: text,
       fix: text,
+      more: z.int().positive().exactOptional(),
     }),
   ),
   counts: z.strictObject({ moves: z.int().nonnegative() }),

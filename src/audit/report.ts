@@ -2,7 +2,7 @@
 import { shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { AuditedMove } from './audited-move.ts'
-import { AUDIT_RULES, type AuditRule, type Finding, type Grade, outcomeOf } from './finding.ts'
+import { AUDIT_RULES, type AuditRule, countFindings, type Finding, type Grade, outcomeOf } from './finding.ts'
 import type { CommitRecord } from './verify-commit.ts'
 import type { LedgerAudit } from './verify-ledger.ts'
 
@@ -65,8 +65,8 @@ export function reportOf(
   const stopped = audit.stoppedAt === null ? [] : [...LATER, ...BRANCHES]
   const unchecked = new Set<AuditRule>([...context.unchecked, ...stopped])
   const checks = (Object.keys(AUDIT_RULES) as AuditRule[]).map((rule): Check => {
-    const count = (grade: Grade) =>
-      findings.filter((finding) => finding.rule === rule && finding.grade === grade).length
+    const own = findings.filter((finding) => finding.rule === rule)
+    const count = (grade: Grade) => countFindings(own, grade)
     const [violations, exceptions, notes] = [count('violation'), count('exception'), count('note')]
     const passed = unchecked.has(rule) ? 'unchecked' : 'ok'
     const grade = violations > 0 ? 'violation' : exceptions > 0 ? 'exception' : notes > 0 ? 'note' : passed
@@ -102,12 +102,12 @@ const WORDS = { ok: 'VERIFIED', refused: 'RULES BROKEN', data: 'LEDGER BROKEN' }
 function verdictOf(report: Omit<AuditReport, 'verdict'>): string {
   const { findings, head, outcome, repository, remote, checkedAt } = report
   const count = (grade: Grade, noun: string) => {
-    const number = findings.filter((finding) => finding.grade === grade).length
+    const number = countFindings(findings, grade)
     return `${number} ${noun}${number === 1 ? '' : 's'}`
   }
   const counts = [count('violation', 'violation'), count('exception', 'exception'), count('note', 'note')]
   const read = report.about === null ? `${head.seq} records` : `${report.about.length} of ${head.seq} records`
-  return `headgate verify: ${WORDS[outcome]}: ${repository ?? printable(remote)}, ${read} (head ${head.hash.slice(0, 12)}), ${counts.join(', ')}, ${checkedAt}`
+  return `headgate verify: ${WORDS[outcome]}: ${repository ?? printable(remote)}, ${read} (head ${head.hash.slice(0, 12) || 'unreadable'}), ${counts.join(', ')}, ${checkedAt}`
 }
 
 /** The commit of a finding or move, for people. */

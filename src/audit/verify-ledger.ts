@@ -101,8 +101,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   if (start !== null) {
     policies.resume(start.policy)
     files.resume(start.policy.policy, start.policy.allowedSigners)
-    for (const { grade, rule, record, at, commit, key, found, fix } of remembered?.findings ?? [])
-      findings.add({ grade, rule: rule as Finding['rule'], record, at, commit, key, found, fix })
+    for (const finding of remembered?.findings ?? []) findings.add(finding)
   }
   const audit = new RecordAudit(
     { findings, chain, policies, seals, files, histories, staging },
@@ -212,7 +211,7 @@ async function stillThere(
     rule: 'copy',
     record: seq,
     found: `the ledger was rewritten or shortened: it does not hold what was verified at ${remembered.verifiedAt}, up to record ${seq} with the hash ${hash} (ledger commit ${shortOid(remembered.tip)})`,
-    fix: 'ask the server admin; the copy that was verified last is kept here, and others may have theirs',
+    fix: `ask the server admin; the copy that was verified last is ${known === null ? 'gone from here, but' : 'kept here, and'} others may have theirs`,
   })
   return null
 }

@@ -10,7 +10,7 @@ export function textReport(report: AuditReport): string {
   const before = records.before === 0 ? '' : `, ${records.before} of them verified before`
   const lines = [
     `${repository ?? 'no policy'}, the ledger of ${printable(remote)}: ${plural(head.seq, 'record')}${before}`,
-    `  head      ${head.hash}`,
+    `  head      ${head.hash || 'unreadable'}`,
     ...(sealKey === null
       ? []
       : [
