@@ -1,6 +1,6 @@
 /** The report as one HTML file: no script, nothing from elsewhere, readable on paper. */
 import type { AuditedMove } from '../../audit/audited-move.ts'
-import type { Finding } from '../../audit/finding.ts'
+import type { Finding, Grade } from '../../audit/finding.ts'
 import type { AuditReport, Check } from '../../audit/report.ts'
 import { isZeroOid, shortOid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
@@ -18,7 +18,7 @@ export function htmlReport(report: AuditReport): string {
     ['Remote', printable(remote, 200)],
     ['Checked', checkedAt],
     ['Records', `${head.seq}${records.before === 0 ? '' : ` (${records.before} of them verified before)`}`],
-    ['Head', head.hash],
+    ['Head', head.hash || 'unreadable'],
     [
       'Seal key',
       sealKey === null ? 'none' : `${sealKey.fingerprint}${sealKey.isVouched ? '' : ' (as the ledger says)'}`,
@@ -42,7 +42,7 @@ export function htmlReport(report: AuditReport): string {
     '<section><h2>Timeline</h2>',
     timeline(moves),
     '</section>',
-    `<section><h2>Findings</h2>${findings.length === 0 ? '<p>None.</p>' : findings.map(findingBlock).join('\n')}</section>`,
+    `<section><h2>Findings</h2>${findings.length === 0 ? '<p>None.</p>' : worstFirst(findings).map(findingBlock).join('\n')}</section>`,
     `<section><h2>Checks</h2><table><thead><tr><th>Check</th><th>What must be true</th><th>Result</th></tr></thead><tbody>${checks.map(checkRow).join('\n')}</tbody></table></section>`,
     ...(report.unchecked.length === 0
       ? []
@@ -54,6 +54,13 @@ export function htmlReport(report: AuditReport): string {
     '</body>',
     '</html>',
   ].join('\n')
+}
+
+const GRADES: readonly Grade[] = ['violation', 'exception', 'note']
+
+/** Whoever prints the first page has what matters. */
+function worstFirst(findings: readonly Finding[]): Finding[] {
+  return findings.toSorted((a, b) => GRADES.indexOf(a.grade) - GRADES.indexOf(b.grade))
 }
 
 const WORDS = { ok: 'Verified', refused: 'Rules were broken', data: 'The ledger is broken' } as const
@@ -122,5 +129,5 @@ article.violation h3{color:var(--bad)}article.exception h3{color:var(--warn)}
 article p{margin:.2rem 0;overflow-wrap:anywhere}.about{color:var(--dim);font:12px/1.5 ui-monospace,monospace}.fix::before{content:"Do: ";font-weight:600}
 svg{width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;fill:var(--dim)}
 .legend{color:var(--dim);font-size:.85rem;margin:.3rem 0}
-@media print{body{font-size:11px}header{color:#000;background:none;border-bottom:3px solid #000;padding:0 0 .5rem}main{max-width:none;padding:0}thead{display:table-header-group}tr{break-inside:avoid}article,tr td{background:none!important}}
+@media print{body{font-size:11px}header,header.refused,header.data{color:#000;background:none;border-bottom:3px solid #000;padding:0 0 .5rem}main{max-width:none;padding:0}thead{display:table-header-group}tr{break-inside:avoid}article,tr td{background:none!important}}
 `
