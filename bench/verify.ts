@@ -106,10 +106,18 @@ async function fastImport(
   if (code !== 0) throw new Error(`fast-import ended with ${code}`)
 }
 
-/** gittuf measures another thing: which entry of its log is the last one about a ref, and whether policy allowed it. */
+/**
+ * gittuf measures another thing: which entry of its log is the last one about a ref, and whether policy allowed each. What
+ * is published about the time that takes is no figure for a log of a known length.
+ */
 function gittuf(): string {
   const there = spawnSync('gittuf', ['version'], { encoding: 'utf8' })
-  return there.status === 0
-    ? `gittuf is here (${there.stdout.trim()}), but its log is its own: no ledger of headgate can be given to it\n`
-    : 'gittuf: not installed here\n'
+  const version = there.status === 0 ? there.stdout.trim() : 'not installed here'
+  return [
+    `gittuf: ${version}. Its log is its own, and no ledger of headgate can be given to it.`,
+    '  gittuf verify-ref also reads its log from the first entry, which "may take a long time" where it is long, and',
+    '  caches what it verified: https://gittuf.dev/documentation/consumers/verifying',
+    '  evaluated in: Rethinking Trust in Forge-Based Git Security, NDSS 2025,',
+    '  https://www.ndss-symposium.org/ndss-paper/rethinking-trust-in-forge-based-git-security\n',
+  ].join('\n')
 }
