@@ -10,6 +10,7 @@ import { type CommitHistories, MAX_RECORDS_ABOUT } from './commit-histories.ts'
 import type { Finding, Findings } from './finding.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 import { type MoveGraph, movedCommits, replay } from './replay.ts'
+import { wrongBaseline } from './stated-facts.ts'
 
 export type AuthorizationInput = {
   readonly record: LedgerRecord
@@ -119,6 +120,7 @@ function checkBootstrap(input: AuthorizationInput): void {
     add('violation', 'replay', `it takes ${shortOid(move.to)} as found at installation, and ${why}`, ASK)
     return
   }
+  for (const difference of wrongBaseline(record, inForce)) add('violation', 'replay', difference, ASK)
   add(
     'note',
     'installation',

@@ -10,7 +10,7 @@
  * server.
  */
 import * as z from 'zod'
-import { canonicalJson, sha256 } from '../core/canonical-json.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { objectId } from '../git/loose-objects.ts'
@@ -22,6 +22,7 @@ import { type LedgerRecord, parseRecord } from '../ledger/record.ts'
 import { envelopeDigest, isSubmitted, judgeSigner } from './gather-history.ts'
 import { type PolicyInForce, parsePolicyFiles } from './policy-in-force.ts'
 import { checkSeal, checkServerEnvelope, SealKeys } from './seal-check.ts'
+import { wrongCircumstances } from './stated-facts.ts'
 import type { TrustAnchors } from './trust-anchors.ts'
 
 const TYPE = 'urn:headgate:receipt:v1'
@@ -138,9 +139,8 @@ export async function checkReceipt(bytes: Uint8Array, anchors: TrustAnchors | nu
   const { predicate } = authorization.statement
   const move = predicate['urn:headgate:move']
   const inForce = policyBefore(records, authorization.seq)
-  if (move.facts.policyVersion !== inForce.version) throw wrong('its policy is not the one in force')
-  if (predicate.policy.digest.sha256 !== sha256(inForce.files.policy))
-    throw wrong('its policy is another one')
+  const [difference] = wrongCircumstances(authorization, inForce)
+  if (difference !== undefined) throw wrong(difference)
   const signedBy = predicate.inputAttestations.map(({ digest }) =>
     signerOf(records, digest.sha256, authorization),
   )

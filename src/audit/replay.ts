@@ -3,17 +3,18 @@
  * What the server says of the commit graph is compared with the graph; who pushed is the server's word, unless a push
  * certificate is in the record.
  */
-import { canonicalJson, sha256 } from '../core/canonical-json.ts'
+import { canonicalJson } from '../core/canonical-json.ts'
 import { decide } from '../core/decide.ts'
 import type { Certificate, ObjectType, ReleaseMove } from '../core/facts.ts'
 import type { History } from '../core/history.ts'
-import { isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
+import { isOid, isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { MoveVerdict, Objection } from '../core/verdict.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import type { AuditRule, Grade } from './finding.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 import { judgeRecordedCertificate } from './recorded-certificate.ts'
+import { differenceOf, show, wrongCircumstances } from './stated-facts.ts'
 
 /** What the commit graph says; null where a commit is not there to ask. */
 export type MoveGraph = {
@@ -41,29 +42,19 @@ export function replay(
   graph: MoveGraph,
 ): Replayed {
   if (record.statement.kind !== 'authorization') throw new TypeError('only an authorization is decided again')
-  const { commit, repository, predicate } = record.statement
+  const { predicate } = record.statement
   const move = predicate['urn:headgate:move']
-  const { policy } = inForce
   const contradictions: Contradiction[] = []
   const contradict = (found: string, rule: AuditRule = 'replay') =>
     contradictions.push({ rule, grade: 'violation', found })
   const expect = (what: string, said: unknown, is: unknown) => {
-    if (canonicalJson(said ?? null) === canonicalJson(is ?? null)) return
-    contradict(`it says ${what} ${show(said)}, and it was ${show(is)}`)
+    const difference = differenceOf(what, said, is)
+    if (difference !== null) contradict(difference)
   }
+  for (const difference of wrongCircumstances(record, inForce)) contradict(difference)
+  if (!isCommitId(move.facts.staging)) expect('the staging branch was at', move.facts.staging, null)
 
   const at = Date.parse(record.at)
-  expect('about the repository', repository, policy.repository)
-  expect('about the commit', commit, move.to)
-  expect('the ref', move.ref, `refs/heads/${policy.release}`)
-  expect('verified by', predicate.verifier.id, 'urn:headgate:server:v1')
-  expect('verified at', Date.parse(predicate.timeVerified), at)
-  expect('the resource', predicate.resourceUri, `git+https://${policy.repository}`)
-  expect('the policy version', move.facts.policyVersion, inForce.version)
-  expect('the policy file is', predicate.policy.uri, '.headgate/policy.yaml')
-  expect('the policy has the digest', predicate.policy.digest.sha256, sha256(inForce.files.policy))
-  expect('the pusher', move.pusher, record.by)
-  expect('enforcement', move.enforcement, policy.enforcement)
   const about = (what: string, said: unknown, is: boolean | null): boolean => {
     if (is === null) {
       const found = `a commit of this move is not in this clone, so that ${what} is the server's word`
@@ -86,7 +77,7 @@ export function replay(
     claimedFrom: move.from,
     to: move.to,
     objectType: graph.objectType ?? 'commit',
-    staging: typeof move.facts.staging === 'string' ? move.facts.staging : null,
+    staging: movedCommits(record)?.staging ?? null,
     onStaging: about('on staging', move.facts.onStaging, graph.onStaging),
     strays: [],
     fastForward: about('fast-forward', move.facts.fastForward, graph.fastForward),
@@ -209,14 +200,13 @@ function signerOf(certificate: Certificate): string | null {
   return certificate.offered && certificate.good ? certificate.principal : null
 }
 
-function show(value: unknown): string {
-  if (typeof value === 'number' && value > 1e12) return new Date(value).toISOString()
-  return typeof value === 'string' ? printable(value, 100) : printable(JSON.stringify(value ?? null), 100)
+function isCommitId(value: unknown): value is Oid {
+  return typeof value === 'string' && isOid(value) && !isZeroOid(value)
 }
 
 /** The commits that a move is about, for whoever asks the graph. */
 export function movedCommits(record: LedgerRecord): { from: Oid; to: Oid; staging: Oid | null } | null {
   if (record.statement.kind !== 'authorization') return null
   const { from, to, facts } = record.statement.predicate['urn:headgate:move']
-  return { from, to, staging: typeof facts.staging === 'string' ? facts.staging : null }
+  return { from, to, staging: isCommitId(facts.staging) ? facts.staging : null }
 }

@@ -1,0 +1,483 @@
+#!/usr/bin/env python3
+"""A second verifier of headgate ledgers, written from docs/ledger-format.md and docs/rules-reference.md alone.
+
+It shares no code with headgate. Signatures are checked by ssh-keygen, git is read by git, policies by PyYAML.
+
+    verify.py REPO [--ledger REF] [--heads PREFIX] [--seal-key FILE]...
+
+prints one line of JSON for each violation, {"check", "seq", "text"}, and at last {"records", "violations"}.
+Exit code 0: none; 77: some.
+"""
+
+import base64
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import yaml
+
+from decision import FUTURE, WAIVABLE, Decision, fold, is_zeros, parse_policy, start
+from formats import MINUTE, Bad, Signatures, canonical, decode64, parse_sshsig, sha256, time_of
+from records import RECORD_BYTES, SERVER_KINDS, is_oid, pae, parse_record
+
+ZEROS = "0" * 64
+NAMESPACES = {
+    "evidence": ["headgate-evidence"],
+    "approval": ["headgate-approval"],
+    "override": ["headgate-approval"],
+    "invalidation": ["headgate-evidence", "headgate-approval"],
+    "freeze": ["headgate-approval"],
+    "drift": ["headgate-approval"],
+}
+FACTS = ["policyVersion", "staging", "onStaging", "fastForward", "identitySource", "signedBy", "approvedBy"]
+BASELINE = {**dict.fromkeys(FACTS), "onStaging": False, "fastForward": True, "approvedBy": []}
+
+
+class Git:
+    def __init__(self, folder):
+        self.command = ["git", "-C", folder]
+        self.env = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null", "LC_ALL": "C"}
+        self.known = {}
+
+    def run(self, *arguments, check=True, data=None):
+        done = subprocess.run([*self.command, *arguments], env=self.env, capture_output=True, input=data, check=False)
+        if check and done.returncode:
+            raise Bad(f"git {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
+        return done.stdout if done.returncode == 0 else None
+
+    def commit(self, name):
+        out = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}", check=False)
+        return out.decode().strip() if out else None
+
+    def kind(self, oid):
+        out = self.run("cat-file", "-t", oid, check=False)
+        return out.decode().strip() if out else None
+
+    def contains(self, oid, other):
+        """Whether the history of oid has other in it."""
+        if (oid, other) not in self.known:
+            self.known[oid, other] = self.run("merge-base", "--is-ancestor", other, oid, check=False) is not None
+        return self.known[oid, other]
+
+    def file(self, name):
+        return self.run("cat-file", "blob", name, check=False)
+
+
+class Audit:
+    def __init__(self, git, ledger, heads, seal_keys, signatures):
+        self.git, self.ledger, self.heads, self.signatures = git, ledger, heads, signatures
+        self.seal_keys = seal_keys
+        self.findings, self.records = [], []
+
+    def find(self, check, seq, text):
+        self.findings.append({"check": check, "seq": seq, "text": text})
+
+    def run(self):
+        tip = self.git.commit(self.ledger)
+        if tip is None:
+            raise Bad(f"there is no {self.ledger}")
+        commits = [
+            line.split()
+            for line in self.git.run("rev-list", "--reverse", "--topo-order", "--parents", tip).decode().splitlines()
+        ]
+        self.state, self.whole = start(), True
+        self.policies, self.policy, self.latest = [], None, 0
+        previous, last = ZEROS, None
+        for seq, (commit, *parents) in enumerate(commits, 1):
+            if parents != ([last] if last else []):
+                self.find("record", seq, "the commit is not on top of the one before")
+                self.whole = False
+            last = commit
+            try:
+                record = self.read(seq, commit, parents)
+            except Bad as error:
+                self.find("record", seq, str(error))
+                self.whole, previous = False, None
+                continue
+            if record["seq"] != seq or (previous is not None and record["previous"] != previous):
+                self.find("chain", seq, "it does not follow the record before")
+                self.whole = False
+            previous = record["hash"]
+            self.judge(record, commit)
+            self.records.append(record)
+        if self.whole:
+            self.branches()
+        return self.findings
+
+    def read(self, seq, commit, parents):
+        arguments = ["diff-tree", "-r", "-z", "--no-commit-id", "--no-renames", *parents[:1], commit]
+        if not parents:
+            arguments.insert(1, "--root")
+        parts = self.git.run(*arguments).decode("utf-8", "surrogateescape").split("\0")[:-1]
+        self.changes = {path: change.split() for change, path in zip(parts[::2], parts[1::2])}
+        entries = [path for path in self.changes if path.startswith("entries/")]
+        if len(entries) != 1 or self.changes[entries[0]][4] != "A" or self.changes[entries[0]][1] != "100644":
+            raise Bad("the commit does not add exactly one record")
+        oid = self.changes[entries[0]][3]
+        if int(self.git.run("cat-file", "-s", oid)) > RECORD_BYTES:
+            raise Bad("it is too large")
+        record = parse_record(self.git.file(oid))
+        place = f"entries/{record['about'][:2]}/{record['about'][2:]}/{record['seq']:08d}-{record['kind']}.json"
+        if entries[0] != place:
+            raise Bad(f"it lies in {entries[0]}, not in {place}")
+        self.entry = place
+        return record
+
+    def judge(self, record, commit):
+        self.seal(record)
+        self.sign(record)
+        if not self.whole:
+            # Signatures are still checked, by the keys that came with the policies.
+            if record["kind"] == "policy":
+                self.policies.append(record)
+            return
+        before = self.state
+        self.clock(record)
+        try:
+            if record["kind"] == "policy":
+                self.apply(record)
+            elif self.policy is None:
+                self.find("policy", record["seq"], "no policy is in force")
+            elif record["kind"] == "authorization":
+                self.replay(record)
+            elif record["kind"] == "outcome":
+                self.outcome(record)
+            else:
+                self.statement(record)
+        except Bad as error:
+            self.find("statement", record["seq"], str(error))
+        self.state = fold(before, record)
+        self.tree(record, commit)
+
+    def seal(self, record):
+        blob, seq = decode64(record["seal"]), record["seq"]
+        try:
+            sig = parse_sshsig(blob)
+        except Bad as error:
+            record["sealer"] = None
+            return self.find("seal", seq, str(error))
+        record["sealer"] = sig["key"]
+        if not self.seal_keys:
+            self.seal_keys = [sig["key"]]
+        if sig["algorithm"] != "sha512" or sig["key"] not in self.seal_keys:
+            return self.find("seal", seq, "it is not sealed by a key that is known")
+        later = [self.seal_keys.index(other["sealer"]) for other in self.records if other["sealer"] in self.seal_keys]
+        if later and self.seal_keys.index(sig["key"]) < max(later):
+            self.find("seal", seq, "it is sealed by a key that was replaced before")
+        if not self.by_key(sig["key"], blob, record["sealed"]):
+            self.find("seal", seq, "the seal does not hold")
+
+    def by_key(self, key, blob, data):
+        size = int.from_bytes(key[:4], "big")
+        kind = key[4 : 4 + size].decode("ascii", "replace")
+        line = f'seal namespaces="headgate-ledger" {kind} {base64.b64encode(key).decode()}'
+        return self.signatures.trusted(line, "seal", "headgate-ledger", None, blob, data)
+
+    def sign(self, record):
+        record["signer"], data = None, pae(record["envelope"])
+        blobs = [decode64(signature["sig"]) for signature in record["envelope"]["signatures"]]
+        if record["kind"] in SERVER_KINDS:
+            if not any(
+                parse_sshsig(blob)["key"] == record["sealer"] and self.by_key(record["sealer"], blob, data)
+                for blob in blobs
+            ):
+                self.find("signature", record["seq"], "the server did not sign it")
+            return
+        allowed = self.policies[-1]["said"]["allowedSigners"]["text"] if self.policies else ""
+        for blob in blobs:
+            record["signer"] = self.signatures.signer(allowed, NAMESPACES[record["kind"]], record["time"], blob, data)
+            if record["signer"]:
+                return
+        self.find("signature", record["seq"], "nobody who is trusted for it signed it")
+
+    def clock(self, record):
+        now = datetime.datetime.now(datetime.timezone.utc).timestamp() * 1000
+        if record["time"] < self.latest - FUTURE or record["time"] > now + FUTURE:
+            self.find("clock", record["seq"], "the clock was wrong")
+        self.latest = max(self.latest, record["time"])
+
+    def apply(self, record):
+        said, seq = record["said"], record["seq"]
+        if said["version"] != len(self.policies) + 1:
+            self.find("policy", seq, "it has not the next version")
+        for file in (said["policy"], said["allowedSigners"]):
+            if sha256(file["text"].encode()) != file["digest"]["sha256"]:
+                self.find("policy", seq, "a text has not its digest")
+        key = said["sealKey"].split()
+        if len(key) < 2 or decode64(key[1]) != record["sealer"]:
+            self.find("seal", seq, "its sealKey did not seal it")
+        try:
+            self.policy = parse_policy(said["policy"]["text"])
+            if self.policy["repository"] != record["repository"]:
+                self.find("policy", seq, "it is for another repository")
+        except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+            self.find("policy", seq, f"it does not parse: {error}")
+        self.policies.append(record)
+
+    def statement(self, record):
+        said, kind, policy, now, seq = record["said"], record["kind"], self.policy, record["time"], record["seq"]
+
+        def must(holds, text):
+            if not holds:
+                self.find("statement", seq, text)
+
+        must(record["repository"] == policy["repository"], "it is for another repository")
+        must(
+            record["signer"] is None
+            or not any(
+                other["envelope"]["payload"] == record["envelope"]["payload"] and other["signer"] == record["signer"]
+                for other in self.records
+            ),
+            "the same statement stands there already",
+        )
+        if kind == "evidence":
+            must(said["headgate"]["environment"] in policy["environments"], "there is no such environment")
+            must(time_of(said["headgate"]["finishedAt"]) <= now + FUTURE, "it is from the future")
+            return
+        must(time_of(said["issuedAt"]) <= now + FUTURE, "it is from the future")
+        if kind in ("approval", "override"):
+            must(said["ref"] == policy["release"], "it is for another branch")
+            must(now < time_of(said["expiresAt"]), "it had expired")
+        if record["signer"] and kind == "approval":
+            must(record["signer"] in policy["approvers"], "the signer is no approver")
+        if record["signer"] and kind in ("override", "freeze", "drift"):
+            must(record["signer"] in policy["operators"], "the signer is no operator")
+        if kind == "override":
+            must(set(said["waives"]) <= WAIVABLE, "it waives what cannot be waived")
+        if kind == "drift":
+            landed = self.state["landed"].get(said["ref"])
+            must(said["ref"] == policy["release"], "it is for another branch")
+            must(
+                (landed["to"] if landed else "0" * len(said["expected"])) == said["expected"],
+                "another commit was expected",
+            )
+            must(said["found"] != said["expected"], "there was no drift")
+
+    def outcome(self, record):
+        said, seq = record["said"], record["seq"]
+        move = next((move for move in self.state["open"] if move["seq"] == said["authorization"]), None)
+        if move is None:
+            return self.find("outcome", seq, "it closes nothing that is open")
+        if record["about"] != move["to"]:
+            self.find("outcome", seq, "it is about another commit")
+        if (said["observed"] == move["to"]) != (said["result"] == "landed"):
+            self.find("outcome", seq, "what was observed does not fit the result")
+        authorization = next(other for other in self.records if other["seq"] == move["seq"])
+        if said["result"] == "landed":
+            names = self.permissions(authorization)
+            for other in self.records:
+                if other["kind"] == "authorization" and other.get("landed") and names & self.permissions(other):
+                    self.find("approval", move["seq"], f"it rests on what {other['seq']} used")
+            authorization["landed"] = True
+
+    def permissions(self, authorization):
+        names = {entry["digest"]["sha256"] for entry in authorization["said"]["inputAttestations"]}
+        return {
+            record["name"]
+            for record in self.records
+            if record["kind"] in ("approval", "override") and record["name"] in names
+        }
+
+    def replay(self, record):
+        said, seq, policy = record["said"], record["seq"], self.policy
+        move, in_force = said["urn:headgate:move"], self.policies[-1]
+        facts = move["facts"]
+
+        def must(holds, text, check="replay"):
+            if not holds:
+                self.find(check, seq, text)
+
+        must(not any(other["ref"] == move["ref"] for other in self.state["open"]), "another move was open", "outcome")
+        for name in FACTS:
+            must(name in facts, f"it does not say {name}")
+        must("pushCertificate" in move, "it does not say whether there was a push certificate")
+        facts = {**dict.fromkeys(FACTS), **facts}
+        must(facts["policyVersion"] == in_force["said"]["version"], "it names another policy")
+        must(
+            said["policy"]["digest"]["sha256"] == in_force["said"]["policy"]["digest"]["sha256"],
+            "it names another policy",
+        )
+        must(said["policy"].get("uri") == ".headgate/policy.yaml", "it names another policy")
+        must(move["enforcement"] == policy["enforcement"], "the policy says another enforcement")
+        must(move["ref"] == policy["release"], "it is no move of the release branch")
+        must(record["repository"] == policy["repository"], "it is for another repository")
+        must(said["resourceUri"] == "git+https://" + policy["repository"], "it has another resourceUri")
+        must(said["verifier"]["id"] == "urn:headgate:server:v1", "it has another verifier")
+        must(said["timeVerified"] == record["at"], "it was decided at another time")
+        must((move["pusher"] or "unidentified") == record["by"], "pusher and `by` differ")
+        must(record["about"] == move["to"], "it is about another commit")
+        if move["kind"] == "bootstrap":
+            must(self.records[-1]["kind"] == "policy", "a baseline does not follow a policy")
+            must(is_zeros(move["from"]) and move["ref"] not in self.state["landed"], "there was a release already")
+            must(not is_zeros(move["to"]), "a baseline is nowhere")
+            must(said["verificationResult"] == "PASSED", "a baseline did not pass")
+            for value in (said["inputAttestations"], said["verifiedLevels"], move["objections"], move["pushOptions"]):
+                must(value == [], "a baseline rests on nothing")
+            must(move.get("pushCertificate") is None, "a baseline has no certificate")
+            must({**facts, "policyVersion": None} == BASELINE, "nothing is said of a baseline")
+            return
+        staging = facts["staging"]
+        must(staging is None or (is_oid(staging) and not is_zeros(staging)), "staging is no commit")
+        staging = staging if is_oid(staging) else None
+        on_staging = staging is not None and self.git.contains(staging, move["to"])
+        must(facts["onStaging"] == on_staging, "onStaging is not what the commits say")
+        forward = is_zeros(move["from"]) or (not is_zeros(move["to"]) and self.git.contains(move["to"], move["from"]))
+        must(facts["fastForward"] == forward, "fastForward is not what the commits say")
+        signed = self.certificate(record, move, facts)
+        decision = Decision(
+            {
+                "ref": move["ref"], "from": move["from"], "to": move["to"], "pusher": move["pusher"],
+                "identitySource": facts["identitySource"], "onStaging": on_staging, "fastForward": forward,
+                "isCommit": self.git.kind(move["to"]) == "commit", "signedBy": signed,
+                "certificate": move.get("pushCertificate"),
+            },
+            policy, self.state, [other for other in self.records if other["about"] == move["to"]], record["time"],
+        ).decide()  # fmt: skip
+        if move["enforcement"] == "enforce" and not decision["allowed"]:
+            # What else differs, only follows from that.
+            return must(False, f"the rules refuse it: {decision['rules']}")
+        must(move["kind"] == decision["kind"], f"it is a {decision['kind']}")
+        names = [entry["digest"]["sha256"] for entry in said["inputAttestations"]]
+        must(names == decision["rests"], f"it rests on other envelopes: {names} {decision['rests']}")
+        must(facts["approvedBy"] == decision["approvedBy"], f"it was approved by {decision['approvedBy']}")
+        must(said["verifiedLevels"] == decision["levels"], "verifiedLevels is not what was proved")
+        must((said["verificationResult"] == "PASSED") == decision["allowed"], "verificationResult is not the verdict")
+        rules = sorted((entry["rule"], entry["waived"]) for entry in move["objections"])
+        must(rules == decision["rules"], f"the rules object otherwise: {decision['rules']}")
+
+    def certificate(self, record, move, facts):
+        text, seq = move.get("pushCertificate"), record["seq"]
+        if text is None:
+            if facts["signedBy"] is not None:
+                self.find("replay", seq, "signedBy without a certificate")
+            return None
+        head, mark, tail = text.partition("-----BEGIN SSH SIGNATURE-----")
+        try:
+            blob = decode64("".join((mark + tail).split("-----")[2].split()))
+        except (Bad, IndexError):
+            self.find("replay", seq, "the push certificate cannot be read")
+            return None
+        allowed = self.policies[-1]["said"]["allowedSigners"]["text"]
+        signer = self.signatures.signer(allowed, ["git"], record["time"], blob, head.encode())
+        nonce = re.search(r"^nonce (\d+)-", head, re.MULTILINE)
+        if signer is None or nonce is None or abs(int(nonce.group(1)) * 1000 - record["time"]) > 15 * MINUTE:
+            self.find("replay", seq, "the push certificate does not hold")
+            return None
+        if f"{move['from']} {move['to']} {move['ref']}" not in head.splitlines():
+            self.find("replay", seq, "the push certificate is for something else")
+        if facts["signedBy"] != signer:
+            self.find("replay", seq, f"{signer} signed the push certificate")
+        if facts["identitySource"] == "push-cert" and move["pusher"] != signer:
+            self.find("replay", seq, "the pusher is not who signed")
+        return signer
+
+    def tree(self, record, commit):
+        changed, wanted, seq = set(self.changes), {self.entry, "state.json"}, record["seq"]
+        if record["kind"] == "policy":
+            for name, file in (("policy.yaml", "policy"), ("allowed_signers", "allowedSigners")):
+                inner = f"policies/{record['said']['version']}/{name}"
+                for path in (inner, name):
+                    if self.git.file(f"{commit}:{path}") != record["said"][file]["text"].encode():
+                        self.find("tree", seq, f"{path} is not what the record says")
+                wanted |= {inner, name}
+                changed |= {inner, name}
+        if changed != wanted or any(self.changes[path][1] != "100644" for path in self.changes):
+            self.find("tree", seq, f"the commit changes {sorted(changed ^ wanted)}")
+        expected = canonical({"head": {"seq": seq, "hash": record["hash"]}, "state": self.state}) + "\n"
+        if self.git.file(f"{commit}:state.json") != expected.encode():
+            self.find("state", seq, "state.json is not the fold of the records")
+
+    def branches(self):
+        if self.policy is None:
+            return
+        seen = [(record["seq"], self.staging_of(record)) for record in self.records]
+        seen = [(seq, oid) for seq, oid in seen if is_oid(oid) and not is_zeros(oid)]
+        staging = self.git.commit(self.local(self.policy["staging"]))
+        for (seq, old), (_, new) in zip(seen, [*seen[1:], (None, staging)]):
+            if new is None or not self.git.contains(new, old):
+                self.find("staging-ref", seq, f"{new} does not contain {old}")
+        release, ref = self.git.commit(self.local(self.policy["release"])), self.policy["release"]
+        landed = self.state["landed"].get(ref)
+        places = [landed["to"] if landed else None, *(move["to"] for move in self.state["open"] if move["ref"] == ref)]
+        if release not in places:
+            self.find("release-ref", None, f"{ref} is at {release}")
+        if staging:
+            self.release_log(staging, next((oid for seq, oid in seen if seq == 1), None))
+
+    def local(self, ref):
+        return self.heads + ref[len("refs/heads/") :]
+
+    def staging_of(self, record):
+        if record["kind"] == "policy":
+            return record["about"]
+        if record["kind"] == "authorization":
+            return record["said"]["urn:headgate:move"]["facts"].get("staging")
+        return None
+
+    def release_log(self, staging, first):
+        path = self.policy["releaseLog"]
+        span = [staging, "--not", first] if first else [staging]
+        commits = self.git.run("rev-list", "--first-parent", "--reverse", *span).decode().split()
+        before = self.git.file(f"{first}:{path}") if first else None
+        for commit in commits:
+            after = self.git.file(f"{commit}:{path}")
+            mode = (self.git.run("ls-tree", commit, "--", path).decode().split() or [None])[0]
+            if before is not None and (
+                after is None
+                or not after.startswith(before)
+                or (
+                    before
+                    and before[-1:] != b"\n"
+                    and after != before
+                    and after[len(before) : len(before) + 1] != b"\n"
+                )
+            ):
+                self.find("release-log", None, f"{commit} edits or shortens {path}")
+            if mode not in (None, "100644", "100755"):
+                self.find("release-log", None, f"{commit} makes something else of {path}")
+            before = after
+        landed = {record["seq"]: record for record in self.records if record.get("landed")}
+        text = (before or b"").decode("utf-8", "replace")
+        for entry in re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]:
+            title = re.match(r"## .*: (promotion|rollback|override)", entry)
+            if not title:
+                continue
+            fields_of = dict(re.findall(r"^- ([A-Z][A-Za-z -]*): (.*)$", entry, re.MULTILINE))
+            number = fields_of.get("Ledger record", "")
+            number = int(number) if number.isdigit() else None
+            record = landed.get(number)
+            if record is None:
+                self.find("release-log", number, f"an entry names record {number!r}, which is no landed move")
+                continue
+            move = record["said"]["urn:headgate:move"]
+            wanted = {"Commit": f"`{move['to']}`", "Date": record["at"]}
+            if not is_zeros(move["from"]):
+                wanted["From"] = f"`{move['from']}`"
+            if title.group(1) != move["kind"] or any(fields_of.get(name) != value for name, value in wanted.items()):
+                self.find("release-log", record["seq"], "its entry says something else")
+
+
+def main(arguments):
+    options = {"--ledger": ["refs/headgate/ledger"], "--heads": ["refs/heads/"], "--seal-key": []}
+    repository = arguments[0]
+    for name, value in zip(arguments[1::2], arguments[2::2]):
+        options[name].append(value)
+    keys = []
+    for file in options["--seal-key"]:
+        with open(file, encoding="utf-8") as text:
+            keys += [decode64(line.split()[1]) for line in text if line.strip()]
+    with tempfile.TemporaryDirectory() as folder:
+        audit = Audit(Git(repository), options["--ledger"][-1], options["--heads"][-1], keys, Signatures(folder))
+        findings = audit.run()
+    for finding in findings:
+        print(json.dumps(finding))
+    print(json.dumps({"records": len(audit.records), "violations": len(findings)}))
+    return 77 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
