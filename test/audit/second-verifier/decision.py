@@ -194,7 +194,7 @@ class Decision:
                 and self.permits(record, spent)
                 and record["signer"] in self.policy["approvers"]
                 and (self.policy["approverMayPush"] or record["signer"] != self.facts["pusher"])
-                and record["signer"] not in [other["signer"] for other in counted]
+                and not any(record[same] == other[same] for other in counted for same in ("signer", "key"))
             ):
                 counted.append(record)
         return counted

@@ -191,6 +191,7 @@ class Audit:
         for blob in blobs:
             record["signer"] = self.signatures.signer(allowed, NAMESPACES[record["kind"]], record["time"], blob, data)
             if record["signer"]:
+                record["key"] = parse_sshsig(blob)["key"]
                 return
         self.find("signature", record["seq"], "nobody who is trusted for it signed it")
 
