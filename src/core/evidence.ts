@@ -143,7 +143,7 @@ function judge(
   if (hasFailed(record, environment)) shortcomings.push({ code: 'failed', gates: failed })
   const configurationName = `.headgate/policy.yaml#environments.${environment.name}`
   const sameConfiguration = configuration.some(
-    (entry) => entry.name === configurationName && entry.digest.sha256 === environment.configurationDigest,
+    (entry) => entry.name === configurationName && entry.digest?.sha256 === environment.configurationDigest,
   )
   if (!sameConfiguration) shortcomings.push({ code: 'other-configuration' })
   // Of a run that failed as a whole the gates that did not even run are no news.

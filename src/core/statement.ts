@@ -72,13 +72,20 @@ const gateNames = z
   .max(1000)
   .nullish()
   .transform((names) => names ?? [])
-const digest = z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits') })
+const hash = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits')
+const digest = z.object({ sha256: hash })
 
 const evidencePredicate = z
   .object({
     result: z.enum(['PASSED', 'WARNED', 'FAILED']),
     configuration: z
-      .array(z.object({ name: z.string().max(1024), digest }))
+      // Other tools describe other things here, with other digests or none; headgate looks for its own entry.
+      .array(
+        z.object({
+          name: z.string().max(1024).nullish(),
+          digest: z.object({ sha256: hash.nullish() }).nullish(),
+        }),
+      )
       .min(1)
       .max(16),
     passedTests: gateNames,

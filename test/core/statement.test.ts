@@ -176,7 +176,12 @@ describe('a hand-made statement', () => {
   test('of evidence may leave out or null what is not needed', () => {
     const short = {
       result: 'PASSED',
-      configuration: [{ name: 'gates', digest: { sha256: DIGEST, sha512: 'more' }, uri: 'file:gates' }],
+      configuration: [
+        { name: 'gates', digest: { sha256: DIGEST, sha512: 'more' }, uri: 'file:gates' },
+        // What other tools say of their own configuration.
+        { uri: 'https://ci.example.com/job/7' },
+        { name: '.github/workflows/ci.yml', digest: { gitBlob: 'a'.repeat(40) } },
+      ],
       passedTests: ['health'],
       failedTests: null,
       url: null,
