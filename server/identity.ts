@@ -133,7 +133,14 @@ function byLogin({ value, login }: IdentityInput, signers: readonly AllowedSigne
     if (error instanceof HeadgateError) return unknown(error.message)
     throw error
   }
-  if ('reason' in judged) return unknown(judged.reason)
+  if ('reason' in judged) {
+    const fix = [
+      'log in with a key that allowed_signers lists as yours for namespace git;',
+      'the server admin puts a changed list in force:',
+      '  headgate policy apply REPO.git DIR',
+    ]
+    return { identified: false, reason: judged.reason, fix }
+  }
   return { identified: true, principal: judged.principal, source: 'ssh-auth-info' }
 }
 

@@ -6,7 +6,12 @@ import type { Oid } from './oid.ts'
 
 export type Pusher =
   | { readonly identified: true; readonly principal: string; readonly source: string }
-  | { readonly identified: false; readonly reason: string }
+  | {
+      readonly identified: false
+      readonly reason: string
+      /** What would name them, where that is known better than in general. */
+      readonly fix?: readonly string[]
+    }
 
 /** A push certificate (`git push --signed`), judged line by line for the update in question. */
 export type Certificate =

@@ -1,12 +1,16 @@
 /** `--identity ssh-auth-info`: pushers are known by the key with which they logged in, as sshd tells it. */
 import { execFileSync } from 'node:child_process'
 import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { LoopbackSsh } from '../loopback-ssh.ts'
 import { POLICY, type Ran, TestRepository } from '../make-repository.ts'
 import { expectChanged, expectRefused, expectSoundLedger, ledgerRecords, spoken } from './attack.ts'
 import { RunningService } from './running-service.ts'
+
+/** All log in as the account that runs the tests. */
+const ACCOUNT = userInfo().username
 
 let repository: TestRepository
 /** On staging, and proved. */
@@ -24,7 +28,9 @@ beforeAll(() => {
     repository.makeKey('alice-laptop', 'alice', 'git'),
     repository.makeKey('alice-old', 'alice', 'git').replace('" ', '",valid-before="20200101Z" '),
     repository.makeKey('dave', 'dave', 'git'),
-    repository.makeKey('authority', '*,!root', 'git').replace('namespaces', 'cert-authority,namespaces'),
+    repository
+      .makeKey('authority', `*,!${ACCOUNT}`, 'git')
+      .replace('namespaces', 'cert-authority,namespaces'),
   ]
   writeFileSync(file, `${lines.join('\n')}\n`)
   repository.makeKey('certified', 'bob', 'git')
@@ -123,6 +129,7 @@ describe.skipIf(!LoopbackSsh.isThere())('behind an sshd (skipped without /usr/sb
     ] as const) {
       const said = spoken((await refused(() => push([name]))).stderr)
       expect(said).toContain(`the server cannot tell who pushes: ${fingerprint(name)} ${why}`)
+      expect(said).toContain('fix: log in with a key that allowed_signers lists as yours for namespace git;')
     }
   })
 
@@ -134,11 +141,11 @@ describe.skipIf(!LoopbackSsh.isThere())('behind an sshd (skipped without /usr/sb
         `${repository.key('certified')}.pub`,
       ])
     // sshd itself keeps the critical option: it lets nobody in from elsewhere.
-    certify('-n', 'root,bob', '-O', 'source-address=127.0.0.0/8')
+    certify('-n', `${ACCOUNT},bob`, '-O', 'source-address=127.0.0.0/8')
     await promoted(() => push(['certified']))
     expect(ledgerRecords(repository).at(-2)).toMatchObject({ kind: 'authorization', by: 'bob' })
     prove()
-    certify('-n', 'root')
+    certify('-n', ACCOUNT)
     const said = spoken((await refused(() => push(['certified']))).stderr)
     expect(said).toContain('the line allows none of the principals of the certificate (line 7)')
   })

@@ -14,7 +14,7 @@ export const operatorRule: ReleaseRule = ({ facts, policy, history }) => {
       {
         rule: 'operator',
         found: [`the server cannot tell who pushes: ${printable(pusher.reason)}`],
-        fix: [
+        fix: pusher.fix ?? [
           'connect in a way that names you; or the server admin sets where names come from:',
           '  headgate server install REPO.git --identity SOURCE',
         ],
