@@ -1,4 +1,4 @@
-import { rmSync, statSync, writeFileSync } from 'node:fs'
+import { lstatSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { readPolicyText } from '../../server/policy-files.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
@@ -162,7 +162,8 @@ function makeWayFor(option: string, file: string | undefined): void {
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) {
     throw new HeadgateError('usage', `--${option}: ${shellWord(file)} is a folder`, { hint: 'name a file' })
   }
-  rmSync(file, { force: true })
+  // Nothing but a file: taking away /dev/stdout or a pipe would break more than this run.
+  if (lstatSync(file, { throwIfNoEntry: false })?.isFile() === true) rmSync(file)
 }
 
 /** The base URL without what it must not hold; a password in it is never printed. */

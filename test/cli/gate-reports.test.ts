@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { XMLValidator } from 'fast-xml-parser'
 import { expect, test } from 'vitest'
@@ -76,9 +76,12 @@ test('an old report does not stay where a run ends before it writes its own', as
   pushed(repository)
   const xml = join(repository.folder, 'gates.xml')
   writeFileSync(xml, 'old')
+  const link = join(repository.folder, 'like-dev-stdout')
+  symlinkSync('/dev/null', link)
   const args = ['gate', '--record', '--key', repository.key('ci'), '--url', 'http://127.0.0.1:9']
-  expect((await headgate(repository, [...args, '--junit', xml])).code).toBe(69)
+  expect((await headgate(repository, [...args, '--junit', xml, '--report', link])).code).toBe(69)
   expect(existsSync(xml)).toBe(false)
+  expect(existsSync(link)).toBe(true)
   const nowhere = await headgate(repository, [...args, '--report', join(repository.folder, 'none', 'x.html')])
   expect(nowhere.stderr).toMatch(
     /^headgate: --report: there is no folder \S+\n {2}hint: make it first: mkdir -p /,
