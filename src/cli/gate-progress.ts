@@ -42,7 +42,8 @@ function outcomeLine(outcome: GateOutcome): string {
   return `  ${MARKS[outcomeWord(outcome)]} ${printable(outcome.name, 60)} (${formatDuration(outcome.durationMs)})${why === '' ? '' : `: ${printable(why, 400)}`}`
 }
 
-function commandLine(name: string, line: string): string {
+/** A line that the command of a gate prints. */
+export function commandLine(name: string, line: string): string {
   // In this form GitHub's runner would take a line for a command to itself, wherever in the line it stands.
   return `  ${printable(name, 60)} | ${escapeUnsafe(line).replaceAll('##[', '## [')}`
 }

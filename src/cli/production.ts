@@ -7,6 +7,7 @@ import { printable } from '../core/printable.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { evidencePayload } from './gate-evidence.ts'
+import { commandLine } from './gate-progress.ts'
 import { note, plural } from './output.ts'
 import { askServed } from './served-commits.ts'
 import { signAndSubmit } from './submit.ts'
@@ -74,6 +75,7 @@ export async function runSmoke(
     variables: process.env,
     folder: (await client.topLevel()) ?? process.cwd(),
     signal,
+    onOutput: (name, line) => note(commandLine(name, line)),
     onGate: ({ name, outcome, reason }) =>
       note(
         `  ${outcome.padEnd(7)} ${printable(name, 60)}${reason === null ? '' : `: ${printable(reason, 200)}`}`,

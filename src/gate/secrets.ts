@@ -79,15 +79,15 @@ export class Secrets {
 
 /** A value as it is, line by line, text by text where it is JSON, and as URLs, JSON and base64 write it. */
 function spellings(value: string): string[] {
-  const base64 = Buffer.from(value)
+  const bytes = Buffer.from(value)
   return [
     value,
     ...value.split('\n').map((line) => line.trim()),
     ...textsInJson(value),
     encodeURIComponent(value),
     JSON.stringify(value).slice(1, -1),
-    base64.toString('base64').replace(/=+$/, ''),
-    base64.toString('base64url'),
+    bytes.toString('base64').replace(/=+$/, ''),
+    bytes.toString('base64url'),
   ]
 }
 

@@ -22,6 +22,8 @@ type DayOptions = {
   /** What the keys of people may sign besides approvals. */
   readonly operatorsSmoke?: boolean
   readonly enforcement?: 'enforce' | 'evaluate'
+  /** One more gate of production, as the policy writes it. */
+  readonly productionGate?: string
 }
 
 /** An application behind a branch of the bare repository. */
@@ -208,7 +210,8 @@ exec "$GIT" "$@"
   }
 }
 
-function policyText(staging: string, production: string, { rollback, enforcement }: DayOptions): string {
+function policyText(staging: string, production: string, options: DayOptions): string {
+  const { rollback, enforcement, productionGate } = options
   const environment = (url: string) => `    url: ${url}
     servedCommit: { get: /health, json: commit }
     gates:
@@ -225,6 +228,6 @@ environments:
   staging:
 ${environment(staging)}
   production:
-${environment(production)}
+${environment(production)}${productionGate === undefined ? '' : `\n      - ${productionGate}`}
 `
 }

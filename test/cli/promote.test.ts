@@ -216,12 +216,14 @@ test('push options of a plain push make the same entry', async () => {
 })
 
 test('a key that may not sign evidence: the smoke runs, and is not passed off as recorded', async () => {
-  const day = await Day.begin({ operatorsSmoke: false })
+  const productionGate = "{ name: drills, run: 'echo drilled $MODE' }"
+  const day = await Day.begin({ operatorsSmoke: false, productionGate })
   const one = await day.proved('one')
   const ran = await day.as('alice', 'promote', '--yes')
   expect(ran.code, ran.all).toBe(0)
   expect(ran.stderr).toContain('remark: the production smoke will run and will not be recorded')
-  expect(ran.stderr).toContain('PASSED: 2 of 2 gates passed; not recorded')
+  expect(ran.stderr).toContain('\n  drills | drilled prod\n')
+  expect(ran.stderr).toContain('PASSED: 3 of 3 gates passed; not recorded')
   expect(parseReleaseLog(Buffer.from(day.log())).entries[0]?.entry).toMatchObject({
     commit: one,
     smoke: null,
