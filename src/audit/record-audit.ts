@@ -95,6 +95,11 @@ export class RecordAudit {
     return this.#stopped
   }
 
+  /** Says that the ledger cannot be read on from a record. */
+  stop(seq: number): void {
+    this.#break(seq)
+  }
+
   /** What can be said before any signature is checked. Null if there is no record. Call it in order. */
   begin(commit: AuditedCommit): Begun | null {
     const { chain, policies } = this.#parts

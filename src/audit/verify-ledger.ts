@@ -127,6 +127,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   } catch (error) {
     if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
     broken(findings, chain.expected, error)
+    audit.stop(chain.expected)
   }
   while (flight.length > 0) await land()
   chain.end()

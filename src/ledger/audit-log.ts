@@ -26,14 +26,21 @@ export async function* auditCommits(
 ): AsyncGenerator<AuditedCommit, void, undefined> {
   const ahead: Promise<AuditedCommit>[] = []
   const range = after === null ? [tip] : [`^${after}`, tip]
-  for await (const commit of logCommits(repository, range)) {
-    const reading = readCommit(repository, commit)
-    // Whoever awaits it below gets the error; it must not count as unhandled until then.
-    reading.catch(() => {})
-    ahead.push(reading)
-    if (ahead.length >= READ_AHEAD) yield ahead.shift()!
+  let end: { readonly error: unknown } | null = null
+  try {
+    for await (const commit of logCommits(repository, range)) {
+      const reading = readCommit(repository, commit)
+      // Whoever awaits it below gets the error; it must not count as unhandled until then.
+      reading.catch(() => {})
+      ahead.push(reading)
+      if (ahead.length >= READ_AHEAD) yield ahead.shift()!
+    }
+  } catch (error) {
+    end = { error }
   }
   while (ahead.length > 0) yield ahead.shift()!
+  // The commits before the one that ends it come first, or it would be told of the wrong one.
+  if (end !== null) throw end.error
 }
 
 /**
