@@ -42,6 +42,7 @@ class Git:
         self.command = ["git", "-C", folder]
         self.env = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null", "LC_ALL": "C"}
         self.known = {}
+        self.readers = {}
 
     def run(self, *arguments, check=True, data=None):
         done = subprocess.run([*self.command, *arguments], env=self.env, capture_output=True, input=data, check=False)
@@ -53,9 +54,26 @@ class Git:
         out = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}", check=False)
         return out.decode().strip() if out else None
 
+    def ask(self, mode, name):
+        """What git cat-file says of a name, by one process for each mode: type, size and, by --batch, the content."""
+        if mode not in self.readers:
+            self.readers[mode] = subprocess.Popen(
+                [*self.command, "cat-file", mode], env=self.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        reader = self.readers[mode]
+        reader.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+        reader.stdin.flush()
+        answer = reader.stdout.readline().split()
+        if len(answer) != 3 or answer[-1] == b"missing":
+            return None, 0, b""
+        size = int(answer[2])
+        return answer[1].decode(), size, reader.stdout.read(size + 1)[:-1] if mode == "--batch" else b""
+
     def kind(self, oid):
-        out = self.run("cat-file", "-t", oid, check=False)
-        return out.decode().strip() if out else None
+        return self.ask("--batch-check", oid)[0]
+
+    def size(self, oid):
+        return self.ask("--batch-check", oid)[1]
 
     def contains(self, oid, other):
         """Whether the history of oid has other in it."""
@@ -64,7 +82,14 @@ class Git:
         return self.known[oid, other]
 
     def file(self, name):
-        return self.run("cat-file", "blob", name, check=False)
+        kind, _, content = self.ask("--batch", name)
+        return content if kind == "blob" else None
+
+    def close(self):
+        for reader in self.readers.values():
+            reader.stdin.close()
+            reader.stdout.close()
+            reader.wait()
 
 
 class Audit:
@@ -118,7 +143,7 @@ class Audit:
         if len(entries) != 1 or self.changes[entries[0]][4] != "A" or self.changes[entries[0]][1] != "100644":
             raise Bad("the commit does not add exactly one record")
         oid = self.changes[entries[0]][3]
-        if int(self.git.run("cat-file", "-s", oid)) > RECORD_BYTES:
+        if self.git.size(oid) > RECORD_BYTES:
             raise Bad("it is too large")
         record = parse_record(self.git.file(oid))
         place = f"entries/{record['about'][:2]}/{record['about'][2:]}/{record['seq']:08d}-{record['kind']}.json"
@@ -472,8 +497,10 @@ def main(arguments):
         with open(file, encoding="utf-8") as text:
             keys += [decode64(line.split()[1]) for line in text if line.strip()]
     with tempfile.TemporaryDirectory() as folder:
-        audit = Audit(Git(repository), options["--ledger"][-1], options["--heads"][-1], keys, Signatures(folder))
+        git = Git(repository)
+        audit = Audit(git, options["--ledger"][-1], options["--heads"][-1], keys, Signatures(folder))
         findings = audit.run()
+        git.close()
     for finding in findings:
         print(json.dumps(finding))
     print(json.dumps({"records": len(audit.records), "violations": len(findings)}))
