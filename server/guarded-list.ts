@@ -3,7 +3,16 @@
  * the role is `staging`, `release` or `ledger`. While the first policy is being recorded there is one more line,
  * `beginning ledger`: only then may branches be listed with no ledger beside them.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
@@ -22,6 +31,22 @@ function startReflog(gitDirectory: string, ref: string): void {
   } catch {
     // A branch below that name is in the way, or the repository keeps no such files: nothing depends on it.
   }
+}
+
+/** Of the guarded branches: what a log says is kept, and a log that says nothing was ours. */
+export function removeEmptyReflogs(gitDirectory: string): void {
+  const logs = join(gitDirectory, 'logs')
+  for (const ref of readGuardedNames(gitDirectory)) {
+    const path = join(logs, ref)
+    if (statSync(path, { throwIfNoEntry: false })?.size !== 0) continue
+    rmSync(path)
+    for (let folder = dirname(path); folder.startsWith(logs) && isEmpty(folder); folder = dirname(folder))
+      rmdirSync(folder)
+  }
+}
+
+function isEmpty(folder: string): boolean {
+  return readdirSync(folder).length === 0
 }
 
 type Role = 'staging' | 'release' | 'ledger'

@@ -14,7 +14,7 @@ import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { printable, shellWord } from '../src/core/printable.ts'
 import type { GitRepository } from '../src/git/repository.ts'
-import { writeGuardedList } from './guarded-list.ts'
+import { removeEmptyReflogs, writeGuardedList } from './guarded-list.ts'
 import { installHooks, uninstallHooks } from './hook-files.ts'
 import { type Host, hostBySigns, runsOwnHooks } from './hook-places.ts'
 import { openNamed } from './open-named.ts'
@@ -66,7 +66,7 @@ export async function installServer(path: string, identity: string, host?: Host)
     writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy])
 
     const { kept } = installHooks(gitDirectory, settings)
-    const remarks = runsOwnHooks(chosen) ? hooksElsewhere(repository) : []
+    const remarks = [...byHeader(identity), ...(runsOwnHooks(chosen) ? hooksElsewhere(repository) : [])]
     return { gitDirectory, kept, settings: await pinSettings(repository, chosen), remarks }
   } finally {
     repository.close()
@@ -94,6 +94,7 @@ export async function uninstallServer(path: string): Promise<Removal> {
     requireOwnWritable(gitDirectory)
     const settings = await unpinSettings(repository)
     const restored = uninstallHooks(gitDirectory, hostBefore(gitDirectory) ?? 'plain')
+    removeEmptyReflogs(gitDirectory)
     for (const name of ['guarded', 'move', 'service', 'cache'])
       rmSync(join(gitDirectory, SERVER_DIRECTORY, name), { force: true, recursive: true })
     // Last: as long as it is there, an interrupted removal can be run again.
@@ -127,6 +128,11 @@ async function requireGuardable(path: string, repository: GitRepository, host: H
   if (named !== commonDirectory) {
     throw new HeadgateError('configuration', `${path} is not the repository itself`, {
       hint: `headgate server install ${shellWord(commonDirectory)} --identity SOURCE`,
+    })
+  }
+  if (/[\r\n]/.test(commonDirectory)) {
+    throw new HeadgateError('configuration', `${printable(commonDirectory, 500)} has a line break in its path`, {
+      hint: "git's configuration cannot name such a path: rename the folder",
     })
   }
   requireOwnWritable(commonDirectory)
@@ -200,6 +206,15 @@ function requireOwner(gitDirectory: string): void {
   throw new HeadgateError('configuration', `${gitDirectory} belongs to ${name}, and you are somebody else`, {
     hint: `run it as the owner: sudo -u ${name} headgate ...`,
   })
+}
+
+/** What CGI calls HTTP_... is whatever the client says. */
+function byHeader(identity: string): string[] {
+  const [, header] = /^env:HTTP_(\w+)$/.exec(identity) ?? []
+  if (header === undefined) return []
+  return [
+    `HTTP_${header} is a header of the request: anybody can push in any name, unless a proxy in front always sets it`,
+  ]
 }
 
 /** Hooks of the whole machine or account end here: this repository now has its own folder of hooks. */

@@ -253,6 +253,18 @@ policy version 1 is in force already; nothing changed
     expect(statSync(join(repository.bare, 'headgate', 'seal-key.pem')).mode & 0o777).toBe(0o640)
   })
 
+  test('remarks on a name that is a header of the client', () => {
+    const repository = unguarded()
+    const ran = repository.headgate(
+      ...['server', 'install', repository.bare, '--identity', 'env:HTTP_X_USER', '--policy'],
+      repository.policyFolder,
+    )
+    expect(ran.stderr).toBe(
+      'remark: HTTP_X_USER is a header of the request: anybody can push in any name, unless a proxy in front always sets it\n',
+    )
+    expect(ran.code).toBe(0)
+  })
+
   test('remarks where hooks of the whole machine or account end', () => {
     const repository = unguarded()
     repository.run('git', ['config', '--global', 'core.hooksPath', '/srv/all hooks'])
@@ -308,6 +320,14 @@ describe('a repository that cannot be guarded is refused, and nothing is written
     [
       'a missing path',
       ({ folder }) => [join(folder, 'none.git'), `${join(folder, 'none.git')} is not a git repository`],
+    ],
+    [
+      'a path with a line break',
+      ({ bare, folder }) => {
+        const broken = join(folder, 'new\nline.git')
+        renameSync(bare, broken)
+        return [broken, `${folder}/new\\x0aline.git has a line break in its path`]
+      },
     ],
     [
       'a folder that is none',
@@ -589,6 +609,25 @@ describe('hooks that were there before', () => {
 })
 
 describe('server uninstall', () => {
+  test('leaves every file but ledger, seal key and objects as it was, byte for byte', () => {
+    const repository = unguarded()
+    script(join(repository.bare, 'hooks', 'pre-receive'), 'exit 0')
+    repository.server('config', 'receive.hideRefs', 'refs/pull')
+    const config = join(repository.bare, 'config')
+    writeFileSync(config, `${readFileSync(config, 'utf8')}# by hand\n[http]\n\treceivepack = true ; yes\n`)
+    const before = snapshot(repository.bare)
+    repository.install()
+
+    repository.mustRun(repository.headgate('server', 'uninstall', repository.bare))
+
+    const after = snapshot(repository.bare)
+    for (const path of Object.keys(after))
+      if (/^\/(?:objects|headgate\/seal-key|refs\/headgate)/.test(path) && !(path in before))
+        delete after[path]
+    expect(after).toEqual(before)
+    expect(existsSync(join(repository.bare, 'logs'))).toBe(false)
+  })
+
   test('puts back the settings that it found, where nobody has changed them since', () => {
     const repository = unguarded()
     repository.server('config', 'receive.denyNonFastForwards', 'true')
