@@ -1,6 +1,6 @@
 /** Where the two files of a policy come from: a folder, `.headgate/` at the tip of a branch, the ledger. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type PolicyInForce, parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { shortRef } from '../src/core/explain.ts'
@@ -15,6 +15,11 @@ export type PolicySource = { readonly policy: string; readonly allowedSigners: s
 
 const MAX_FILE_BYTES = 256 * 1024
 const NAMES = { policy: 'policy.yaml', allowedSigners: 'allowed_signers' } as const
+
+/** Whether this is a folder with a policy, or holds one in its `.headgate`. */
+export function hasPolicy(folder: string): boolean {
+  return existsSync(join(folder, NAMES.policy)) || existsSync(join(folder, '.headgate', NAMES.policy))
+}
 
 /** Reads a folder that holds `policy.yaml` and `allowed_signers`, or a `.headgate` folder that does. */
 export function readPolicyFolder(folder: string): PolicySource {
@@ -32,14 +37,17 @@ export function readPolicyText(folder: string): string {
 }
 
 function findPolicyFolder(folder: string): string {
-  const inner = join(folder, '.headgate')
-  const outer = existsSync(join(folder, NAMES.policy))
-  if (!outer && !existsSync(join(inner, NAMES.policy))) {
-    throw new HeadgateError('configuration', `${folder} has neither policy.yaml nor .headgate/policy.yaml`, {
-      hint: 'a policy is a folder with policy.yaml and allowed_signers; see docs/policy-reference.md',
-    })
-  }
-  return outer ? folder : inner
+  if (hasPolicy(folder)) return existsSync(join(folder, NAMES.policy)) ? folder : join(folder, '.headgate')
+  const there = statSync(folder, { throwIfNoEntry: false })
+  const problem =
+    there === undefined
+      ? 'does not exist'
+      : there.isDirectory()
+        ? 'has neither policy.yaml nor .headgate/policy.yaml'
+        : 'is a file'
+  throw new HeadgateError('configuration', `${resolve(folder)} ${problem}`, {
+    hint: 'name a folder with policy.yaml and allowed_signers; headgate init --policy writes one to begin with',
+  })
 }
 
 /**
@@ -126,23 +134,31 @@ function read(path: string): string {
     return decode(readFileSync(path), path)
   } catch (cause) {
     if (cause instanceof HeadgateError) throw cause
-    const reason = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read'
-    throw new HeadgateError('configuration', `${path} ${reason}`, {
-      hint: 'a policy is a folder with policy.yaml and allowed_signers; see docs/policy-reference.md',
-      cause,
-    })
+    const { code } = cause as NodeJS.ErrnoException
+    throw new HeadgateError(
+      'configuration',
+      `${path} ${code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`}`,
+      {
+        hint:
+          code === 'EACCES'
+            ? 'give this account the right to read it, or run it as another'
+            : 'a policy is a folder with policy.yaml and allowed_signers; see docs/policy-reference.md',
+        cause,
+      },
+    )
   }
 }
 
 function decode(bytes: Uint8Array, name: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    if (!text.includes('\0')) return text
   } catch (cause) {
-    throw new HeadgateError('configuration', `${name} is not UTF-8 text`, {
-      hint: 'save it in the encoding UTF-8',
-      cause,
-    })
+    if (!(cause instanceof TypeError)) throw cause
   }
+  throw new HeadgateError('configuration', `${name} is not UTF-8 text`, {
+    hint: 'save it in the encoding UTF-8',
+  })
 }
 
 function tooLarge(name: string): HeadgateError {

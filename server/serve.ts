@@ -1,5 +1,5 @@
 /** `headgate serve`: opens the repositories, listens, and stops without losing anything. */
-import { realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -36,6 +36,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const problems = new Map<string, string>()
   for (const path of options.repositories) {
     try {
+      if (!existsSync(path)) throw new HeadgateError('configuration', `there is no ${path}`)
       const repository = new ServedRepository(realpathSync(path), Date.now)
       await requireServable(repository)
       repositories.set(repository.path, repository)

@@ -53,9 +53,7 @@ export class ClientRepository {
     const oid = await this.#try(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`])
     if (typeof oid === 'string' && isOid(oid.trim())) return oid.trim()
     await this.#requireRepository()
-    throw new HeadgateError('usage', `there is no commit "${printable(name, 100)}" in this clone`, {
-      hint: 'fetch first, or name a commit, branch or tag that exists: git log --oneline',
-    })
+    throw notACommit(name, await this.#try(['rev-parse', '--verify', '--end-of-options', `${name}^{}`]))
   }
 
   /** The commit's id, as short as it can be pasted. */
@@ -327,6 +325,29 @@ function readOnly(repository: GitRepository, ref: string): GitLedger {
     },
     { ref },
   )
+}
+
+/** `peeled` is what git says of the name when any kind of object will do. */
+function notACommit(name: string, peeled: string | GitError): HeadgateError {
+  const shown = printable(name, 100)
+  if (typeof peeled === 'string') {
+    return new HeadgateError('usage', `"${shown}" is no commit, but another object`, {
+      hint: 'name a commit, a branch or a tag of one: git log --oneline',
+    })
+  }
+  if (/is ambiguous/.test(peeled.message)) {
+    return new HeadgateError('usage', `"${shown}" is ambiguous: several objects begin with it`, {
+      hint: 'give more of the id; git log --oneline prints enough',
+    })
+  }
+  if (name === 'HEAD') {
+    return new HeadgateError('usage', 'nothing is checked out here: HEAD names no commit yet', {
+      hint: 'name a commit, or check out a branch first',
+    })
+  }
+  return new HeadgateError('usage', `there is no commit "${shown}" in this clone`, {
+    hint: 'fetch first, or name a commit, branch or tag that exists: git log --oneline',
+  })
 }
 
 function lastWords(message: string): string {

@@ -22,6 +22,7 @@ type AddOptions = {
   readonly ciUrl: string | undefined
   readonly key: string | undefined
   readonly remote: string
+  readonly json: boolean
 }
 
 type Result = { readonly name: string; readonly outcome: 'passed' | 'failed' | 'skipped' }
@@ -76,7 +77,14 @@ export async function addEvidence(options: AddOptions): Promise<void> {
     },
   })
   await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
-  print(`${result} evidence for ${shortOid(commit)} on ${environment.name} is recorded on ${options.remote}`)
+  if (options.json) {
+    const answer = { remote: options.remote, commit, environment: environment.name, result }
+    printJson({ recorded: 'evidence', ...answer, gates: results, unproved })
+  } else {
+    print(
+      `${result} evidence for ${shortOid(commit)} on ${environment.name} is recorded on ${options.remote}`,
+    )
+  }
   const unknown = results.filter(({ name }) => !environment.gates.some((gate) => gate.name === name))
   if (unknown.length > 0)
     note(`remark: the policy has no such gates: ${listed(unknown.map(({ name }) => name))}`)
@@ -146,6 +154,19 @@ function collectResults({ passed, failed, junit }: AddOptions): Result[] {
   return results
 }
 
+/** As `--json` prints it. */
+type EvidenceRow = {
+  readonly record: number
+  readonly at: string
+  readonly by: string
+  readonly trusted: boolean
+  readonly result: 'PASSED' | 'WARNED' | 'FAILED' | 'invalidated'
+  readonly environment: string | null
+  /** Names; null of an invalidation, which has a reason. */
+  readonly gates: { readonly [Outcome in 'passed' | 'failed' | 'warned']: readonly string[] } | null
+  readonly reason: string | null
+}
+
 export async function listEvidence(options: {
   commit: string
   remote: string
@@ -156,28 +177,28 @@ export async function listEvidence(options: {
   const { snapshot, close } = await repository.fetchLedger(options.remote)
   try {
     const { about } = await gatherHistory(snapshot, commit)
-    const rows = about.flatMap(({ seq, at, statement, signer }) => {
-      const who = signer.trusted ? signer.principal : `not trusted: ${signer.reason}`
-      const age = formatDuration(Math.max(0, Date.now() - at))
+    const rows = about.flatMap(({ seq, at, statement, signer }): EvidenceRow[] => {
+      const { trusted } = signer
+      const by = trusted ? signer.principal : `not trusted: ${signer.reason}`
+      const row = { record: seq, at: new Date(at).toISOString(), by, trusted }
       if (statement.kind === 'invalidation') {
-        return [
-          { seq, result: 'invalidated', environment: '-', by: who, age, details: statement.predicate.reason },
-        ]
+        const { reason } = statement.predicate
+        return [{ ...row, result: 'invalidated', environment: null, gates: null, reason }]
       }
       if (statement.kind !== 'evidence') return []
-      const { result, passedTests, failedTests, warnedTests, headgate } = statement.predicate
-      const bad = [...failedTests, ...warnedTests]
-      const details = `${passedTests.length} passed${bad.length === 0 ? '' : `; not: ${bad.join(', ')}`}`
-      return [{ seq, result, environment: headgate.environment, by: who, age, details }]
+      const { result, passedTests: passed, failedTests: failed, warnedTests: warned } = statement.predicate
+      const { environment } = statement.predicate.headgate
+      return [{ ...row, result, environment, gates: { passed, failed, warned }, reason: null }]
     })
     if (options.json) return printJson({ commit, evidence: rows })
     if (rows.length === 0) return print(`there is no evidence for ${shortOid(commit)} on ${options.remote}`)
-    print(
-      table(
-        ['record', 'result', 'environment', 'age', 'by', 'gates'],
-        rows.map((row) => [String(row.seq), row.result, row.environment, row.age, row.by, row.details]),
-      ),
-    )
+    const cells = rows.map(({ record, at, by, result, environment, gates, reason }) => {
+      const age = formatDuration(Math.max(0, Date.now() - Date.parse(at)))
+      const bad = [...(gates?.failed ?? []), ...(gates?.warned ?? [])]
+      const passed = `${gates?.passed.length} passed${bad.length === 0 ? '' : `; not: ${bad.join(', ')}`}`
+      return [String(record), result, environment ?? '-', age, by, reason ?? passed]
+    })
+    print(table(['record', 'result', 'environment', 'age', 'by', 'gates'], cells))
   } finally {
     close()
   }
@@ -189,6 +210,7 @@ export async function invalidateEvidence(options: {
   as: 'evidence' | 'approval'
   key: string | undefined
   remote: string
+  json: boolean
 }): Promise<void> {
   const key = requireKey(options.key)
   const reason = requireReason(options.reason)
@@ -206,5 +228,6 @@ export async function invalidateEvidence(options: {
     payload,
     key,
   })
+  if (options.json) return printJson({ recorded: 'invalidation', remote: options.remote, commit })
   print(`the evidence for ${shortOid(commit)} is invalidated on ${options.remote}`)
 }

@@ -9,7 +9,7 @@ import { removeIfEmpty } from './client-hooks/shared-hooks.ts'
 import { ClientRepository } from './client-repository.ts'
 import { learnRemotes } from './learn-remotes.ts'
 import { note, print } from './output.ts'
-import { startingPolicy } from './starting-policy.ts'
+import { policySchemaText, SCHEMA_FILE, startingPolicy } from './starting-policy.ts'
 
 export async function init(options: { readonly remove: boolean; readonly policy: boolean }): Promise<void> {
   const client = new ClientRepository()
@@ -61,6 +61,8 @@ async function writeStartingPolicy(client: ClientRepository): Promise<void> {
   for (const [name, text] of [
     ['policy.yaml', policy],
     ['allowed_signers', allowedSigners],
+    // Editors find it by the first line of the policy, in every clone and without a network.
+    [SCHEMA_FILE, policySchemaText()],
   ] as const) {
     const path = join(folder, name)
     if (existsSync(path)) {
@@ -68,7 +70,9 @@ async function writeStartingPolicy(client: ClientRepository): Promise<void> {
       continue
     }
     writeFileSync(path, text)
-    print(`wrote .headgate/${name}; edit it, then: headgate policy check`)
+    const next =
+      name === SCHEMA_FILE ? 'editors check the policy by it' : 'edit it, then: headgate policy check'
+    print(`wrote .headgate/${name}; ${next}`)
   }
 }
 

@@ -6,6 +6,7 @@ import { hideBin } from 'yargs/helpers'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { checkCommand } from './commands/check.ts'
+import { completionCommand } from './commands/completion.ts'
 import { demoCommand } from './commands/demo.ts'
 import { deployCheckCommand } from './commands/deploy-check.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -49,6 +50,7 @@ const COMMANDS: readonly CommandModule[] = [
   doctorCommand,
   hookCommand,
   verifyCommand,
+  completionCommand,
 ]
 
 /** What yargs has against a command line; `usageError` says it better. */
@@ -64,7 +66,6 @@ function commandLine(): Argv {
     .alias('help', 'h')
     .strict()
     .demandCommand(1, 'name a command')
-    .completion('completion', 'Print a completion script for bash or zsh')
     .parserConfiguration({ 'dot-notation': false })
     .wrap(Math.min(100, process.stdout.columns ?? 80))
     .epilogue(
@@ -84,10 +85,12 @@ function commandLine(): Argv {
 function requireSingleValues(values: Record<string, unknown>, options: { array: string[] }): true {
   for (const [name, value] of Object.entries(values)) {
     if (name === '_' || name === '--' || options.array.includes(name)) continue
+    const isOption = hideBin(process.argv).some((arg) => arg.split('=')[0] === `--${name}`)
+    const shown = isOption ? `--${name}` : name.toUpperCase()
     if (value === '')
-      throw new HeadgateError('usage', `--${name} needs a value`, { hint: 'give it one, or leave it out' })
+      throw new HeadgateError('usage', `${shown} needs a value`, { hint: 'give it one, or leave it out' })
     if (Array.isArray(value))
-      throw new HeadgateError('usage', `--${name} is given twice`, { hint: 'give it once' })
+      throw new HeadgateError('usage', `${shown} is given twice`, { hint: 'give it once' })
   }
   return true
 }
@@ -129,13 +132,30 @@ function fail(error: unknown): void {
     printError(error)
     process.exitCode = EXIT_CODES[error.code]
   } else if (typeof (error as NodeJS.ErrnoException)?.syscall === 'string') {
-    // A full disk, a folder that vanished, a limit of the system: nobody's verdict and no bug.
-    note(`headgate: ${printable((error as Error).message, 500)}`)
-    process.exitCode = EXIT_CODES.unavailable
+    fail(systemFailure(error as NodeJS.ErrnoException))
   } else {
     note(`headgate: a bug, please report it:\n${String((error as Error)?.stack ?? error)}`)
     process.exitCode = EXIT_CODES.bug
   }
+}
+
+/** A full disk, a folder that vanished, a limit or a refusal of the system: nobody's verdict and no bug. */
+function systemFailure(error: NodeJS.ErrnoException): HeadgateError {
+  const path = error.path === undefined ? '' : printable(error.path, 400)
+  if (path !== '' && ['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? '')) {
+    return new HeadgateError(
+      'configuration',
+      `${path}: this account may not do that (${error.message.split(',')[0]})`,
+      {
+        hint: 'run it as the account that owns it, or give this one the right to',
+        cause: error,
+      },
+    )
+  }
+  return new HeadgateError('unavailable', printable(error.message, 500), {
+    hint: 'look at the disk and the folder that it names, then try again',
+    cause: error,
+  })
 }
 
 // Whoever reads may stop reading (`| head`): that is no failure.

@@ -8,33 +8,41 @@ import type { LedgerState } from '../core/state.ts'
 import { statementPayload } from '../core/statement.ts'
 import { RULE_NAMES, type RuleName, WAIVABLE } from '../core/verdict.ts'
 import { ClientRepository } from './client-repository.ts'
-import { note, print } from './output.ts'
+import { note, print, printJson } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
 import { requireDuration, requireKey, requireReason, signAndSubmit } from './submit.ts'
 
-type Common = { readonly reason: string; readonly key: string | undefined; readonly remote: string }
+type Common = {
+  readonly reason: string
+  readonly key: string | undefined
+  readonly remote: string
+  readonly json: boolean
+}
 
 type Permission = Common & { readonly from: string; readonly to: string; readonly expires: string }
 
 export async function approve(
   options: Permission & { trigger: string | undefined; symptoms: string | undefined },
 ): Promise<void> {
-  const { release, to, from, push } = await permit('approval', options, (repository, move) =>
+  const { release, to, from, push, move } = await permit('approval', options, (repository, move) =>
     statementPayload('approval', repository, move.to, {
       ...move,
       trigger: options.trigger ?? null,
       symptoms: options.symptoms ?? null,
     }),
   )
+  if (options.json) return printJson({ recorded: 'approval', remote: options.remote, ...told(move), push })
   print(`approved: ${release} from ${from} back to ${to}, once, for ${options.expires}. An operator runs:`)
   print(`  ${push}`)
 }
 
 export async function override(options: Permission & { waive: readonly string[] }): Promise<void> {
   const waives = requireWaivable(options.waive)
-  const { release, to, from, push } = await permit('override', options, (repository, move) =>
+  const { release, to, from, push, move } = await permit('override', options, (repository, move) =>
     statementPayload('override', repository, move.to, { ...move, waives }),
   )
+  if (options.json)
+    return printJson({ recorded: 'override', remote: options.remote, waives, ...told(move), push })
   print(
     `OVERRIDE recorded: ${waives.join(', ')} waived once for ${release} ${from} -> ${to}. An operator runs:`,
   )
@@ -69,12 +77,17 @@ type Move = {
   readonly expiresAt: string
 }
 
+/** What programs may want to know of it. */
+function told({ ref, from, to, expiresAt }: Move): object {
+  return { ref, from, to, expiresAt }
+}
+
 /** Signs and sends what allows exactly one move; returns its parts for the message and the push that makes it. */
 async function permit(
   kind: 'approval' | 'override',
   options: Permission,
   write: (repository: string, move: Move) => string,
-): Promise<{ release: string; from: string; to: string; push: string }> {
+): Promise<{ release: string; from: string; to: string; push: string; move: Move }> {
   const key = requireKey(options.key)
   const reason = requireReason(options.reason)
   const expiresMs = requireDuration('expires', options.expires)
@@ -88,7 +101,7 @@ async function permit(
   }
   const { policy, release } = await remoteView(repository, options.remote)
   const now = Date.now()
-  const payload = write(policy.repository, {
+  const move: Move = {
     ref: `refs/heads/${policy.release}`,
     from,
     to,
@@ -96,7 +109,8 @@ async function permit(
     nonce: randomUUID(),
     issuedAt: new Date(now).toISOString(),
     expiresAt: new Date(now + expiresMs).toISOString(),
-  })
+  }
+  const payload = write(policy.repository, move)
   await signAndSubmit(repository, { remote: options.remote, kind, payload, key })
   if (release !== from) {
     const is = release === null ? 'does not exist' : `is at ${shortOid(release)}`
@@ -112,6 +126,7 @@ async function permit(
     from: shortFrom,
     to: shortTo,
     push: `git push ${lease} ${shellWord(options.remote)} ${shellWord(`${shortTo}:${policy.release}`)}`,
+    move,
   }
 }
 
@@ -130,8 +145,10 @@ export async function freeze(options: Common, duration: string | null): Promise<
     )
   }
   const now = Date.now()
+  const answer = { remote: options.remote, ref: `refs/heads/${policy.release}`, commit: release }
   if (duration === null && (state.freeze === null || Date.parse(state.freeze.until) <= now)) {
-    print(`${policy.release} is not frozen`)
+    if (options.json) printJson({ recorded: null, ...answer, until: null })
+    else print(`${policy.release} is not frozen`)
     return
   }
   const until = new Date(now + lastingMs).toISOString()
@@ -141,6 +158,8 @@ export async function freeze(options: Common, duration: string | null): Promise<
     issuedAt: new Date(now).toISOString(),
   })
   await signAndSubmit(repository, { remote: options.remote, kind: 'freeze', payload, key })
+  if (options.json)
+    return printJson({ recorded: 'freeze', ...answer, until: duration === null ? null : until })
   print(
     duration === null
       ? `${policy.release} is no longer frozen`
@@ -156,7 +175,9 @@ export async function acceptDrift(options: Common): Promise<void> {
   const ref = `refs/heads/${policy.release}`
   const expected = state.landed[ref]?.to ?? null
   const known = release ?? expected
+  const answer = { remote: options.remote, ref, expected, found: release }
   if (known === null || (expected ?? zeroOidLike(known)) === (release ?? zeroOidLike(known))) {
+    if (options.json) return printJson({ recorded: null, ...answer })
     print(`${policy.release} has not drifted: it is where its last landed move put it`)
     return
   }
@@ -168,6 +189,7 @@ export async function acceptDrift(options: Common): Promise<void> {
     issuedAt: new Date().toISOString(),
   })
   await signAndSubmit(repository, { remote: options.remote, kind: 'drift', payload, key })
+  if (options.json) return printJson({ recorded: 'drift', ...answer })
   print(
     `accepted: ${policy.release} ${release === null ? 'does not exist' : `is at ${shortOid(release)}`}; the next move starts from there`,
   )

@@ -12,6 +12,10 @@ export const remoteOption = {
   remote: { type: 'string', default: 'origin', describe: 'the guarded remote' },
 } as const
 
+export const jsonOption = {
+  json: { type: 'boolean', default: false, describe: 'print JSON' },
+} as const
+
 /** Of commands that move the release branch. */
 export const moveOptions = {
   wait: {

@@ -61,7 +61,7 @@ export class ReleaseSession {
 
   static async open(options: SessionOptions): Promise<ReleaseSession> {
     for (const key of [options.key, options.smokeKey]) if (key !== undefined) requireKey(key)
-    if (options.url !== undefined) requireBaseUrl(options.url)
+    if (options.url !== undefined) requireBaseUrl('--url', options.url)
     const client = new ClientRepository()
     const repository = await client.open()
     try {

@@ -69,7 +69,13 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
       hint: 'add it to .headgate/policy.yaml; docs/policy-reference.md shows one',
     })
   }
-  const baseUrl = requireBaseUrl(options.url ?? (process.env.BASE || environment.url))
+  const { BASE } = process.env
+  const baseUrl =
+    options.url !== undefined
+      ? requireBaseUrl('--url', options.url)
+      : BASE
+        ? requireBaseUrl('BASE', BASE)
+        : parseBaseUrl(environment.url).text
   note(`${environment.name} at ${printable(baseUrl)}, commit ${shortOid(commit)}`)
 
   interruption.words = `interrupted before the gates of ${environment.name} ended; nothing is recorded`
@@ -167,13 +173,14 @@ function makeWayFor(option: string, file: string | undefined): void {
 }
 
 /** The base URL without what it must not hold; a password in it is never printed. */
-export function requireBaseUrl(text: string): string {
+/** `source` is where the text comes from, which itself is not repeated: it may hold a password. */
+export function requireBaseUrl(source: '--url' | 'BASE', text: string): string {
   try {
     return parseBaseUrl(text).text
   } catch (cause) {
     if (!(cause instanceof HeadgateError)) throw cause
-    throw new HeadgateError('usage', cause.message, {
-      hint: 'it comes from --url, BASE or the policy, such as https://staging.example.com',
+    throw new HeadgateError('usage', `${source}: ${cause.message}`, {
+      hint: '--url goes before BASE, and both before the url of the policy',
       cause,
     })
   }

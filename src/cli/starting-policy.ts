@@ -2,6 +2,9 @@
  * The policy that a repository begins with: what a staging-first workflow wants proved before a promotion and after it,
  * commented, with placeholders for what only its owner knows.
  */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageRoot } from '../../server/hook-files.ts'
 
 export type StartingPolicy = {
   /** The text of `.headgate/policy.yaml`; it is valid as it is. */
@@ -10,13 +13,21 @@ export type StartingPolicy = {
   readonly allowedSigners: string
 }
 
+/** The published JSON Schema, as it lies in the package. */
+export function policySchemaText(): string {
+  return readFileSync(join(packageRoot(), 'docs', SCHEMA_FILE), 'utf8')
+}
+
+export const SCHEMA_FILE = 'policy.schema.json'
+
 /** `repository` is a name as the policy takes it, such as git.example.com/app. */
 export function startingPolicy({ repository }: { readonly repository: string }): StartingPolicy {
   return { policy: policyText(repository), allowedSigners: ALLOWED_SIGNERS }
 }
 
 function policyText(repository: string): string {
-  return `# What must be proved before the release branch moves, and who may move it.
+  return `# yaml-language-server: $schema=${SCHEMA_FILE}
+# What must be proved before the release branch moves, and who may move it.
 # Every key is described in docs/policy-reference.md of headgate. After an edit: headgate policy check
 version: 1
 

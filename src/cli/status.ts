@@ -1,5 +1,5 @@
 /** Where everything stands, and what can be done next. */
-import type { Candidate } from '../audit/candidates.ts'
+import type { Candidate, Described } from '../audit/candidates.ts'
 import { gatherStatus } from '../audit/gather-status.ts'
 import type { RollbackOption } from '../audit/rollback-targets.ts'
 import type { Oid } from '../core/oid.ts'
@@ -45,7 +45,7 @@ export async function showStatus(options: StatusOptions): Promise<void> {
 }
 
 function statusJson({ status, policy, remote, serving }: StatusReport): object {
-  const { lastMove, wayBack, candidates, promotable, ...rest } = status
+  const { lastMove, wayBack, candidates, promotable, bars, pending, freeze, ...rest } = status
   const { seq, kind, from, to, by, authorizedAt, landedAt } = lastMove ?? {}
   return {
     repository: policy.repository,
@@ -53,6 +53,11 @@ function statusJson({ status, policy, remote, serving }: StatusReport): object {
     enforcement: policy.enforcement,
     branches: { staging: policy.staging, release: policy.release },
     ...rest,
+    staging: rest.staging === null ? null : describedJson(rest.staging),
+    release: rest.release === null ? null : describedJson(rest.release),
+    freeze: freeze === null ? null : withRecord(freeze),
+    bars: bars.map(withRecord),
+    pending: pending.map(withRecord),
     lastMove: lastMove === null ? null : { record: seq, kind, from, to, by, authorizedAt, landedAt },
     serving,
     candidates: candidates.map(candidateJson),
@@ -62,9 +67,20 @@ function statusJson({ status, policy, remote, serving }: StatusReport): object {
   }
 }
 
-function candidateJson({ foresight, ...candidate }: Candidate): object {
+/** Times are texts in every JSON that is printed, and a record is called that. */
+function describedJson<T extends Described>(commit: T): object {
+  return { ...commit, at: new Date(commit.at).toISOString() }
+}
+
+function withRecord<T extends { readonly seq: number }>({ seq, ...rest }: T): object {
+  return { record: seq, ...rest }
+}
+
+function candidateJson({ foresight, evidence, ...candidate }: Candidate): object {
+  const { at } = evidence
   return {
-    ...candidate,
+    ...describedJson(candidate),
+    evidence: { ...evidence, at: at === null ? null : new Date(at).toISOString() },
     promotable: foresight?.answer === 'yes',
     objections: foresight?.report.objections ?? [],
     pushers: foresight?.pushers ?? [],

@@ -29,6 +29,12 @@ export async function usageError(
   const unknown = optionNames(rest).find(
     (option) => !options.includes(option) && !options.includes(option.replace(/^--no-/, '--')),
   )
+  const choice = /Argument: (.+), Given: (.+), Choices: (.+)$/m.exec(complaint)
+  if (choice !== null && unknown === undefined) {
+    const [, argument = '', given, choices] = choice
+    const name = options.includes(`--${argument}`) ? `--${argument}` : argument.toUpperCase()
+    return wrong(`${name} ${printable(String(given), 60)} is not one of ${choices?.replaceAll('"', '')}`)
+  }
   const [word] = rest.filter((arg) => !arg.startsWith('-'))
   if (commands.length > 0 && word !== undefined)
     return wrong(`there is no command "${name} ${printable(word, 60)}"${suggestion(word, commands)}`)
@@ -39,11 +45,6 @@ export async function usageError(
   if (missing !== undefined) {
     const list = missing.split(', ').map((option) => `--${option}`)
     return wrong(`${name} needs ${list.join(' and ')}`)
-  }
-  const choice = /Argument: (.+), Given: (.+), Choices: (.+)$/m.exec(complaint)
-  if (choice !== null) {
-    const [, option, given, choices] = choice
-    return wrong(`--${option} ${printable(String(given), 60)} is not one of ${choices?.replaceAll('"', '')}`)
   }
   const extra = /^Unknown arguments?: ([^,]+)/.exec(complaint)?.[1]
   if (extra !== undefined) return wrong(`"${printable(extra, 60)}" is one word too many for ${name}`)

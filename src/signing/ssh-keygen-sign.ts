@@ -29,7 +29,7 @@ export async function signEnvelope(input: {
   const payload =
     typeof input.payload === 'string' ? Buffer.from(input.payload, 'utf8') : Buffer.from(input.payload)
   const message = preAuthEncoding(PAYLOAD_TYPE, payload)
-  const hardware = await checkKeyFile(keyFile)
+  const { hardware, isPublic } = await readKeyFile(keyFile)
   const result = await runSshKeygen(['-Y', 'sign', '-n', namespace, '-f', keyFile], message, {
     hardware,
     timeoutMs,
@@ -39,7 +39,7 @@ export async function signEnvelope(input: {
       hint: 'touch the security key, or answer the prompt, and try again',
     })
   }
-  if (result.code !== 0) throw explain(keyFile, result.stderr)
+  if (result.code !== 0) throw explain(keyFile, isPublic, result.stderr)
 
   const { blob, fingerprint } = checkOwnSignature(result.stdout, namespace, message, keyFile)
   const envelope: Envelope = {
@@ -82,8 +82,8 @@ function checkOwnSignature(
   return { blob, fingerprint: signature.fingerprint }
 }
 
-/** Refuses a file that cannot be a key, with a better message than ssh-keygen's. True for a hardware key. */
-async function checkKeyFile(keyFile: string): Promise<boolean> {
+/** Refuses a file that cannot be a key, with a better message than ssh-keygen's. */
+async function readKeyFile(keyFile: string): Promise<{ hardware: boolean; isPublic: boolean }> {
   let text: string
   try {
     text = await readFile(keyFile, 'latin1').catch((cause: NodeJS.ErrnoException) => {
@@ -101,7 +101,10 @@ async function checkKeyFile(keyFile: string): Promise<boolean> {
   }
   // The unencrypted head of OpenSSH's private key format holds the public key.
   const body = Buffer.from(text.replace(/-----[^-]*-----/g, ''), 'base64')
-  return /^sk-/.test(text) || body.includes('sk-ssh-') || body.includes('sk-ecdsa-')
+  return {
+    hardware: /^sk-/.test(text) || body.includes('sk-ssh-') || body.includes('sk-ecdsa-'),
+    isPublic: /^(?:ssh|sk|ecdsa)-\S+ AAAA/.test(text),
+  }
 }
 
 const FILE_ERRORS = new Map([
@@ -193,9 +196,12 @@ const COMPLAINTS: readonly [RegExp, string, string][] = [
   [/unknown option|illegal option/i, 'this ssh-keygen cannot sign', 'install OpenSSH 8.2 or newer'],
 ]
 
-function explain(keyFile: string, stderr: string): HeadgateError {
+function explain(keyFile: string, isPublic: boolean, stderr: string): HeadgateError {
   const name = shellWord(keyFile)
-  const known = COMPLAINTS.find(([pattern]) => pattern.test(stderr))
+  // Of a public key that has no private half it says that others can read it, or that it is no key.
+  const said =
+    isPublic && /too open|bad permissions|invalid format/i.test(stderr) ? 'no private key found for' : stderr
+  const known = COMPLAINTS.find(([pattern]) => pattern.test(said))
   if (known !== undefined) {
     const [, reason, hint] = known
     return new HeadgateError(
@@ -207,8 +213,8 @@ function explain(keyFile: string, stderr: string): HeadgateError {
     )
   }
   const last = stderr.trimEnd().split('\n').at(-1) ?? ''
-  const said = last === '' ? '' : `: ${printable(last)}`
-  return new HeadgateError('configuration', `ssh-keygen could not sign with ${name}${said}`, {
+  const why = last === '' ? '' : `: ${printable(last)}`
+  return new HeadgateError('configuration', `ssh-keygen could not sign with ${name}${why}`, {
     hint: `try it by hand: ssh-keygen -Y sign -n test -f ${name}`,
   })
 }

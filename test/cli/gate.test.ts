@@ -47,12 +47,14 @@ an operator can promote it now: git push origin ${short}:refs/heads/release
   expect(ran.code).toBe(0)
   expect(evidence(repository, commit)).toEqual([
     {
-      seq: 2,
+      record: 2,
+      at: expect.stringMatching(/^20.+Z$/),
+      by: 'ci@example.com',
+      trusted: true,
       result: 'PASSED',
       environment: 'staging',
-      by: 'ci@example.com',
-      age: expect.any(String),
-      details: '2 passed',
+      gates: { passed: ['health', 'chat'], failed: [], warned: [] },
+      reason: null,
     },
   ])
   const [, command = ''] = ran.stdout.split('promote it now: ')
@@ -86,7 +88,9 @@ recorded as evidence on origin
 `)
   expect(ran.stderr).toMatch(/^ {2}FAIL chat \(\d+ ms\): status 500, expected 200$/m)
   expect(ran.code).toBe(77)
-  expect(evidence(repository, commit)).toMatchObject([{ result: 'FAILED', details: '1 passed; not: chat' }])
+  expect(evidence(repository, commit)).toMatchObject([
+    { result: 'FAILED', gates: { passed: ['health'], failed: ['chat'] } },
+  ])
   const stored = repository.run('git', ['grep', '-l', 'hunter2', 'refs/headgate/ledger'], {
     cwd: repository.bare,
   })
@@ -257,8 +261,8 @@ test('what is wrong with the call is said before the first request', async () =>
       '  hint: fetch first, or name a commit, branch or tag that exists: git log --oneline\nexit 64',
   )
   expect(await outcome()).toBe(
-    `headgate: ${repository.clone}/.headgate has neither policy.yaml nor .headgate/policy.yaml\n` +
-      '  hint: a policy is a folder with policy.yaml and allowed_signers; see docs/policy-reference.md\nexit 78',
+    `headgate: ${repository.clone}/.headgate does not exist\n` +
+      '  hint: name a folder with policy.yaml and allowed_signers; headgate init --policy writes one to begin with\nexit 78',
   )
   cpSync(repository.policyFolder, join(repository.clone, '.headgate'), { recursive: true })
   writeFileSync(join(repository.clone, '.headgate', 'policy.yaml'), 'version: 1\nstagin: x\n')
@@ -276,9 +280,7 @@ test('what is wrong with the call is said before the first request', async () =>
     'http://u:hunter2@x',
   ])
   expect(secret.all).not.toContain('hunter2')
-  expect(secret.stderr).toMatch(
-    /^headgate: the base URL .+\n {2}hint: it comes from --url, BASE or the policy, .+\n$/,
-  )
+  expect(secret.stderr).toMatch(/^headgate: --url: the base URL .+\n {2}hint: --url goes before BASE, .+\n$/)
   expect(secret.code).toBe(64)
 })
 

@@ -19,6 +19,7 @@ const COMMANDS = [
   'policy check',
   'policy apply',
   'policy show',
+  'policy schema',
   'key generate',
   'gate',
   'evidence add',
@@ -87,6 +88,10 @@ describe('help', () => {
       status: 0,
       stderr: '',
     })
+    expect(headgate(['completion', 'bash'], { SHELL: '/bin/zsh' }).stdout).toBe(script.stdout)
+    const zsh = headgate(['completion', 'zsh'], { SHELL: '/bin/bash' })
+    expect(zsh.stdout).toMatch(/^#compdef headgate\n/)
+    expect(zsh.stdout).toBe(headgate(['completion'], { SHELL: '/bin/zsh' }).stdout)
     const offered = (...words: string[]) =>
       headgate(['--get-yargs-completions', 'headgate', ...words]).stdout.split('\n')
     expect(offered('')).toEqual(expect.arrayContaining(['gate', 'approve', 'server']))
@@ -135,6 +140,12 @@ test.each([
     '"extra" is one word too many for headgate gate',
     'headgate gate --help lists its options',
   ],
+  [
+    ['completion', 'fish'],
+    'SHELL "fish" is not one of bash, zsh',
+    'headgate completion --help lists its commands',
+  ],
+  [['check', ''], 'COMMIT needs a value', 'give it one, or leave it out'],
   [['gate', '--url'], '--url needs a value', 'give it one, or leave it out'],
   [['gate', '--url', ''], '--url needs a value', 'give it one, or leave it out'],
   [['gate', '--url', 'a', '--url', 'b'], '--url is given twice', 'give it once'],

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
-import { remoteOption } from '../options.ts'
+import { jsonOption, remoteOption } from '../options.ts'
 
 export function checkCommand(cli: Argv): Argv {
   return cli.command(
@@ -15,7 +15,7 @@ export function checkCommand(cli: Argv): Argv {
           describe: 'branch to push it to [default: the release branch of the policy]',
         })
         .option('as', { type: 'string', describe: 'who pushes [default: any operator]' })
-        .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+        .options(jsonOption)
         .epilogue(
           [
             'Exit codes: 0 the server takes it, 77 it refuses, 69 could not tell.',

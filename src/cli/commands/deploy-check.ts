@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
-import { remoteOption } from '../options.ts'
+import { jsonOption, remoteOption } from '../options.ts'
 
 export function deployCheckCommand(cli: Argv): Argv {
   return cli.command(
@@ -32,7 +32,7 @@ export function deployCheckCommand(cli: Argv): Argv {
           describe: 'also ask the environment what it serves (after the deployment)',
         })
         .options(remoteOption)
-        .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+        .options(jsonOption)
         .epilogue(
           examples(
             ['before the deployment', '$0 deploy-check "$COMMIT" --environment production'],

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
+import { jsonOption } from '../options.ts'
 
 export function doctorCommand(cli: Argv): Argv {
   return cli.command(
@@ -12,7 +13,7 @@ export function doctorCommand(cli: Argv): Argv {
           describe: 'a clone, or a guarded bare repository on this machine [default: this folder]',
         })
         .option('fix', { type: 'boolean', default: false, describe: 'put right what can be done safely' })
-        .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+        .options(jsonOption)
         .epilogue(
           [
             'Exit codes: 0 healthy, 77 problems. Remarks leave it healthy.',

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
-import { keyOption, remoteOption } from '../options.ts'
+import { jsonOption, keyOption, remoteOption } from '../options.ts'
 
 export function evidenceCommand(cli: Argv): Argv {
   return cli.command('evidence', 'Add, list and invalidate evidence', (evidence) =>
@@ -39,7 +39,7 @@ export function evidenceCommand(cli: Argv): Argv {
               describe: 'the full commit id that the environment reported before and after the run',
             })
             .option('ci-url', { type: 'string', describe: 'link to the CI run, kept in the evidence' })
-            .options({ ...keyOption, ...remoteOption })
+            .options({ ...keyOption, ...remoteOption, ...jsonOption })
             .epilogue(
               examples(
                 [
@@ -62,7 +62,7 @@ export function evidenceCommand(cli: Argv): Argv {
           command
             .positional('commit', { type: 'string', default: 'HEAD', describe: 'a commit of this clone' })
             .options(remoteOption)
-            .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+            .options(jsonOption)
             .epilogue(
               examples(
                 ['of what is checked out', '$0 evidence list'],
@@ -81,7 +81,7 @@ export function evidenceCommand(cli: Argv): Argv {
           command
             .positional('commit', { type: 'string', demandOption: true, describe: 'a commit of this clone' })
             .option('reason', { type: 'string', demandOption: true, describe: 'why; everybody will read it' })
-            .options({ ...keyOption, ...remoteOption })
+            .options({ ...keyOption, ...remoteOption, ...jsonOption })
             .option('as', {
               choices: ['evidence', 'approval'] as const,
               default: 'evidence' as const,

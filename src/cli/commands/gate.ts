@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
-import { keyOption, remoteOption } from '../options.ts'
+import { jsonOption, keyOption, remoteOption } from '../options.ts'
 
 export function gateCommand(cli: Argv): Argv {
   return cli.command(
@@ -30,7 +30,7 @@ export function gateCommand(cli: Argv): Argv {
         .option('ci-url', { type: 'string', describe: 'link to the CI run, kept in the evidence' })
         .option('report', { type: 'string', describe: 'write the results to this file as HTML' })
         .option('junit', { type: 'string', describe: 'write the results to this file as JUnit XML' })
-        .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+        .options(jsonOption)
         .epilogue(
           'With --record the gates are those of the policy in force on the remote, since only they count there; ' +
             'without it, those of .headgate/policy.yaml in the working tree.\n',

@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import type { Argv } from 'yargs'
 import { HeadgateError } from '../../core/errors.ts'
 import { examples } from '../examples.ts'
-import { note, print } from '../output.ts'
+import { jsonOption } from '../options.ts'
+import { note, print, printJson } from '../output.ts'
 
 const ROLES: Readonly<Record<string, string>> = {
   evidence: 'headgate-evidence',
@@ -35,6 +36,7 @@ export function keyCommand(cli: Argv): Argv {
               describe: 'who it belongs to, as the policy names them',
             })
             .option('passphrase', { type: 'boolean', default: false, describe: 'ask for a passphrase' })
+            .options(jsonOption)
             .epilogue(
               examples(
                 ['for CI', '$0 key generate ci_key --for evidence --principal ci@example.com'],
@@ -45,14 +47,22 @@ export function keyCommand(cli: Argv): Argv {
                 ],
               ),
             ),
-        (options) => generate(options.file, options.for, options.principal, options.passphrase),
+        (options) => generate(options),
       )
       .demandCommand(1, 'say what to do: headgate key generate FILE'),
   )
 }
 
-function generate(file: string, roles: string, principal: string, passphrase: boolean): void {
-  const namespaces = roles.split(',').map((role) => {
+type Options = {
+  readonly file: string
+  readonly for: string
+  readonly principal: string
+  readonly passphrase: boolean
+  readonly json: boolean
+}
+
+function generate({ file, principal, passphrase, json, ...options }: Options): void {
+  const namespaces = options.for.split(',').map((role) => {
     const namespace = ROLES[role.trim()]
     if (namespace !== undefined) return namespace
     throw new HeadgateError('usage', `--for ${JSON.stringify(role)} is not a role`, {
@@ -85,6 +95,12 @@ function generate(file: string, roles: string, principal: string, passphrase: bo
     })
   }
   const [type, blob] = readFileSync(`${file}.pub`, 'utf8').split(' ')
-  note(`${file} is the private key: it stays where it signs. This line goes into .headgate/allowed_signers:`)
-  print(`${principal} namespaces="${namespaces.join(',')}" ${type} ${blob?.trim()}`)
+  const line = `${principal} namespaces="${namespaces.join(',')}" ${type} ${blob?.trim()}`
+  if (json) {
+    printJson({ privateKey: file, publicKey: `${file}.pub`, principal, namespaces, line })
+    return
+  }
+  const shown = process.stdout.isTTY ? 'This line goes' : 'The line on standard output goes'
+  note(`${file} is the private key: it stays where it signs. ${shown} into .headgate/allowed_signers.`)
+  print(line)
 }

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
-import { remoteOption } from '../options.ts'
+import { jsonOption, remoteOption } from '../options.ts'
 
 export function logCommand(cli: Argv): Argv {
   return cli.command(
@@ -9,7 +9,7 @@ export function logCommand(cli: Argv): Argv {
     (command) =>
       command
         .positional('commit', { type: 'string', describe: 'only moves to or from this commit' })
-        .options(remoteOption)
+        .options({ ...remoteOption, ...jsonOption })
         .option('offline', {
           type: 'boolean',
           default: false,
@@ -62,7 +62,7 @@ export function logCommand(cli: Argv): Argv {
         return
       }
       const { log } = await import('../log-command.ts')
-      await log(options)
+      await log({ ...options, format: options.json ? 'json' : options.format })
     },
   )
 }

@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs'
 import { WAIVABLE } from '../../core/verdict.ts'
 import { examples } from '../examples.ts'
-import { keyOption, remoteOption } from '../options.ts'
+import { jsonOption, keyOption, remoteOption } from '../options.ts'
 
 const reason = {
   reason: { type: 'string', demandOption: true, describe: 'why; everybody will read it' },
@@ -24,7 +24,7 @@ export function operatorCommands(cli: Argv): Argv {
           .option('trigger', { type: 'string', describe: 'what raised the alarm' })
           .option('symptoms', { type: 'string', describe: 'what users see' })
           .option('expires', { type: 'string', default: '1h', describe: 'how long it is valid' })
-          .options({ ...keyOption, ...remoteOption })
+          .options({ ...keyOption, ...remoteOption, ...jsonOption })
           .epilogue(
             examples([
               'it prints the push that then lands, once',
@@ -52,7 +52,7 @@ export function operatorCommands(cli: Argv): Argv {
           })
           .options(reason)
           .option('expires', { type: 'string', default: '15m', describe: 'how long it is valid' })
-          .options({ ...keyOption, ...remoteOption })
+          .options({ ...keyOption, ...remoteOption, ...jsonOption })
           .epilogue(
             examples([
               'it prints the push that then lands, once, and every audit shows it',
@@ -71,7 +71,7 @@ export function operatorCommands(cli: Argv): Argv {
       (command) =>
         command
           .option('for', { type: 'string', default: '24h', describe: 'how long' })
-          .options({ ...reason, ...keyOption, ...remoteOption })
+          .options({ ...reason, ...keyOption, ...remoteOption, ...jsonOption })
           .epilogue(
             examples(['over a weekend', '$0 freeze --for 2d --reason "sale weekend" --key ~/.ssh/release']),
           ),
@@ -85,7 +85,7 @@ export function operatorCommands(cli: Argv): Argv {
       'End a freeze (operator)',
       (command) =>
         command
-          .options({ ...reason, ...keyOption, ...remoteOption })
+          .options({ ...reason, ...keyOption, ...remoteOption, ...jsonOption })
           .epilogue(
             examples(['before its time is up', '$0 unfreeze --reason "sale is over" --key ~/.ssh/release']),
           ),
@@ -99,7 +99,7 @@ export function operatorCommands(cli: Argv): Argv {
       'Accept a release branch that was moved behind the guard, with the reason (operator)',
       (command) =>
         command
-          .options({ ...reason, ...keyOption, ...remoteOption })
+          .options({ ...reason, ...keyOption, ...remoteOption, ...jsonOption })
           .epilogue(
             examples([
               'when a refusal names the rule drift, and somebody knows why',

@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs'
 import { HeadgateError } from '../../core/errors.ts'
 import { examples } from '../examples.ts'
+import { jsonOption } from '../options.ts'
 import { note, plural, print, printJson } from '../output.ts'
 import { printPolicy } from './server.ts'
 
@@ -14,15 +15,20 @@ export function policyCommand(cli: Argv): Argv {
           command
             .positional('dir', {
               type: 'string',
-              default: '.',
-              describe: 'a .headgate folder, or the folder that holds it',
+              describe:
+                'a .headgate folder, or the folder that holds it [default: this one, else the top of the working tree]',
             })
             .option('json', { type: 'boolean', default: false, describe: 'print the policy as JSON' })
-            .epilogue(examples(['the policy of this working tree, ./.headgate', '$0 policy check'])),
+            .epilogue(
+              examples(
+                ['the policy of this working tree, .headgate/', '$0 policy check'],
+                ['that of a folder', '$0 policy check ./policy'],
+              ),
+            ),
         async ({ dir, json }) => {
           const { parsePolicySource, readPolicyFolder } = await import('../../../server/policy-files.ts')
           const { policyRemarks } = await import('../../audit/policy-remarks.ts')
-          const source = readPolicyFolder(dir)
+          const source = readPolicyFolder(dir ?? (await ownPolicyFolder()))
           const inForce = parsePolicySource(source)
           const remarks = policyRemarks(inForce)
           if (json) return printJson({ policy: inForce.policy, remarks })
@@ -47,7 +53,7 @@ export function policyCommand(cli: Argv): Argv {
               type: 'string',
               describe: 'folder with the policy [default: .headgate/ at the tip of the staging branch]',
             })
-            .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+            .options(jsonOption)
             .epilogue(
               examples(
                 ['what was reviewed on the staging branch', '$0 policy apply app.git'],
@@ -62,6 +68,24 @@ export function policyCommand(cli: Argv): Argv {
         },
       )
       .command(
+        'schema',
+        'Print the JSON Schema of policy.yaml, for editors',
+        (command) =>
+          command.epilogue(
+            examples(
+              [
+                'beside the policy, which names it in its first line',
+                '$0 policy schema > .headgate/policy.schema.json',
+              ],
+              ['that line', '# yaml-language-server: $schema=policy.schema.json'],
+            ),
+          ),
+        async () => {
+          const { policySchemaText } = await import('../starting-policy.ts')
+          process.stdout.write(policySchemaText())
+        },
+      )
+      .command(
         'show [repo]',
         'Show the policy in force: of a bare repository on this machine, or of a remote of this clone',
         (command) =>
@@ -72,7 +96,7 @@ export function policyCommand(cli: Argv): Argv {
               default: 'origin',
               describe: 'remote to ask where no REPO is named',
             })
-            .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+            .options(jsonOption)
             .epilogue(
               examples(
                 ['of the remote origin', '$0 policy show'],
@@ -97,8 +121,16 @@ export function policyCommand(cli: Argv): Argv {
           print(files.allowedSigners.trimEnd())
         },
       )
-      .demandCommand(1, 'say what to do: headgate policy check, apply or show'),
+      .demandCommand(1, 'say what to do: headgate policy check, apply, show or schema'),
   )
+}
+
+/** Where `policy check` looks if nothing is named. */
+async function ownPolicyFolder(): Promise<string> {
+  const { hasPolicy } = await import('../../../server/policy-files.ts')
+  if (hasPolicy('.')) return '.'
+  const { ClientRepository } = await import('../client-repository.ts')
+  return (await new ClientRepository().topLevel()) ?? '.'
 }
 
 async function inForceFiles(repo: string | undefined, remote: string) {

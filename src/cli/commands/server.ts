@@ -2,6 +2,7 @@ import type { Argv } from 'yargs'
 import { HOSTS } from '../../../server/hook-places.ts'
 import { shellWord } from '../../core/printable.ts'
 import { examples } from '../examples.ts'
+import { jsonOption } from '../options.ts'
 import { note, print, printJson } from '../output.ts'
 
 export function serverCommand(cli: Argv): Argv {
@@ -31,7 +32,7 @@ export function serverCommand(cli: Argv): Argv {
               describe:
                 'folder with policy.yaml and allowed_signers [default: .headgate/ at the tip of main]',
             })
-            .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+            .options(jsonOption)
             .epilogue(
               examples(
                 [
@@ -77,10 +78,12 @@ export function serverCommand(cli: Argv): Argv {
               demandOption: true,
               describe: 'path of the bare repository',
             })
+            .options(jsonOption)
             .epilogue(examples(['existing hooks and settings come back', '$0 server uninstall app.git'])),
-        async ({ repo }) => {
+        async ({ repo, json }) => {
           const { uninstallServer } = await import('../../../server/install.ts')
           const { gitDirectory, restored, settings } = await uninstallServer(repo)
+          if (json) return printJson({ repository: gitDirectory, restored, settings })
           print(`headgate no longer guards ${gitDirectory}`)
           for (const name of restored) print(`  the ${name} hook that was there before is back`)
           for (const setting of settings) print(`  put back ${setting}`)

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
-import { remoteOption } from '../options.ts'
+import { jsonOption, remoteOption } from '../options.ts'
 
 export function statusCommand(cli: Argv): Argv {
   return cli.command(
@@ -15,7 +15,7 @@ export function statusCommand(cli: Argv): Argv {
           describe: 'ask staging and production what they serve',
         })
         .options(remoteOption)
-        .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+        .options(jsonOption)
         .epilogue(
           examples(
             ['before a promotion', '$0 status'],

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
-import { remoteOption } from '../options.ts'
+import { jsonOption, remoteOption } from '../options.ts'
 
 export function verifyCommand(cli: Argv): Argv {
   return cli.command(
@@ -8,7 +8,7 @@ export function verifyCommand(cli: Argv): Argv {
     'Prove every move of the release branch from the ledger, without trusting the server (auditors)',
     (command) =>
       command
-        .options(remoteOption)
+        .options({ ...remoteOption, ...jsonOption })
         .option('offline', {
           type: 'boolean',
           default: false,
@@ -53,7 +53,7 @@ export function verifyCommand(cli: Argv): Argv {
         ),
     async (options) => {
       const { verify } = await import('../verify-command.ts')
-      await verify(options)
+      await verify({ ...options, format: options.json ? 'json' : options.format })
     },
   )
 }

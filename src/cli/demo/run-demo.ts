@@ -29,8 +29,8 @@ export async function runDemo({ keep }: { keep: boolean }): Promise<void> {
   requireProgram('git', 'install git 2.28 or newer')
   requireProgram('ssh-keygen', 'install OpenSSH')
   const start = performance.now()
+  const folder = makeFolder()
   const interruption = new Interruption()
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'headgate-demo-')))
   const applications: Application[] = []
   try {
     const staging = await Application.start('staging', ['small', 'large'])
@@ -92,6 +92,18 @@ function requireProgram(name: string, hint: string): void {
   })
   if (!found)
     throw new HeadgateError('configuration', `the demo needs ${name}, and there is none in PATH`, { hint })
+}
+
+function makeFolder(): string {
+  try {
+    return realpathSync(mkdtempSync(join(tmpdir(), 'headgate-demo-')))
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new HeadgateError('configuration', `${tmpdir()}: the demo needs a folder in it (${code})`, {
+      hint: 'set TMPDIR to a folder that exists and can be written',
+      cause,
+    })
+  }
 }
 
 /** Ctrl-C and its like, and a reader of the output that went away: the tour ends, but not before it has cleaned up. */

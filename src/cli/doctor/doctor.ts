@@ -1,6 +1,7 @@
 /** `headgate doctor`: what is wrong with a clone or a guarded repository, and how to put it right. */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { installServer } from '../../../server/install.ts'
 import { openNamed } from '../../../server/open-named.ts'
 import { readSettings, settingsPath } from '../../../server/settings.ts'
@@ -27,7 +28,7 @@ export async function doctor(options: {
   readonly fix: boolean
   readonly json: boolean
 }): Promise<void> {
-  const patient = await findPatient(options.repo ?? '.')
+  const patient = await findPatient(resolve(options.repo ?? '.'))
   const before = await patient.check()
   const repaired = options.fix ? await repair(patient, before) : []
   const after = repaired.length > 0 ? await patient.check() : before
