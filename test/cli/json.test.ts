@@ -83,4 +83,4 @@ test('every command that reports prints the keys of the documents, and all of th
   await ask('server uninstall', bare)
 
   expect([...tried].sort()).toEqual([...documented.keys()].sort())
-})
+}, 300_000)
