@@ -131,9 +131,13 @@ async function requireGuardable(path: string, repository: GitRepository, host: H
     })
   }
   if (/[\r\n]/.test(commonDirectory)) {
-    throw new HeadgateError('configuration', `${printable(commonDirectory, 500)} has a line break in its path`, {
-      hint: "git's configuration cannot name such a path: rename the folder",
-    })
+    throw new HeadgateError(
+      'configuration',
+      `${printable(commonDirectory, 500)} has a line break in its path`,
+      {
+        hint: "git's configuration cannot name such a path: rename the folder",
+      },
+    )
   }
   requireOwnWritable(commonDirectory)
   requireCaseSensitive(commonDirectory)

@@ -94,5 +94,15 @@ export const policyFile = section('The policy of a repository that headgate guar
 
 /** JSON Schema (draft 7, which every editor reads) of the policy file; published as docs/policy.schema.json. */
 export function policyJsonSchema(): object {
-  return { title: 'headgate policy', ...z.toJSONSchema(policyFile, { io: 'input', target: 'draft-7' }) }
+  const schema = z.toJSONSchema(policyFile, {
+    io: 'input',
+    target: 'draft-7',
+    override: ({ jsonSchema }) => {
+      // What needs two keys the schema's own language can say only for gates: a request has an expectation.
+      const { properties = {} } = jsonSchema
+      if ('run' in properties && 'expect' in properties)
+        jsonSchema.anyOf = [{ required: ['run'] }, { required: ['expect'] }]
+    },
+  })
+  return { title: 'headgate policy', ...schema }
 }

@@ -251,6 +251,20 @@ describe('the published JSON Schema', () => {
     expect(undescribed).toEqual([])
   })
 
+  test('lets editors ask for an expectation of every request', () => {
+    const environments = [
+      'properties',
+      'environments',
+      'properties',
+      'staging',
+      'properties',
+      'gates',
+      'items',
+    ]
+    const gate = environments.reduce<any>((part, key) => part[key], schema)
+    expect(gate.anyOf).toEqual([{ required: ['run'] }, { required: ['expect'] }])
+  })
+
   test('knows every key that the parser knows, and no other', () => {
     const properties = (schema as { properties: object }).properties
     expect(Object.keys(properties).sort()).toEqual(Object.keys(parsePolicy(FULL) satisfies Policy).sort())
