@@ -10,6 +10,7 @@ import { findGit } from '../git/find-git.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
+import { notACommit } from './not-a-commit.ts'
 import { serverWords } from './server-words.ts'
 
 export const LEDGER_REF = 'refs/headgate/ledger'
@@ -325,29 +326,6 @@ function readOnly(repository: GitRepository, ref: string): GitLedger {
     },
     { ref },
   )
-}
-
-/** `peeled` is what git says of the name when any kind of object will do. */
-function notACommit(name: string, peeled: string | GitError): HeadgateError {
-  const shown = printable(name, 100)
-  if (typeof peeled === 'string') {
-    return new HeadgateError('usage', `"${shown}" is no commit, but another object`, {
-      hint: 'name a commit, a branch or a tag of one: git log --oneline',
-    })
-  }
-  if (/is ambiguous/.test(peeled.message)) {
-    return new HeadgateError('usage', `"${shown}" is ambiguous: several objects begin with it`, {
-      hint: 'give more of the id; git log --oneline prints enough',
-    })
-  }
-  if (name === 'HEAD') {
-    return new HeadgateError('usage', 'nothing is checked out here: HEAD names no commit yet', {
-      hint: 'name a commit, or check out a branch first',
-    })
-  }
-  return new HeadgateError('usage', `there is no commit "${shown}" in this clone`, {
-    hint: 'fetch first, or name a commit, branch or tag that exists: git log --oneline',
-  })
 }
 
 function lastWords(message: string): string {
