@@ -21,6 +21,16 @@ function onRelease(): { repository: TestRepository; git: (...args: string[]) => 
   return { repository, git }
 }
 
+/** What is on the staging branch after the command that the hook printed. */
+const MADE: Record<string, string[]> = {
+  'an older stash stays': [''],
+  'an octopus': ["Merge branches 'topic' and 'conflict'", 'a', 'b', 'conflict', 'topic'],
+  'a pull': ["Merge branch 'topic' of .", 'a', 'b', 'topic'],
+  'several commits': ['a', 'b'],
+  'several reverts': ['Revert "a"', 'Revert "b"'],
+  'the revert of a merge': ['Revert "merged topic"'],
+}
+
 /** Runs the command that the hook printed. */
 function follow(repository: TestRepository, { stderr }: Ran): Ran {
   const command = /^ {4}(git .+)$/m.exec(stderr)?.[1] ?? 'false'
@@ -88,6 +98,67 @@ describe('on the release branch', () => {
       expect(repository.git('rev-parse', '--abbrev-ref', 'HEAD'), way).toBe('main')
       expect(repository.git('status', '--porcelain'), way).toBe('')
     }
+  })
+
+  test('nothing but what is under way is moved, and all of it', () => {
+    const { repository, git } = onRelease()
+    const base = repository.git('rev-parse', 'release')
+    git('switch', '-q', 'topic')
+    for (const name of ['a', 'b']) repository.commit(name, { [`${name}.txt`]: name })
+    git('switch', '-q', '-c', 'merged', base)
+    git('merge', '-q', '--no-ff', '-m', 'merged topic', 'topic')
+    const stash = () => repository.git('stash', 'list')
+    const ways: [string, string[]][] = [
+      ['an older stash stays', ['commit', '--amend', '-m', 'x']],
+      ['an octopus', ['merge', '--no-ff', '-m', 'x', 'topic', 'conflict']],
+      ['a pull', ['pull', '-q', '--no-rebase', '--no-ff', '--no-edit', '.', 'topic']],
+      ['several commits', ['cherry-pick', 'topic~2..topic']],
+      ['several reverts', ['revert', '--no-edit', 'merged^2', 'merged^2~1']],
+      ['the revert of a merge', ['revert', '--no-edit', '-m', '1', 'merged']],
+    ]
+    for (const [way, args] of ways) {
+      const reverts = args[0] === 'revert'
+      git('switch', '-q', '--force-create', 'release', reverts ? 'merged' : base)
+      git('branch', '-f', 'main', reverts ? 'merged' : base)
+      if (stash() === '') {
+        writeFileSync(join(repository.clone, 'file.txt'), 'for later\n')
+        git('stash')
+      }
+      const before = repository.git('rev-parse', 'main')
+      const ran = repository.run('git', args, { cwd: repository.clone, env: { GIT_EDITOR: 'true' } })
+      expect(ran.stderr, way).toContain('headgate: no ')
+      const moved = follow(repository, ran)
+      expect(moved.code, `${way}\n${moved.all}`).toBe(0)
+      expect(repository.git('rev-parse', '--abbrev-ref', 'HEAD'), way).toBe('main')
+      expect(repository.git('status', '--porcelain'), way).toBe('')
+      expect(stash(), way).not.toBe('')
+      const made = repository.git('log', '--format=%s', `${before}..main`)
+      // Commits of one second are listed in any order.
+      expect(made.split('\n').sort(), way).toEqual(MADE[way])
+    }
+  })
+
+  test('what is meant all the same is made by the command that the message ends with', () => {
+    const { repository, git } = onRelease()
+    const base = repository.git('rev-parse', 'release')
+    const ways = [
+      ['merge', '--no-ff', 'topic'],
+      ['cherry-pick', 'topic'],
+      ['revert', '--no-edit', 'HEAD'],
+    ]
+    for (const args of ways) {
+      git('reset', '-q', '--hard', base)
+      const env = { GIT_EDITOR: 'true' }
+      const { stderr } = repository.run('git', args, { cwd: repository.clone, env })
+      const command = /all the same: (git .+)$/m.exec(stderr)?.[1] ?? 'false'
+      const ran = repository.run('sh', ['-c', command], { cwd: repository.clone, env })
+      expect(ran.code, `${command}\n${ran.all}`).toBe(0)
+      expect(repository.git('rev-parse', 'release~1'), command).toBe(base)
+      expect(repository.git('status', '--porcelain'), command).toBe('')
+    }
+    git('reset', '-q', '--hard', base)
+    const message = `Revert "one"\n\nThis reverts commit ${base}.`
+    expect(git('commit', '-q', '--no-verify', '--allow-empty', '-m', message).code).toBe(0)
   })
 
   test('what is no accident passes: --no-verify, fast-forwards, resets', () => {
