@@ -1,5 +1,16 @@
 /** headgate init beside husky, lefthook, pre-commit, hooks that are there, and none; and its way back. */
-import { cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { PROGRAM, type Ran, type TestRepository } from '../make-repository.ts'
@@ -137,6 +148,119 @@ test('hooks of all repositories go on running, and their folder is left alone', 
   expect(doctor.stdout).toContain('the post-commit hook that all repositories share does not run here yet')
   expect(repository.headgate('doctor', '--fix').code).toBe(0)
   expect(gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x').stderr).toContain('later')
+})
+
+test('a folder for all repositories that an included file names is left alone, too', () => {
+  const repository = guardedClone({ install: false })
+  const shared = join(repository.folder, 'everybody')
+  write(repository, join(shared, 'pre-commit'), '#!/bin/sh\necho shared ran >&2\n')
+  const included = join(repository.folder, 'included')
+  write(repository, included, `[core]\n\thooksPath = ${shared}\n`)
+  repository.git('config', '--global', 'include.path', included)
+  write(repository, 'lefthook.yml', 'output: [failure]\n')
+  repository.mustRun(repository.headgate('init'))
+  expect(readdirSync(shared)).toEqual(['pre-commit'])
+  expect(gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x').stderr).toBe(
+    'shared ran\n',
+  )
+  repository.mustRun(repository.headgate('init', '--remove'))
+  expect(repository.git('config', 'core.hooksPath')).toBe(shared)
+  // Many switch all hooks off so.
+  write(repository, included, '[core]\n\thooksPath = /dev/null\n')
+  repository.mustRun(repository.headgate('init'))
+  expect(repository.git('rev-parse', '--git-path', 'hooks')).toMatch(/\.git\/headgate\/hooks$/)
+  expect(repository.headgate('init', '--remove').code).toBe(0)
+})
+
+test('hooks that are switched off in this clone: init says so, and the doctor how to undo it', () => {
+  const repository = guardedClone({ install: false })
+  for (const value of ['', '/dev/null']) {
+    repository.git('config', 'core.hooksPath', value)
+    const ran = repository.headgate('init')
+    expect(ran.code, ran.all).toBe(78)
+    expect(ran.stderr).toContain(
+      `core.hooksPath is "${value}" (local configuration): git starts no hooks here`,
+    )
+    expect(repository.headgate('init', '--remove').code).toBe(0)
+    expect(repository.headgate('doctor').stdout).toContain(
+      '  fix: git config --local --unset-all core.hooksPath && headgate init\n',
+    )
+  }
+  expect(existsSync(join(repository.clone, 'pre-push'))).toBe(false)
+})
+
+describe('what another program did to the hooks since then', () => {
+  const names = ({ clone }: TestRepository) =>
+    readdirSync(join(clone, '.git/hooks')).filter((name) => !name.endsWith('.sample'))
+
+  test('it wrote its own hook over ours: that one runs after ours, and comes back with --remove', () => {
+    const repository = guardedClone({ install: false })
+    const hook = (words: string) =>
+      write(repository, '.git/hooks/pre-commit', `#!/bin/sh\necho ${words} >&2\n`)
+    const commit = () => gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x').stderr
+    for (const words of ['first', 'first', 'second', 'third']) {
+      hook(words)
+      const ran = repository.headgate('init')
+      expect(ran.code, ran.all).toBe(0)
+      expect(commit()).toBe(`${words}\n`)
+    }
+    // What was put out of use is not lost.
+    const kept = (number: number) => `.git/hooks/pre-commit.kept-by-headgate.${number}`
+    expect(readFileSync(join(repository.clone, kept(1)), 'utf8')).toContain('first')
+    expect(readFileSync(join(repository.clone, kept(2)), 'utf8')).toContain('second')
+    expect(repository.headgate('init').stdout).toContain('are there already')
+    repository.mustRun(repository.headgate('init', '--remove'))
+    expect(readFileSync(join(repository.clone, '.git/hooks/pre-commit'), 'utf8')).toContain('third')
+
+    // It removed ours: the one that was kept is there again.
+    repository.mustRun(repository.headgate('init'))
+    rmSync(join(repository.clone, '.git/hooks/pre-commit'))
+    repository.mustRun(repository.headgate('init', '--remove'))
+    expect(readFileSync(join(repository.clone, '.git/hooks/pre-commit'), 'utf8')).toContain('third')
+  })
+
+  test('lefthook moved ours away: init removes them, and --remove those that are left', () => {
+    const repository = guardedClone({ install: false })
+    write(repository, '.git/hooks/pre-push', MINE)
+    repository.mustRun(repository.headgate('init'))
+    const text = 'pre-push:\n  commands:\n    mine:\n      run: echo mine'
+    write(repository, 'lefthook.yml', text)
+    repository.mustRun(repository.run('lefthook', ['install'], { cwd: repository.clone }))
+    expect(names(repository)).toContain('pre-push.old')
+    repository.mustRun(repository.headgate('init'))
+    expect(names(repository)).toEqual([
+      'pre-commit',
+      'pre-merge-commit',
+      'pre-push',
+      'pre-push.old',
+      'prepare-commit-msg',
+    ])
+    expect(readFileSync(join(repository.clone, '.git/hooks/pre-push.old'), 'utf8')).toBe(MINE)
+    repository.mustRun(repository.headgate('init', '--remove'))
+    // Byte for byte, without a line break at its end.
+    expect(readFileSync(join(repository.clone, 'lefthook.yml'), 'utf8')).toBe(text)
+  })
+
+  test('a hook that is a link to a file of another branch is kept', () => {
+    const repository = guardedClone({ install: false })
+    symlinkSync('../../scripts/pre-push', join(repository.clone, '.git/hooks/pre-push'))
+    repository.mustRun(repository.headgate('init'))
+    repository.mustRun(repository.headgate('init', '--remove'))
+    expect(readlinkSync(join(repository.clone, '.git/hooks/pre-push'))).toBe('../../scripts/pre-push')
+  })
+})
+
+test('a configuration of pre-commit without hooks comes back byte for byte', () => {
+  const repository = guardedClone({ install: false })
+  const text = 'fail_fast: true\nrepos: [ ] # later\ndefault_stages: [commit]\n'
+  write(repository, '.pre-commit-config.yaml', text)
+  repository.mustRun(repository.headgate('init'))
+  expect(readFileSync(join(repository.clone, '.pre-commit-config.yaml'), 'utf8')).toContain(
+    'id: headgate-pre-push',
+  )
+  expect(repository.headgate('init').stdout).toContain('are there already')
+  repository.mustRun(repository.headgate('init', '--remove'))
+  expect(readFileSync(join(repository.clone, '.pre-commit-config.yaml'), 'utf8')).toBe(text)
 })
 
 test('a hook with a folder of parts still finds them', () => {

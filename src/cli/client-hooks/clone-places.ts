@@ -1,6 +1,6 @@
 /** Where the hooks of this clone are, and who else looks after them. */
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import * as z from 'zod'
 import { HeadgateError } from '../../core/errors.ts'
 import { ClientRepository } from '../client-repository.ts'
@@ -13,8 +13,12 @@ export type ClonePlaces = {
   /** Where git looks for hooks now. */
   readonly hooks: string
   /** `core.hooksPath` where it is set, and the configuration that says so (`local`, `global`, `system`, ...). */
-  readonly hooksPath: { readonly value: string; readonly scope: string } | null
+  readonly hooksPath: HooksPath | null
+  /** The folder for the hooks of all repositories that the account's or the machine's configuration names. */
+  readonly shared: string | null
 }
+
+export type HooksPath = { readonly value: string; readonly scope: string }
 
 export async function findPlaces(client: ClientRepository): Promise<ClonePlaces> {
   const top = await client.topLevel()
@@ -24,7 +28,7 @@ export async function findPlaces(client: ClientRepository): Promise<ClonePlaces>
     const bare = (await client.git('rev-parse', '--is-bare-repository')).trim() === 'true'
     throw new HeadgateError('usage', 'this repository has no working tree', {
       hint: bare
-        ? 'a bare repository on a server is guarded by: headgate server install REPO.git --identity SOURCE'
+        ? 'run it in a working tree of the clone; a repository on its server: headgate server install REPO.git --identity SOURCE'
         : 'run it in the working tree of a clone',
     })
   }
@@ -36,20 +40,48 @@ export async function findPlaces(client: ClientRepository): Promise<ClonePlaces>
     'hooks',
   )
   const [common = '', hooks = ''] = paths.split('\n')
-  // No value is an answer; git config ends with 1 then.
-  const configured = await client.git('config', '--default', '', '--show-scope', '--get', 'core.hooksPath')
-  const [scope = '', value = ''] = configured.replace(/\n$/, '').split('\t')
+  const configured = await readHooksPaths(client)
   return {
     top,
     common: realpathSync(resolve(top, common)),
     hooks: resolve(top, hooks),
-    hooksPath: value === '' ? null : { value, scope },
+    hooksPath: configured.at(-1) ?? null,
+    shared: configured.findLast(isForAll)?.value ?? null,
   }
 }
 
-/** Hooks for all repositories of an account or a machine: nothing of one project belongs there. */
+/** Every value, whichever file of the configuration holds it, the one in force last. */
+async function readHooksPaths(client: ClientRepository): Promise<HooksPath[]> {
+  const question = ['--null', '--show-scope', '--type=path', '--get-all', 'core.hooksPath']
+  // Where there is no value git ends with 1; what else could be wrong has shown before.
+  const fields = (await client.git('config', ...question).catch(() => '')).split('\0')
+  const paths: HooksPath[] = []
+  for (let at = 0; at + 1 < fields.length; at += 2)
+    paths.push({ scope: fields[at] ?? '', value: fields[at + 1] ?? '' })
+  return paths
+}
+
+/** A relative path is a folder of each project, whoever names it. */
+function isForAll({ scope, value }: HooksPath): boolean {
+  return (scope === 'global' || scope === 'system') && isAbsolute(value)
+}
+
+/** git looks where the hooks of all repositories are: nothing of one project belongs there. */
 export function isShared({ hooksPath }: ClonePlaces): boolean {
-  return hooksPath?.scope === 'global' || hooksPath?.scope === 'system'
+  return hooksPath !== null && isForAll(hooksPath)
+}
+
+/** Somebody switched hooks off here, by a value that is no folder: empty, or /dev/null. */
+export function areHooksOff({ hooks, hooksPath }: ClonePlaces): boolean {
+  if (hooksPath === null) return false
+  return hooksPath.value === '' || statSync(hooks, { throwIfNoEntry: false })?.isDirectory() === false
+}
+
+/** How to take `core.hooksPath` out of the configuration that sets it. */
+export function unsetHooksPath({ scope }: HooksPath): string {
+  return scope === 'command'
+    ? 'leave -c core.hooksPath=... and GIT_CONFIG_COUNT out'
+    : `git config --${scope} --unset-all core.hooksPath`
 }
 
 /** `.husky` where this project has husky, whether or not it is set up in this clone. */

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
-import { type ClientHook, hookScript, readHook } from './hook-script.ts'
+import { type ClientHook, hookScript, isThere, readHook } from './hook-script.ts'
 
 const KEPT_SUFFIX = '.kept-by-headgate'
 
@@ -26,19 +26,34 @@ export function putHook(path: string, name: ClientHook): boolean {
   if (there === null && lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
     throw new HeadgateError('configuration', `${path} is a folder, and git wants a hook there`)
   mkdirSync(dirname(path), { recursive: true })
-  if (there !== null && !there.ours) {
-    if (existsSync(keptPath)) {
-      throw new HeadgateError('configuration', `${path} is not headgate's, and ${keptPath} exists already`, {
-        hint: 'make one hook of the two, remove the other, and run headgate init again',
-      })
-    }
-    renameSync(path, keptPath)
-    // A hook that runs the scripts of `NAME.d` finds them by its own name, which is another one now.
-    if (existsSync(`${path}.d`) && !existsSync(`${keptPath}.d`))
-      symlinkSync(`${basename(path)}.d`, `${keptPath}.d`)
-  }
-  const kept = there?.ours && there.kept !== '' ? there.kept : existsSync(keptPath) ? basename(keptPath) : ''
+  if (there !== null && !there.ours) keep(path, keptPath)
+  const kept = there?.ours && there.kept !== '' ? there.kept : isThere(keptPath) ? basename(keptPath) : ''
   return writeScript(path, hookScript(name, kept))
+}
+
+/**
+ * Moves somebody's hook aside. Where one is aside already, a hook runner has written this one over ours since then: what
+ * it wrote is what runs from now on, and the older one stays under another name unless it is the same.
+ */
+function keep(path: string, keptPath: string): void {
+  if (isThere(keptPath)) {
+    if (isSame(path, keptPath)) rmSync(keptPath)
+    else renameSync(keptPath, freeName(keptPath))
+  }
+  renameSync(path, keptPath)
+  // A hook that runs the scripts of `NAME.d` finds them by its own name, which is another one now.
+  if (existsSync(`${path}.d`) && !existsSync(`${keptPath}.d`))
+    symlinkSync(`${basename(path)}.d`, `${keptPath}.d`)
+}
+
+function freeName(path: string): string {
+  for (let number = 1; ; number++) if (!isThere(`${path}.${number}`)) return `${path}.${number}`
+}
+
+/** False also where one of them cannot be read. */
+function isSame(path: string, other: string): boolean {
+  const text = readHook(path)?.text ?? ''
+  return text !== '' && text === readHook(other)?.text
 }
 
 /** Writes an executable file, whole; false if it is there already. */
@@ -54,12 +69,22 @@ export function writeScript(path: string, text: string): boolean {
 /** Takes our hook out of `path`, and puts back what was kept. Returns whether anything changed. */
 export function takeHook(path: string): boolean {
   const there = readHook(path)
-  if (there === null || !there.ours) return false
-  rmSync(path)
-  const keptPath = `${dirname(path)}/${there.kept}`
-  if (there.kept !== '' && existsSync(keptPath)) {
-    if (lstatSync(`${keptPath}.d`, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(`${keptPath}.d`)
-    renameSync(keptPath, path)
+  if (there?.ours) {
+    rmSync(path)
+    if (there.kept !== '') putBack(`${dirname(path)}/${there.kept}`, path)
+    return true
   }
+  // A hook runner has removed ours, or has written its own over ours once more.
+  const keptPath = `${path}${KEPT_SUFFIX}`
+  if (!isThere(keptPath)) return false
+  if (there === null) putBack(keptPath, path)
+  else if (isSame(path, keptPath)) rmSync(keptPath)
+  else return false
   return true
+}
+
+function putBack(keptPath: string, path: string): void {
+  if (!isThere(keptPath)) return
+  if (lstatSync(`${keptPath}.d`, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(`${keptPath}.d`)
+  renameSync(keptPath, path)
 }

@@ -1,5 +1,5 @@
 /** The texts of the client hooks: shell scripts that stand alone, the same on every machine. */
-import { readFileSync } from 'node:fs'
+import { lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageFolder } from '../this-program.ts'
 
@@ -18,7 +18,7 @@ export function hookScript(name: ClientHook, kept = ''): string {
     .replace("KEPT=''", () => `KEPT='${kept}'`)
 }
 
-/** A hook's text, and whether it is one of ours; null where there is none. */
+/** A hook's text, and whether it is one of ours; null where there is none. One that cannot be read is not ours. */
 export function readHook(
   path: string,
 ): { readonly text: string; readonly ours: boolean; kept: string } | null {
@@ -26,8 +26,19 @@ export function readHook(
   try {
     text = readFileSync(path, 'latin1')
   } catch {
-    return null
+    // A program without the right to be read, or a link to a file that this branch does not have.
+    return isThere(path) && !lstatSync(path).isDirectory() ? { text: '', ours: false, kept: '' } : null
   }
   const ours = text.split('\n', 2)[1]?.startsWith(MARK) ?? false
   return { text, ours, kept: ours ? (/^KEPT='([^']*)'$/m.exec(text)?.[1] ?? '') : '' }
+}
+
+/** Also a link to nothing; never below what is no folder. */
+export function isThere(path: string): boolean {
+  try {
+    lstatSync(path)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -1,13 +1,21 @@
 /** Puts the client hooks where this clone's git will find them, beside whoever looks after hooks here. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { HeadgateError } from '../../core/errors.ts'
+import { printable } from '../../core/printable.ts'
 import type { ClientRepository } from '../client-repository.ts'
-import { type ClonePlaces, findPlaces, huskyFolder, isHuskyActive, isShared } from './clone-places.ts'
-import { putHook } from './hook-folder.ts'
-import { CLIENT_HOOKS } from './hook-script.ts'
+import {
+  areHooksOff,
+  type ClonePlaces,
+  findPlaces,
+  huskyFolder,
+  isHuskyActive,
+  isShared,
+  unsetHooksPath,
+} from './clone-places.ts'
 import { addToHusky, removeFromHusky } from './husky.ts'
 import { addToLefthook, lefthookFile, removeFromLefthook, syncLefthook } from './lefthook.ts'
-import { ownFolder, removeOwnFolder, sharedFolder, useOwnFolder } from './own-folder.ts'
+import { hasSharedHooks, ownFolder, removeOwnFolder, useOwnFolder } from './own-folder.ts'
 import {
   addToPreCommit,
   putBesidePreCommit,
@@ -26,15 +34,14 @@ export type Runner =
   /** git, in a folder of this clone in place of one that all repositories share. */
   | { readonly kind: 'own-folder'; readonly shared: string }
 
-export async function findRunner(client: ClientRepository, places: ClonePlaces): Promise<Runner> {
+export function findRunner(places: ClonePlaces): Runner {
   const husky = huskyFolder(places)
   if (husky !== null) return { kind: 'husky', folder: husky, active: isHuskyActive(places, husky) }
+  // Before lefthook and pre-commit, which refuse to install hooks where others are for all repositories.
+  if (places.shared !== null && (isShared(places) || places.hooks === ownFolder(places)))
+    return { kind: 'own-folder', shared: places.shared }
   const lefthook = lefthookFile(places.top)
   if (lefthook !== null) return { kind: 'lefthook', file: lefthook }
-  if (isShared(places) || places.hooks === ownFolder(places)) {
-    const shared = await sharedFolder(client)
-    if (shared !== null) return { kind: 'own-folder', shared }
-  }
   return usesPreCommit(places.top) ? { kind: 'pre-commit' } : { kind: 'git' }
 }
 
@@ -49,7 +56,20 @@ export type Installed = {
 export async function installClientHooks(client: ClientRepository): Promise<Installed> {
   const places = await findPlaces(client)
   const { top, hooks } = places
-  const runner = await findRunner(client, places)
+  const runner = findRunner(places)
+  if (
+    places.hooksPath !== null &&
+    runner.kind !== 'own-folder' &&
+    runner.kind !== 'husky' &&
+    areHooksOff(places)
+  ) {
+    const { value, scope } = places.hooksPath
+    throw new HeadgateError(
+      'configuration',
+      `core.hooksPath is "${printable(value, 300)}" (${scope} configuration): git starts no hooks here`,
+      { hint: `${unsetHooksPath(places.hooksPath)}, then run headgate init again` },
+    )
+  }
   switch (runner.kind) {
     case 'husky': {
       const changed = [...writeSharedHooks(top), ...addToHusky(top, runner.folder)]
@@ -61,7 +81,10 @@ export async function installClientHooks(client: ClientRepository): Promise<Inst
     case 'lefthook': {
       const changed = [...writeSharedHooks(top), ...addToLefthook(top, runner.file)]
       const synced = syncLefthook(top)
-      return { runner, changed, remarks: synced ? [COMMIT_IT] : [COMMIT_IT, 'then run: lefthook install'] }
+      if (!synced) return { runner, changed, remarks: [COMMIT_IT, 'then run: lefthook install'] }
+      // lefthook moves hooks that it finds away, those of an earlier headgate init among them.
+      takeFromHooks(hooks)
+      return { runner, changed, remarks: [COMMIT_IT] }
     }
     case 'pre-commit': {
       const changed = [...writeSharedHooks(top), ...addToPreCommit(top)]
@@ -72,12 +95,12 @@ export async function installClientHooks(client: ClientRepository): Promise<Inst
       return {
         runner,
         changed: useOwnFolder(places, runner.shared),
-        remarks: [`the hooks in ${runner.shared}, which all repositories share, run after headgate's`],
+        remarks: hasSharedHooks(runner.shared)
+          ? [`the hooks in ${runner.shared}, which all repositories share, run after headgate's`]
+          : [],
       }
     case 'git': {
-      const changed = CLIENT_HOOKS.filter((name) => putHook(join(hooks, name), name)).map((name) =>
-        join(hooks, name),
-      )
+      const changed = putBesidePreCommit(hooks).map((name) => join(hooks, name))
       return { runner, changed, remarks: [] }
     }
   }

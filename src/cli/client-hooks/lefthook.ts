@@ -95,8 +95,13 @@ function extend(text: string, file: string): string {
   if (!/\.ya?ml$/.test(file)) throw byHand('is not YAML, the only format that headgate adds itself to')
   const lines = text.split('\n')
   const at = lines.findIndex((line) => /^extends\s*:/.test(line))
-  if (at === -1)
-    return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${blockOf(['extends:', `  - ${OWN}`])}`
+  if (at === -1) {
+    const block = blockOf(['extends:', `  - ${OWN}`])
+    if (text === '' || text.endsWith('\n')) return text + block
+    // At the end it would need a line break that could not be told from the user's own later.
+    const first = lines[0]?.startsWith('---') ? `${lines.shift()}\n` : ''
+    return `${first}${block}${lines.join('\n')}`
+  }
   if (!/^extends\s*:\s*(?:#.*)?$/.test(lines[at] ?? '')) throw byHand('has its list `extends` on one line')
   const indent = /^(\s*)- /.exec(lines[at + 1] ?? '')?.[1] ?? '  '
   const block = blockOf([`- ${OWN}`], indent).replace(/\n$/, '')

@@ -7,7 +7,6 @@ import { accessSync, constants, existsSync, readdirSync, rmSync, statSync } from
 import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
-import type { ClientRepository } from '../client-repository.ts'
 import type { ClonePlaces } from './clone-places.ts'
 import { writeScript } from './hook-folder.ts'
 import { CLIENT_HOOKS, type ClientHook, hookScript } from './hook-script.ts'
@@ -74,17 +73,13 @@ function setHooksPath({ top }: ClonePlaces, folder: string | null): void {
   })
 }
 
-/** The folder that the account's or the machine's configuration names; null where none does. */
-export async function sharedFolder(client: ClientRepository): Promise<string | null> {
-  for (const scope of ['--global', '--system']) {
-    const value = await client.git('config', scope, '--default', '', '--type=path', '--get', 'core.hooksPath')
-    if (value.trim() !== '') return value.replace(/\n$/, '')
-  }
-  return null
+export function hasSharedHooks(folder: string): boolean {
+  return sharedHooks(folder).length > 0
 }
 
 function sharedHooks(folder: string): string[] {
-  if (!existsSync(folder)) return []
+  // Often /dev/null, against hooks of any kind; whoever runs headgate init wants these.
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return []
   return readdirSync(folder).filter((name) => {
     if (!/^[a-z][a-z0-9-]+$/.test(name)) return false
     try {

@@ -29,7 +29,16 @@ export function usesPreCommit(top: string): boolean {
 export function addToPreCommit(top: string): string[] {
   const path = join(top, PRE_COMMIT_FILE)
   const before = readFileSync(path, 'utf8')
-  const text = addRepository(withoutBlock(before))
+  const text = addRepository(withoutRepository(before))
+  if (text === null) {
+    throw new HeadgateError(
+      'configuration',
+      `${PRE_COMMIT_FILE} has no list \`repos\` that headgate can add to`,
+      {
+        hint: 'write `repos:` on a line of its own with one repository a line below, then run headgate init again',
+      },
+    )
+  }
   if (text === before) return []
   writeFileSync(path, text)
   return [PRE_COMMIT_FILE]
@@ -39,12 +48,13 @@ export function removeFromPreCommit(top: string): string[] {
   const path = join(top, PRE_COMMIT_FILE)
   const before = existsSync(path) ? readFileSync(path, 'utf8') : ''
   if (!hasBlock(before)) return []
-  writeFileSync(path, withoutBlock(before).replace(/^repos:\n$/m, 'repos: []\n'))
+  writeFileSync(path, withoutRepository(before))
   return [PRE_COMMIT_FILE]
 }
 
 export function isInPreCommit(top: string): boolean {
-  return readFileSync(join(top, PRE_COMMIT_FILE), 'utf8').includes(blockOf(repository(), indentOf(top)))
+  const text = readFileSync(join(top, PRE_COMMIT_FILE), 'utf8')
+  return text === addRepository(withoutRepository(text))
 }
 
 /** git's own hooks: where pre-commit is not, ours are. Returns the names of what changed. */
@@ -62,33 +72,38 @@ export function placeBesidePreCommit(hooks: string, name: ClientHook): string {
   return `${name}.legacy`
 }
 
+/** Ours in a folder of git hooks, also where pre-commit (`.legacy`) or lefthook (`.old`) have moved them. */
 export function takeFromHooks(hooks: string): string[] {
-  return CLIENT_HOOKS.flatMap((name) => [name, `${name}.legacy`]).filter((name) =>
+  return CLIENT_HOOKS.flatMap((name) => [name, `${name}.legacy`, `${name}.old`]).filter((name) =>
     takeHook(join(hooks, name)),
   )
 }
 
-function addRepository(text: string): string {
+/** The first line of our block where `repos: []` was. */
+const IN_PLACE_OF = '# in place of: '
+
+/** Null where there is no list that can be added to. */
+function addRepository(text: string): string | null {
   const lines = text.split('\n')
   const at = lines.findIndex((line) => /^repos\s*:\s*(?:\[\s*\])?\s*(?:#.*)?$/.test(line))
-  if (at === -1) {
-    throw new HeadgateError(
-      'configuration',
-      `${PRE_COMMIT_FILE} has no list \`repos\` that headgate can add to`,
-      {
-        hint: 'write `repos:` on a line of its own with one repository a line below, then run headgate init again',
-      },
-    )
+  if (at === -1) return null
+  const list = lines[at] ?? ''
+  const [before, after] = [lines.slice(0, at), lines.slice(at + 1)]
+  if (/^repos\s*:\s*\[/.test(list)) {
+    const block = blockOf([`${IN_PLACE_OF}${list}`, 'repos:', ...repository()]).replace(/\n$/, '')
+    return [...before, block, ...after].join('\n')
   }
-  const indent = firstIndent(lines.slice(at + 1))
-  const head = (lines[at] ?? '').replace(/\[\s*\]/, '').trimEnd()
-  const block = blockOf(repository(), indent).replace(/\n$/, '')
-  return [...lines.slice(0, at), head, block, ...lines.slice(at + 1)].join('\n')
+  const block = blockOf(repository(), firstIndent(after)).replace(/\n$/, '')
+  return [...before, list, block, ...after].join('\n')
 }
 
-function indentOf(top: string): string {
-  const lines = withoutBlock(readFileSync(join(top, PRE_COMMIT_FILE), 'utf8')).split('\n')
-  return firstIndent(lines.slice(lines.findIndex((line) => /^repos\s*:/.test(line)) + 1))
+function withoutRepository(text: string): string {
+  const lines = text.split('\n')
+  const at = lines.findIndex((line) => line.startsWith(IN_PLACE_OF))
+  if (at === -1) return withoutBlock(text)
+  // Before the block, as it was.
+  lines.splice(at - 1, 0, (lines[at] ?? '').slice(IN_PLACE_OF.length))
+  return withoutBlock(lines.join('\n'))
 }
 
 function firstIndent(lines: readonly string[]): string {
