@@ -25,7 +25,7 @@ function onRelease(): { repository: TestRepository; git: (...args: string[]) => 
 const MADE: Record<string, string[]> = {
   'an older stash stays': [''],
   'an octopus': ["Merge branches 'topic' and 'conflict'", 'a', 'b', 'conflict', 'topic'],
-  'a pull': ["Merge branch 'topic' of .", 'a', 'b', 'topic'],
+  'a pull': ['a', 'b', 'topic'],
   'several commits': ['a', 'b'],
   'several reverts': ['Revert "a"', 'Revert "b"'],
   'the revert of a merge': ['Revert "merged topic"'],

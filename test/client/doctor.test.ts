@@ -1,8 +1,9 @@
 /** headgate doctor: every fault has a finding, and --fix puts right what is safe. */
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { TestRepository } from '../make-repository.ts'
+import { PROGRAM, type TestRepository } from '../make-repository.ts'
 import { RunningService } from '../server/running-service.ts'
 import { guardedClone, hookedClone, write } from './clones.ts'
 
@@ -14,6 +15,15 @@ type Report = {
 function examine(repository: TestRepository, ...args: string[]): Report & { code: number } {
   const ran = repository.headgate('doctor', ...args, '--json')
   return { ...JSON.parse(ran.stdout), code: ran.code }
+}
+
+/** Every fix is a command, for a shell to read; what people should know besides is a comment of it. */
+function canBePasted({ findings }: Report): void {
+  for (const { fix } of findings) {
+    const { status, stderr } = spawnSync('sh', ['-n', '-c', fix], { encoding: 'utf8' })
+    expect(status, `${fix}\n${stderr}`).toBe(0)
+    expect(fix).toMatch(/^(?:headgate|git|chmod|rm|npx|npm|lefthook) /)
+  }
 }
 
 const codes = ({ findings }: Report) => findings.map(({ code }) => code)
@@ -71,7 +81,7 @@ describe('a guarded repository', () => {
       expect(report.code).toBe(77)
       const finding = report.findings.find((one) => one.code === code && one.what.includes(words))
       expect(finding?.what, words).toContain(words)
-      expect(finding?.fix).not.toBe('')
+      canBePasted(report)
       const fixed = examine(repository, bare, '--fix')
       expect(codes(fixed), words).toEqual([])
       expect(fixed.code).toBe(0)
@@ -106,15 +116,21 @@ describe('a guarded repository', () => {
     repository.server('config', '--add', 'core.hooksPath', '/dev/null')
     const hooksPath = examine(repository, bare, '--fix')
     expect(codes(hooksPath)).toContain('hooks-path')
-    expect(hooksPath.findings[0]?.fix).toContain('--unset-all core.hooksPath; then: headgate server install')
+    expect(hooksPath.findings[0]?.fix).toContain('--unset-all core.hooksPath && headgate server install')
     repository.server('config', '--unset-all', 'core.hooksPath')
     expect(codes(examine(repository, bare, '--fix'))).toEqual([])
 
     repository.server('config', 'transfer.hideRefs', 'refs/headgate')
-    expect(codes(examine(repository, bare))).toEqual(['ledger-hidden'])
-    repository.server('config', '--unset', 'transfer.hideRefs')
+    const hidden = examine(repository, bare)
+    expect(codes(hidden)).toEqual(['ledger-hidden'])
+    repository.mustRun(repository.run('sh', ['-c', hidden.findings[0]?.fix ?? 'false']))
+    expect(codes(examine(repository, bare))).toEqual([])
+    expect(repository.git('ls-remote', 'origin')).toContain('refs/headgate/ledger')
+    repository.server('config', '--unset-all', 'transfer.hideRefs')
     repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', '-d', 'refs/headgate/ledger')
-    expect(codes(examine(repository, bare))).toEqual(['ledger-gone'])
+    const gone = examine(repository, bare)
+    expect(codes(gone)).toEqual(['ledger-gone'])
+    canBePasted(gone)
   })
 
   test('an identity source that never yields a name', () => {
@@ -185,6 +201,7 @@ describe('a clone', () => {
       const report = examine(repository)
       expect(codes(report), code).toContain(code)
       expect(report.code).toBe(77)
+      canBePasted(report)
       expect(codes(examine(repository, '--fix')), code).toEqual([])
     }
   }, 240_000)
@@ -200,6 +217,19 @@ describe('a clone', () => {
     repository.git('switch', '-q', '-c', 'release')
     const commit = repository.run('git', ['commit', '--allow-empty', '-m', 'x'], { cwd: repository.clone })
     expect(commit.stderr).toContain('no commit is made on release')
+  })
+
+  test('that git finds by GIT_DIR, from another folder; a second remote out of reach is no fault of it', () => {
+    const repository = hookedClone()
+    repository.release('one')
+    repository.git('remote', 'add', 'fork', join(repository.folder, 'gone.git'))
+    const ran = repository.run(process.execPath, [PROGRAM, 'doctor', '--json'], {
+      env: { GIT_DIR: join(repository.clone, '.git'), GIT_WORK_TREE: repository.clone },
+    })
+    const report = JSON.parse(ran.stdout)
+    expect(codes(report)).toEqual(['remote'])
+    expect(report.healthy).toBe(true)
+    expect(report.findings[0].fix).toBe('git ls-remote fork')
   })
 
   test('a remote out of reach, a key that is gone, a policy that wants signed pushes', () => {

@@ -2,15 +2,16 @@
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
-import { refsOf } from '../../audit/foresee.ts'
+import { type RemoteView, refsOf } from '../../audit/foresee.ts'
 import { HeadgateError } from '../../core/errors.ts'
 import { printable, shellWord } from '../../core/printable.ts'
 import { findGit } from '../../git/find-git.ts'
 import { readRemoteList } from '../../git/guarded-remotes.ts'
+import type { GitRepository } from '../../git/repository.ts'
 import { findPlaces } from '../client-hooks/clone-places.ts'
 import { findRunner } from '../client-hooks/install.ts'
 import type { ClientRepository } from '../client-repository.ts'
-import { lookAt } from '../remote-view.ts'
+import { lookAt, pushTarget, pushUrls } from '../remote-view.ts'
 import { checkCloneHooks } from './clone-hooks.ts'
 import { type Finding, problem, remark } from './finding.ts'
 import { checkGitVersion } from './git-version.ts'
@@ -22,10 +23,10 @@ export async function checkClone(client: ClientRepository): Promise<Finding[]> {
   const places = await findPlaces(client)
   return [
     ...checkGitVersion(findGit()),
-    ...checkCloneHooks(places, await findRunner(client, places)),
+    ...checkCloneHooks(places, findRunner(places)),
     ...checkPrograms(places.common),
     ...(await checkKeys(client)),
-    ...(await checkRemotes(client, places.common)),
+    ...(await checkRemotes(client)),
   ]
 }
 
@@ -62,50 +63,66 @@ async function checkKeys(client: ClientRepository): Promise<Finding[]> {
   })
 }
 
-async function checkRemotes(client: ClientRepository, common: string): Promise<Finding[]> {
+async function checkRemotes(client: ClientRepository): Promise<Finding[]> {
   const names = (await client.git('remote')).split('\n').filter((name) => name !== '')
   if (names.length === 0)
-    return [problem('no-remote', 'this clone has no remote', 'git remote add origin URL, then headgate init')]
+    return [problem('no-remote', 'this clone has no remote', 'git remote add origin URL && headgate init')]
   const findings: Finding[] = []
+  const outOfReach: Finding[] = []
   const repository = await client.open()
   try {
     let guarded = 0
     for (const name of names) {
-      const shown = printable(name, 100)
       try {
-        const look = await lookAt(client, repository, name)
-        if (look.kind === 'open') continue
-        guarded++
-        const { snapshot, inForce, refs } = look.view
-        const branches = refsOf(inForce.policy)
-        const known = readRemoteList(common)?.guarded.find((remote) => remote.name === name)
-        if (known?.staging !== branches.staging || known.release !== branches.release) {
-          const what = `the hooks do not know that ${shown} guards ${inForce.policy.staging} and ${inForce.policy.release}`
-          findings.push(problem('list-stale', what, 'headgate init', { kind: 'install' }))
-        }
-        findings.push(...driftFindings(snapshot, inForce, refs.get(branches.release) ?? null))
-        const tip = refs.get(branches.staging)
-        if (tip !== undefined)
-          findings.push(
-            ...(await checkPolicyOnStaging(repository, tip, inForce, 'headgate policy apply REPO.git')),
-          )
-        const { signedPush } = inForce.policy.promotion
-        if (signedPush === 'required' && !(await signsPushes(client))) {
-          const what = `${shown} wants promotions to be pushed with --signed, and git does not do so here by itself`
-          findings.push(remark('signed-push', what, 'operators: git config push.gpgSign if-asked'))
+        for (const url of await pushUrls(client, name)) {
+          const look = await lookAt(client, repository, await pushTarget(client, name, url))
+          if (look.kind === 'open') continue
+          guarded++
+          findings.push(...(await checkRemote(client, repository, { name, url }, look.view)))
         }
       } catch (error) {
         if (!(error instanceof HeadgateError)) throw error
-        const what = `${shown}: ${printable(error.message.split('\n')[0] ?? '', 300)}`
-        findings.push(problem('remote', what, error.hint ?? `git ls-remote ${shellWord(name)}`))
+        const what = `${printable(name, 100)}: ${printable(error.message.split('\n')[0] ?? '', 300)}`
+        const byHand = error.hint?.replace(/^try it by hand: /, '') ?? `git ls-remote ${shellWord(name)}`
+        outOfReach.push(problem('remote', what, byHand))
       }
     }
+    // One that is away says little where the guarded one is there.
+    findings.push(...outOfReach.map((one) => (guarded === 0 ? one : { ...one, level: 'remark' as const })))
     if (guarded === 0 && findings.length === 0) {
       const what = 'none of the remotes is guarded'
       findings.push(remark('not-guarded', what, 'the server admin runs: headgate server install REPO.git'))
     }
   } finally {
     repository.close()
+  }
+  return findings
+}
+
+async function checkRemote(
+  client: ClientRepository,
+  repository: GitRepository,
+  { name, url }: { readonly name: string; readonly url: string },
+  { snapshot, inForce, refs }: RemoteView,
+): Promise<Finding[]> {
+  const shown = printable(name, 100)
+  const findings: Finding[] = []
+  const { staging, release } = refsOf(inForce.policy)
+  const list = readRemoteList(repository.commonDirectory)
+  const known = list?.guarded.find((remote) => remote.name === name || remote.url === url)
+  const isKnown = known?.staging === staging && known.release === release
+  // Where there is no list at all, that has been said.
+  if (list !== null && (!isKnown || list.open.includes(`${name} ${url}`))) {
+    const what = `the hooks do not know that ${shown} guards ${inForce.policy.staging} and ${inForce.policy.release}`
+    findings.push(problem('list-stale', what, 'headgate init', { kind: 'install' }))
+  }
+  findings.push(...driftFindings(snapshot, inForce, refs.get(release) ?? null))
+  const tip = refs.get(staging)
+  if (tip !== undefined)
+    findings.push(...(await checkPolicyOnStaging(repository, tip, inForce, 'headgate policy apply REPO.git')))
+  if (inForce.policy.promotion.signedPush === 'required' && !(await signsPushes(client))) {
+    const what = `${shown} wants promotions to be pushed with --signed, and git does not do so here by itself`
+    findings.push(remark('signed-push', what, 'git config push.gpgSign if-asked  # for operators'))
   }
   return findings
 }

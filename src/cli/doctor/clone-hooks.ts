@@ -1,8 +1,8 @@
 /** The client hooks of a clone: are they where git looks, whole, and those of this version? */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { printable, shellWord } from '../../core/printable.ts'
-import type { ClonePlaces } from '../client-hooks/clone-places.ts'
+import { printable } from '../../core/printable.ts'
+import { areHooksOff, type ClonePlaces, unsetHooksPath } from '../client-hooks/clone-places.ts'
 import { CLIENT_HOOKS, type ClientHook, hookScript, readHook } from '../client-hooks/hook-script.ts'
 import { missingInHusky } from '../client-hooks/husky.ts'
 import type { Runner } from '../client-hooks/install.ts'
@@ -16,6 +16,11 @@ const INIT = 'headgate init'
 const INSTALL = { kind: 'install' } as const
 
 export function checkCloneHooks(places: ClonePlaces, runner: Runner): Finding[] {
+  if (places.hooksPath !== null && runner.kind !== 'own-folder' && areHooksOff(places)) {
+    const { value, scope } = places.hooksPath
+    const what = `no hook runs here: core.hooksPath (${scope} configuration) is "${printable(value, 300)}"`
+    return [problem('shadowed', what, `${unsetHooksPath(places.hooksPath)} && ${INIT}`)]
+  }
   const shadowed = checkShadowed(places, runner)
   switch (runner.kind) {
     case 'husky':
@@ -25,7 +30,7 @@ export function checkCloneHooks(places: ClonePlaces, runner: Runner): Finding[] 
     case 'pre-commit':
       return [...checkPreCommit(places), ...shadowed]
     case 'git':
-      return checkFolder(places.hooks, (name) => name)
+      return checkFolder(places.hooks, (name) => placeBesidePreCommit(places.hooks, name))
     case 'own-folder': {
       if (places.hooks !== ownFolder(places)) {
         const what = `core.hooksPath of the ${places.hooksPath?.scope} configuration (${printable(runner.shared, 300)}) decides which hooks run here, and headgate's are not among them`
@@ -80,7 +85,7 @@ function checkShared(top: string): Finding[] {
       problem(
         'hook-stale',
         `${path} is not the one of this version of headgate`,
-        `${INIT}, then commit it`,
+        `${INIT}  # then commit it`,
         INSTALL,
       ),
     ),
@@ -106,11 +111,11 @@ function checkLefthook({ top, hooks }: ClonePlaces, file: string): Finding[] {
   const findings = checkShared(top)
   if (!isInLefthook(top, file))
     findings.push(problem('hook-missing', `${file} does not name headgate's hooks`, INIT, INSTALL))
+  const own = existsSync(join(top, 'node_modules', '.bin', 'lefthook'))
+  const command = `${own ? 'npx ' : ''}lefthook install`
   for (const name of CLIENT_HOOKS) {
     if (/lefthook/.test(readHook(join(hooks, name))?.text ?? '')) continue
-    findings.push(
-      problem('hook-missing', `git does not start lefthook for ${name}`, 'lefthook install', INSTALL),
-    )
+    findings.push(problem('hook-missing', `git does not start lefthook for ${name}`, command, INSTALL))
   }
   return findings
 }
@@ -131,14 +136,7 @@ function checkShadowed({ common, hooks, hooksPath }: ClonePlaces, runner: Runner
   const names = CLIENT_HOOKS.filter((name) => readHook(join(usual, name))?.ours)
   if (names.length === 0) return []
   const what = `headgate's hooks in ${printable(usual, 300)} do not run: core.hooksPath (${hooksPath.scope} configuration) names ${printable(hooksPath.value, 300)}`
-  return [
-    problem(
-      'shadowed',
-      what,
-      `${INIT}; or unset it: git config ${shellWord(`--${hooksPath.scope}`)} --unset core.hooksPath`,
-      INSTALL,
-    ),
-  ]
+  return [problem('shadowed', what, `${INIT}  # or: ${unsetHooksPath(hooksPath)}`, INSTALL)]
 }
 
 function isExecutable(path: string): boolean {

@@ -28,7 +28,7 @@ export async function doctor(options: {
   readonly fix: boolean
   readonly json: boolean
 }): Promise<void> {
-  const patient = await findPatient(resolve(options.repo ?? '.'))
+  const patient = await findPatient(options.repo)
   const before = await patient.check()
   const repaired = options.fix ? await repair(patient, before) : []
   const after = repaired.length > 0 ? await patient.check() : before
@@ -63,8 +63,10 @@ export async function doctor(options: {
     print(`  headgate doctor --fix puts ${safe === problems.length ? 'them' : `${safe} of them`} right`)
 }
 
-async function findPatient(path: string): Promise<Patient> {
-  const repository = await openNamed(path)
+async function findPatient(named: string | undefined): Promise<Patient> {
+  const path = resolve(named ?? '.')
+  // Without a name it is where git itself says that it is, GIT_DIR and all.
+  const repository = await (named === undefined ? new ClientRepository().open() : openNamed(path))
   const directory = repository.commonDirectory
   repository.close()
   if (existsSync(settingsPath(directory))) {
@@ -80,8 +82,11 @@ async function findPatient(path: string): Promise<Patient> {
   const client = new ClientRepository({ folder: path })
   const bare = (await client.git('rev-parse', '--is-bare-repository')).trim() === 'true'
   if (bare) {
+    const isClone = (await client.git('remote')).trim() !== ''
     throw new HeadgateError('configuration', `headgate is not installed in ${printable(directory, 500)}`, {
-      hint: `headgate server install ${printable(path, 500)} --identity SOURCE installs it`,
+      hint: isClone
+        ? 'a clone is examined in one of its working trees'
+        : `headgate server install ${printable(path, 500)} --identity SOURCE installs it`,
     })
   }
   return {

@@ -23,7 +23,7 @@ export async function checkIdentity(
   const nobody = `the last ${nameless === 1 ? 'push' : `${nameless} records`} came from nobody: the identity source ${identity} yields no name`
   if (source.kind === 'env') {
     if (nameless === 0 || named > 0) return []
-    const fix = `set it where people connect, or: headgate server install ${directory} --identity SOURCE; see docs/operations.md`
+    const fix = `headgate server install ${directory} --identity SOURCE  # or set what it names where people connect: docs/operations.md`
     return [problem('identity', nobody, fix)]
   }
   const findings: Finding[] = []

@@ -20,7 +20,7 @@ export async function checkLedger(repository: GitRepository, identity: string): 
   if (files === null && wasGuarded(repository.commonDirectory)) {
     const what =
       'branches are guarded here, but the ledger with their policy is gone: every push of them is refused'
-    const fix = `bring it back from a copy: git -C ${directory} -c core.hooksPath=/dev/null fetch COPY refs/headgate/ledger:refs/headgate/ledger`
+    const fix = `git -C ${directory} -c core.hooksPath=/dev/null fetch COPY refs/headgate/ledger:refs/headgate/ledger  # COPY: a mirror that has it; in a clone it is refs/headgate-copies/origin/ledger`
     return [problem('ledger-gone', what, fix)]
   }
   if (files === null) {
@@ -37,7 +37,7 @@ export async function checkLedger(repository: GitRepository, identity: string): 
       problem(
         'symbolic-ref',
         `${name} is a symbolic ref to ${symref}, and no move of it can be judged`,
-        `git -C ${directory} -c core.hooksPath=/dev/null symbolic-ref --delete ${name}, then the same with update-ref ${name} COMMIT`,
+        `git -C ${directory} -c core.hooksPath=/dev/null symbolic-ref --delete ${name} && git -C ${directory} -c core.hooksPath=/dev/null update-ref ${name} COMMIT`,
       ),
     )
   }
@@ -74,7 +74,7 @@ export function driftFindings(snapshot: Snapshot, { policy }: PolicyInForce, fou
     problem(
       'drift',
       `${policy.release} ${stands}, but ${should}: someone moved it behind the guard`,
-      'find out who and why; then an operator accepts it: headgate drift --reason TEXT --key FILE',
+      'headgate drift --reason TEXT --key FILE  # an operator, in a clone, who has found out who moved it and why',
     ),
   ]
 }

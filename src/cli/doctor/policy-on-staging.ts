@@ -42,7 +42,7 @@ export async function checkPolicyOnStaging(
     problem(
       'policy-differs',
       `.headgate/ on ${policy.staging} differs from policy version ${files.version}, which is in force`,
-      `once it has been reviewed, the server admin runs: ${apply}`,
+      `${apply}  # the server admin, once it has been reviewed`,
     ),
   ]
 }

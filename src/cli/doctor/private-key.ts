@@ -15,7 +15,7 @@ export function checkPrivateKey(path: string, mask = 0o077): Finding[] {
       problem(
         'key-unreadable',
         `the key ${shown} cannot be read by this account`,
-        `chmod 600 ${shellWord(path)}, as its owner`,
+        `chmod 600 ${shellWord(path)}  # as its owner`,
       ),
     ]
   }
@@ -25,7 +25,7 @@ export function checkPrivateKey(path: string, mask = 0o077): Finding[] {
     problem(
       'key-open',
       `the key ${shown} can be read or changed by others (mode ${(status.mode & 0o777).toString(8)})`,
-      `chmod ${mode.toString(8)} ${shellWord(path)}; if somebody may have read it, make a new one`,
+      `chmod ${mode.toString(8)} ${shellWord(path)}  # and make a new one if somebody may have read it`,
       { kind: 'chmod', path, mode },
     ),
   ]

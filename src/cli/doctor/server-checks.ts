@@ -113,17 +113,13 @@ async function checkSettings(
   const [hide, ledger] = HIDDEN
   if (!(await allValues(repository, hide)).includes(ledger))
     wrong(`${hide} does not name ${ledger}: git push --mirror would try to delete the ledger`)
-  const hides = (await allValues(repository, 'transfer.hideRefs')).concat(
-    await allValues(repository, 'uploadpack.hideRefs'),
-  )
-  for (const ref of hides.filter(
-    (name) => ledger.startsWith(name.replace(/^[!^]+/, '')) && !name.startsWith('!'),
-  )) {
+  const hider = await whatHides(repository, ledger)
+  if (hider !== null) {
     findings.push(
       problem(
         'ledger-hidden',
-        `${printable(ref, 100)} is hidden from fetches, so that nobody can read the ledger`,
-        `git -C ${shellWord(repository.commonDirectory)} config --unset-all transfer.hideRefs (or uploadpack.hideRefs)`,
+        `${ledger} is hidden from fetches by ${hider.name} ${printable(hider.value, 100)}, so that nobody can read the ledger`,
+        `git -C ${shellWord(repository.commonDirectory)} config --add ${hider.name} '!${ledger}'`,
       ),
     )
   }
@@ -134,7 +130,7 @@ async function checkSettings(
       problem(
         'identity',
         `identity ${settings.identity} names no person`,
-        `headgate server install ${shellWord(repository.commonDirectory)} --identity SOURCE; see docs/operations.md`,
+        `headgate server install ${shellWord(repository.commonDirectory)} --identity SOURCE  # see docs/operations.md`,
       ),
     )
   }
@@ -157,10 +153,27 @@ async function checkHooksPath(repository: GitRepository, install: string): Promi
     } else {
       const unset = `git -C ${shellWord(repository.commonDirectory)} config --unset-all ${HOOKS_PATH}`
       const what = `${HOOKS_PATH} is ${printable(path, 300)}, so that the hooks may not run`
-      findings.push(problem('hooks-path', what, `${unset}; then: ${install}`))
+      findings.push(problem('hooks-path', what, `${unset} && ${install}`))
     }
   }
   return findings
+}
+
+/** The setting that hides a ref from fetches, as git reads them: the last one that names it or what it is below decides. */
+async function whatHides(
+  repository: GitRepository,
+  ref: string,
+): Promise<{ readonly name: string; readonly value: string } | null> {
+  let hider: { name: string; value: string } | null = null
+  for (const name of ['transfer.hideRefs', 'uploadpack.hideRefs']) {
+    for (const value of await allValues(repository, name)) {
+      // `!` shows again; `^` means the name before a namespace is cut off.
+      const pattern = value.replace(/^!/, '').replace(/^\^/, '').replace(/\/+$/, '')
+      if (ref !== pattern && !ref.startsWith(`${pattern}/`)) continue
+      hider = value.startsWith('!') ? null : { name, value }
+    }
+  }
+  return hider
 }
 
 async function checkSealKey(repository: GitRepository, install: string): Promise<Finding[]> {
@@ -202,7 +215,7 @@ async function checkService(directory: string): Promise<Finding[]> {
     problem(
       'service-down',
       `the hooks ask a service at ${printable(socket, 300)}, and none answers there: they decide by themselves, slower`,
-      `start it: headgate serve ${shellWord(directory)} --socket ${shellWord(socket)}`,
+      `headgate serve ${shellWord(directory)} --socket ${shellWord(socket)}`,
     ),
   ]
 }
@@ -217,7 +230,7 @@ function checkLocks(directory: string): Finding[] {
       remark(
         'lock',
         `${name} is older than a minute: a git died, or is stuck`,
-        `when no git is at work there: rm ${shellWord(join(directory, name))}`,
+        `rm ${shellWord(join(directory, name))}  # when no git is at work there`,
       ),
     ]
   })
