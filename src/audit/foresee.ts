@@ -3,6 +3,7 @@
  * know them. It cannot know who the server will take the pusher for, and its clock may differ a little.
  */
 import { decide, decideStaging } from '../core/decide.ts'
+import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { nameMove, type RefReport } from '../core/explain.ts'
 import type { Certificate, Pusher, ReleaseMove } from '../core/facts.ts'
 import type { History } from '../core/history.ts'
@@ -68,7 +69,7 @@ export type ForesightOptions = {
 }
 
 /** A push whose authorization is younger may still be under way; the server gives it 5 s, and clocks differ. */
-const UNDER_WAY_MS = 60_000
+const UNDER_WAY_MS = CLOCK_SKEW_MS
 
 export function refsOf({ staging, release }: Policy): { staging: string; release: string } {
   return { staging: `refs/heads/${staging}`, release: `refs/heads/${release}` }
@@ -91,7 +92,9 @@ export async function foreseeRelease(
   })
   const recorded = await gatherHistory(view.snapshot, facts.to, view.inForce)
   const history = { ...recorded, state: withLanded(recorded.state, view.refs) }
-  const best = bestPush(facts, policy, history, options.now, options.pusher)
+  // The server's clock is past whatever it recorded: one that says otherwise is behind.
+  const now = Math.max(options.now, ...history.about.map(({ at }) => at))
+  const best = bestPush(facts, policy, history, now, options.pusher)
   const foresight: Foresight = {
     report: {
       ref: update.ref,
@@ -108,18 +111,16 @@ export async function foreseeRelease(
   }
   const pending = history.state.open.find(
     ({ ref, to, at }) =>
-      ref === update.ref &&
-      view.refs.get(ref) !== to &&
-      Math.abs(options.now - Date.parse(at)) < UNDER_WAY_MS,
+      ref === update.ref && view.refs.get(ref) !== to && Math.abs(now - Date.parse(at)) < UNDER_WAY_MS,
   )
   if (pending !== undefined) {
     const reason = `a push of ${policy.release} by ${printable(pending.by, 80)} may be under way`
     return { ...foresight, answer: 'unclear', reason }
   }
   if (foresight.answer === 'no' && options.toleranceMs > 0) {
-    const times = [options.now - options.toleranceMs, options.now + options.toleranceMs]
+    const times = [now - options.toleranceMs, now + options.toleranceMs]
     const passes = times.some(
-      (now) => bestPush(facts, policy, history, now, options.pusher).verdict.verdict === 'allowed',
+      (time) => bestPush(facts, policy, history, time, options.pusher).verdict.verdict === 'allowed',
     )
     if (passes) return { ...foresight, answer: 'unclear', reason: 'it depends on the minute' }
   }

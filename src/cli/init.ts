@@ -39,7 +39,9 @@ export async function init(options: { readonly remove: boolean; readonly policy:
     else if (outcome.kind === 'open') print(`${shown} is not guarded`)
     else {
       note(`remark: ${shown} could not be looked at (${printable(outcome.reason, 200)})`)
-      note('  the hooks look themselves when a branch is pushed that .headgate/policy.yaml names')
+      note(
+        '  the hooks look when a branch is pushed that .headgate/policy.yaml names; without one, main or release',
+      )
     }
   }
 }

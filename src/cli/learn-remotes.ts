@@ -1,8 +1,9 @@
 import { refsOf } from '../audit/foresee.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { readRemoteList, rememberRemote, writeRemoteList } from '../git/guarded-remotes.ts'
+import type { GitRepository } from '../git/repository.ts'
 import type { ClientRepository } from './client-repository.ts'
-import { lookAt } from './remote-view.ts'
+import { lookAt, pushTarget, pushUrls } from './remote-view.ts'
 import { thisProgram } from './this-program.ts'
 
 export type Learned = {
@@ -23,23 +24,30 @@ export async function learnRemotes(client: ClientRepository): Promise<Learned[]>
     writeRemoteList(common, { guarded: [], open: [], ...readRemoteList(common), ...program })
     const names = (await client.git('remote')).split('\n').filter((name) => name !== '')
     for (const name of names) {
-      const url = (await client.git('remote', 'get-url', '--push', name)).split('\n')[0] ?? ''
-      try {
-        const look = await lookAt(client, repository, name)
-        const branches = look.kind === 'guarded' ? refsOf(look.view.inForce.policy) : null
-        rememberRemote(common, program, { name, url }, branches)
-        if (look.kind === 'open') learned.push({ name, outcome: { kind: 'open' } })
-        else {
-          const { staging, release } = look.view.inForce.policy
-          learned.push({ name, outcome: { kind: 'guarded', staging, release } })
-        }
-      } catch (error) {
-        if (!(error instanceof HeadgateError)) throw error
-        learned.push({ name, outcome: { kind: 'unknown', reason: error.message } })
-      }
+      for (const url of await pushUrls(client, name))
+        learned.push({ name, outcome: await learn(client, repository, { name, url }) })
     }
   } finally {
     repository.close()
   }
   return learned
+}
+
+async function learn(
+  client: ClientRepository,
+  repository: GitRepository,
+  remote: { readonly name: string; readonly url: string },
+): Promise<Learned['outcome']> {
+  try {
+    const look = await lookAt(client, repository, await pushTarget(client, remote.name, remote.url))
+    const policy = look.kind === 'guarded' ? look.view.inForce.policy : null
+    const branches = policy === null ? null : refsOf(policy)
+    rememberRemote(repository.commonDirectory, thisProgram(), remote, branches)
+    return policy === null
+      ? { kind: 'open' }
+      : { kind: 'guarded', staging: policy.staging, release: policy.release }
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+    return { kind: 'unknown', reason: error.message }
+  }
 }

@@ -4,6 +4,7 @@
  */
 import { type Foresight, foreseeRelease, foreseeStaging, type RemoteView, refsOf } from '../audit/foresee.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { explainRefusal, type RefReport, shortRef } from '../core/explain.ts'
 import { isZeroOid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
@@ -12,33 +13,19 @@ import { type PushLine, parsePushLines, updateOf } from '../git/push-lines.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { ClientRepository } from './client-repository.ts'
 import { note } from './output.ts'
-import { lookAt, readCopy } from './remote-view.ts'
+import { type Look, lookAt, pushTarget, readCopy } from './remote-view.ts'
 import { thisProgram } from './this-program.ts'
 
 /**
- * git has opened its connection to the server already, and a server hangs up after a while. Two short connections take
- * a second on a bad day.
+ * For what is asked of the remote. git has opened its connection to the server already, and a server hangs up after a
+ * while. Two short connections take a second on a bad day.
  */
 const DEADLINE_MS = 5_000
-/** Clocks of developers and servers that are kept in time differ by less. */
-const TOLERANCE_MS = 60_000
 const INBOX = 'refs/headgate/inbox/'
 
 export async function prePush(remote: string, url: string, input: Uint8Array): Promise<void> {
-  const lines = parsePushLines(input)
-  const abort = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const tooLate = new Promise<'too late'>((resolve) => {
-    timer = setTimeout(() => resolve('too late'), DEADLINE_MS)
-  })
   try {
-    const verdict = await Promise.race([judge(remote, url, lines, abort.signal), tooLate])
-    if (verdict === 'too late') {
-      letGo(`${printable(remote, 200)} did not answer within ${DEADLINE_MS / 1000} seconds`)
-      abort.abort()
-      // Whatever is still open must not keep the push waiting.
-      process.exit(EXIT_CODES.unavailable)
-    }
+    const verdict = await judge(remote, url, parsePushLines(input))
     if (verdict.unclear !== '') letGo(verdict.unclear)
     if (verdict.refusal === '') return
     note(verdict.refusal)
@@ -48,8 +35,6 @@ export async function prePush(remote: string, url: string, input: Uint8Array): P
   } catch (error) {
     if (!(error instanceof HeadgateError)) throw error
     letGo(printable(error.message.split('\n')[0] ?? '', 300))
-  } finally {
-    clearTimeout(timer)
   }
 }
 
@@ -64,20 +49,14 @@ type Verdict = { readonly refusal: string; readonly unclear: string }
 
 const NOTHING: Verdict = { refusal: '', unclear: '' }
 
-async function judge(
-  remote: string,
-  url: string,
-  lines: readonly PushLine[],
-  signal: AbortSignal,
-): Promise<Verdict> {
-  const client = new ClientRepository({ abort: signal })
+async function judge(remote: string, url: string, lines: readonly PushLine[]): Promise<Verdict> {
+  const client = new ClientRepository()
   const repository = await client.open()
   try {
-    const target = await fetchTarget(client, remote, url)
+    const target = await pushTarget(client, remote, url)
     if (await passesByCopy(client, repository, target, lines)) return NOTHING
     await askNothing(client)
-    // A client keeps the environment of its beginning.
-    const look = await lookAt(new ClientRepository({ abort: signal }), repository, target)
+    const look = await lookInTime(repository, remote, target)
     const names = look.kind === 'guarded' ? refsOf(look.view.inForce.policy) : null
     rememberRemote(repository.commonDirectory, thisProgram(), { name: remote, url }, names)
     return look.kind === 'open' ? NOTHING : await judgeLines(repository, look.view, lines)
@@ -86,21 +65,34 @@ async function judge(
   }
 }
 
+async function lookInTime(repository: GitRepository, remote: string, target: string): Promise<Look> {
+  const abort = new AbortController()
+  // A client keeps the environment of its beginning.
+  const looking = lookAt(new ClientRepository({ abort: abort.signal }), repository, target)
+  const timer = setTimeout(() => {
+    letGo(`${printable(remote, 200)} did not answer within ${DEADLINE_MS / 1000} seconds`)
+    abort.abort()
+    // Whatever is still open must not keep the push waiting.
+    process.exit(EXIT_CODES.unavailable)
+  }, DEADLINE_MS)
+  try {
+    return await looking
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** A hook has no terminal to itself: whatever would ask for a password fails instead, and the server decides. */
 async function askNothing(client: ClientRepository): Promise<void> {
   process.env.GIT_TERMINAL_PROMPT = '0'
+  // An editor that pushes answers by a program of its own, without asking; those of a desktop open a window.
+  process.env.GIT_ASKPASS ??= ''
+  process.env.GCM_INTERACTIVE ??= 'never'
   const { GIT_SSH, GIT_SSH_COMMAND } = process.env
   if (GIT_SSH !== undefined && GIT_SSH_COMMAND === undefined) return
   const configured = await client.git('config', '--default', 'ssh', '--get', 'core.sshCommand')
   const command = GIT_SSH_COMMAND ?? configured.replace(/\n$/, '')
   if (/^(?:\S*\/)?ssh(?:\s|$)/.test(command)) process.env.GIT_SSH_COMMAND = `${command} -o BatchMode=yes`
-}
-
-/** Pushes may go elsewhere than fetches come from; the ledger that counts is where the push goes. */
-async function fetchTarget(client: ClientRepository, remote: string, url: string): Promise<string> {
-  if (remote === url) return url
-  const fetches = await client.git('ls-remote', '--get-url', remote)
-  return fetches.replace(/\n$/, '') === url ? remote : url
 }
 
 /**
@@ -150,7 +142,7 @@ async function judgeLines(
     const foresight: Foresight =
       line.ref === staging
         ? await foreseeStaging(repository, view, update)
-        : await foreseeRelease(repository, view, update, { now: Date.now(), toleranceMs: TOLERANCE_MS })
+        : await foreseeRelease(repository, view, update, { now: Date.now(), toleranceMs: CLOCK_SKEW_MS })
     if (foresight.answer === 'unclear') unclear ||= foresight.reason
     if (foresight.answer !== 'no' || policy.enforcement !== 'enforce') continue
     // The server judges submissions first, and they may be what is missing.

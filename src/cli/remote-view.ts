@@ -11,8 +11,21 @@ export type Look =
   /** No ledger, or one without a policy: nothing is guarded there but headgate's own refs. */
   | { readonly kind: 'open' }
 
-/** Somebody may push between the two connections; more often than that in a row, nobody can tell. */
-const ATTEMPTS = 4
+/** Where a push to a remote goes: one place or several. */
+export async function pushUrls(client: ClientRepository, name: string): Promise<Set<string>> {
+  const urls = (await client.git('remote', 'get-url', '--push', '--all', name)).split('\n')
+  return new Set(urls.filter((url) => url !== ''))
+}
+
+/** Pushes may go elsewhere than fetches come from; the ledger that counts is where the push goes. */
+export async function pushTarget(client: ClientRepository, remote: string, pushUrl: string): Promise<string> {
+  if (remote === pushUrl) return pushUrl
+  const fetches = await client.git('ls-remote', '--get-url', remote)
+  return fetches.replace(/\n$/, '') === pushUrl ? remote : pushUrl
+}
+
+/** Somebody may push between the connections; more often than that in a row, nobody can tell. */
+const ATTEMPTS = 5
 
 /**
  * Looks at a remote: where its guarded branches are, the ledger, and every object that a verdict needs.
@@ -24,6 +37,7 @@ export async function lookAt(
   repository: GitRepository,
   remote: string,
 ): Promise<Look> {
+  let unexplained = ''
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const before = await readCopy(client, repository, remote)
     const names = before === null ? [] : Object.values(refsOf(before.inForce.policy))
@@ -43,11 +57,26 @@ export async function lookAt(
     if (!agree) continue
     refs.delete(LEDGER_REF)
     const { snapshot, inForce } = now
-    return { kind: 'guarded', view: { snapshot, inForce, refs } }
+    const view = { snapshot, inForce, refs }
+    // A server lists its refs one after the other: a push that lands meanwhile looks like drift. Real drift stays.
+    const seen = JSON.stringify([tip, ...refs])
+    if (!isExplained(view) && seen !== unexplained) {
+      unexplained = seen
+      continue
+    }
+    return { kind: 'guarded', view }
   }
   throw new HeadgateError('unavailable', `${remote} changes faster than it can be read`, {
     hint: 'try again in a moment',
   })
+}
+
+/** Whether the ledger knows of a move that put the release branch where it is. */
+function isExplained({ snapshot, inForce, refs }: RemoteView): boolean {
+  const { release } = refsOf(inForce.policy)
+  const { landed, open } = snapshot.state
+  const found = refs.get(release)
+  return found === landed[release]?.to || open.some(({ ref, to }) => ref === release && to === found)
 }
 
 /** What was fetched last, as if the remote were still so; null where nothing was, or no policy was in force. */

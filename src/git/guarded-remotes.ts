@@ -5,7 +5,7 @@
  *     node /usr/bin/node                  the Node that ran last
  *     app /usr/lib/.../headgate.js        and the program
  *     remote origin                       a guarded remote; the next lines are about it
- *     url https://git.example.com/app     where pushes to it go
+ *     url https://git.example.com/app     where pushes to it go, or one of these places
  *     staging refs/heads/main
  *     release refs/heads/release
  *     open upstream https://...           a remote that is not guarded, and its URL
@@ -71,7 +71,10 @@ export function rememberRemote(
 ): void {
   const before = readRemoteList(commonDirectory)
   const openName = `${remote.name} ${remote.url}`
-  const guarded = (before?.guarded ?? []).filter(({ name }) => name !== remote.name)
+  // A remote can have several URLs that are pushed to.
+  const guarded = (before?.guarded ?? []).filter(
+    ({ name, url }) => name !== remote.name || url !== remote.url,
+  )
   const open = (before?.open ?? []).filter((line) => line !== openName)
   writeRemoteList(commonDirectory, {
     ...program,

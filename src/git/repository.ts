@@ -237,8 +237,17 @@ export class GitRepository {
       allowExit: [1],
     })
     // Before git 2.45 a commit that cannot be read ended the walk with a complaint and the answer "no".
-    if (stderr !== '') throw new HeadgateError('unavailable', `git merge-base: ${firstLines(stderr)}`)
+    if (stderr !== '') throw this.#unreadableHistory(stderr)
     return exitCode === 0
+  }
+
+  #unreadableHistory(stderr: string): HeadgateError {
+    return existsSync(join(this.commonDirectory, 'shallow'))
+      ? new HeadgateError(
+          'unavailable',
+          'this clone is shallow and lacks history that the rules read (git fetch --unshallow)',
+        )
+      : new HeadgateError('unavailable', `git merge-base: ${firstLines(stderr)}`)
   }
 
   /** Ends the process that reads objects, and removes what was made ahead. */

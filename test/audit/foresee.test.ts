@@ -66,6 +66,16 @@ test('yes is for those who may push it; no is for everybody', async () => {
   expect(mallory.report.objections.map(({ rule }) => rule)).toEqual(['operator'])
 })
 
+test('a clock that is behind what the server has recorded is set right by that', async () => {
+  const repository = make()
+  repository.release('one')
+  const two = repository.commit('two')
+  repository.mustRun(repository.push('main'))
+  repository.prove(two)
+  const { release } = await viewOf(repository)
+  expect(await release(two, { now: Date.now() - 7_200_000 })).toMatchObject({ answer: 'yes' })
+})
+
 test('what the next minute changes is unclear', async () => {
   const repository = make()
   repository.release('one')

@@ -1,6 +1,6 @@
 /** pre-push: the server's verdict before anything is sent, for every way to push. */
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { run } from '../cli/run-program.ts'
@@ -156,6 +156,32 @@ describe('what somebody else did meanwhile is seen', () => {
   })
 })
 
+test('a promotion that lands while the refs are listed is no drift', () => {
+  const repository = hookedClone()
+  repository.release('one')
+  const two = repository.commit('two')
+  repository.mustRun(repository.push('main'))
+  repository.prove(two)
+  const old = join(repository.folder, 'old.git')
+  cpSync(repository.bare, old, { recursive: true })
+  repository.mustRun(repository.push(`${two}:release`))
+  // What such a list looks like: the ledger of before, the branch of after. It is answered once.
+  const moved = ['-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', two]
+  repository.mustRun(repository.run('git', moved, { cwd: old }))
+  const once = join(repository.folder, 'once')
+  const serve = join(repository.folder, 'serve')
+  write(repository, once, '')
+  write(
+    repository,
+    serve,
+    `#!/bin/sh\nrm '${once}' 2>/dev/null || exec git-upload-pack "$@"\nexec git-upload-pack '${old}'\n`,
+  )
+  repository.git('config', 'remote.origin.uploadpack', serve)
+  const { rules } = JSON.parse(repository.headgate('check', 'main~1', '--json').stdout)
+  expect(existsSync(once)).toBe(false)
+  expect(rules.find(({ rule }: { rule: string }) => rule === 'drift').verdict).toBe('passed')
+})
+
 describe('nothing for everyone else', () => {
   /** Whether anything but the shell was started: the list names programs that would leave a trace. */
   function withTrap(repository: TestRepository): () => boolean {
@@ -189,6 +215,33 @@ describe('nothing for everyone else', () => {
     repository.git('push', '-q', 'fork', 'main', 'main:release')
     repository.git('push', '-q', 'fork', ':release')
     expect(started()).toBe(false)
+  })
+
+  test('a remote that came later, by another name, with two places that it pushes to', () => {
+    const repository = guardedClone()
+    repository.release('one')
+    const commit = repository.commit('two')
+    const mirror = join(repository.folder, 'mirror.git')
+    repository.mustRun(repository.run('git', ['init', '-q', '--bare', mirror]))
+    repository.git('remote', 'remove', 'origin')
+    repository.mustRun(repository.headgate('init'))
+    const push = (to: string, ...refspecs: string[]) =>
+      repository.run('git', ['push', to, ...refspecs], { cwd: repository.clone })
+    // What is known of neither name nor place is looked at when one of the usual names is pushed.
+    expect(refusedBefore(push(repository.bare, `${commit}:release`))).toBe(true)
+    repository.git('remote', 'add', 'upstream', '/elsewhere/app.git')
+    repository.git('config', `url.${repository.folder}/.pushInsteadOf`, '/elsewhere/')
+    repository.mustRun(repository.headgate('init'))
+    expect(refusedBefore(push('upstream', `${commit}:release`))).toBe(true)
+    repository.git('remote', 'set-url', '--add', '--push', 'upstream', repository.bare)
+    repository.git('remote', 'set-url', '--add', '--push', 'upstream', mirror)
+    expect(repository.headgate('init').stdout).toContain(
+      'upstream is guarded: main and release\nupstream is not',
+    )
+    expect(push('upstream', 'main').code).toBe(0)
+    const ran = push('upstream', `${commit}:refs/heads/release`)
+    expect(ran.all).toContain('Nothing was sent.')
+    expect(repository.headgate('doctor').stdout).toMatch(/is healthy$/m)
   })
 
   test('a clone that knows nothing yet goes by .headgate/policy.yaml', () => {
