@@ -88,11 +88,15 @@ async function askNothing(client: ClientRepository): Promise<void> {
   // An editor that pushes answers by a program of its own, without asking; those of a desktop open a window.
   process.env.GIT_ASKPASS ??= ''
   process.env.GCM_INTERACTIVE ??= 'never'
+  // What is left of a connection that was given up ends by itself, too.
+  process.env.GIT_HTTP_LOW_SPEED_LIMIT ??= '1'
+  process.env.GIT_HTTP_LOW_SPEED_TIME ??= `${DEADLINE_MS / 1000}`
   const { GIT_SSH, GIT_SSH_COMMAND } = process.env
   if (GIT_SSH !== undefined && GIT_SSH_COMMAND === undefined) return
   const configured = await client.git('config', '--default', 'ssh', '--get', 'core.sshCommand')
   const command = GIT_SSH_COMMAND ?? configured.replace(/\n$/, '')
-  if (/^(?:\S*\/)?ssh(?:\s|$)/.test(command)) process.env.GIT_SSH_COMMAND = `${command} -o BatchMode=yes`
+  if (/^(?:\S*\/)?ssh(?:\s|$)/.test(command))
+    process.env.GIT_SSH_COMMAND = `${command} -o BatchMode=yes -o ConnectTimeout=${DEADLINE_MS / 1000}`
 }
 
 /**
