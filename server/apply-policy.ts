@@ -6,6 +6,7 @@ import type { NewRecord, Snapshot } from '../src/ledger/ledger.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { requireNeverGuarded, writeGuardedList } from './guarded-list.ts'
 import { type GuardedRepository, LEDGER_MOVED, untilDone } from './guarded-repository.ts'
+import { isAskedBeforeMoves } from './hook-places.ts'
 import type { PolicySource } from './policy-files.ts'
 import { authorizationRecord, outcomeRecord, policyRecord, type StatementContext } from './statements.ts'
 
@@ -61,7 +62,15 @@ export async function applyPolicy(
     const baseline = release !== undefined && snapshot.state.landed[ref] === undefined ? release : null
     const records: NewRecord[] = [
       policyRecord(context, files, staging),
-      ...(baseline === null ? [] : baselineRecords(context, ref, baseline, snapshot.head.seq + 2)),
+      ...(baseline === null
+        ? []
+        : baselineRecords(
+            context,
+            ref,
+            baseline,
+            snapshot.head.seq + 2,
+            isAskedBeforeMoves(guarded.repository.commonDirectory, guarded.settings.host),
+          )),
     ]
 
     // The shell hooks must never let a guarded ref pass by themselves: the list covers the old policy and the new one
@@ -85,7 +94,13 @@ async function recordedSealKey(snapshot: Snapshot): Promise<string | null> {
 }
 
 /** The release that was there before headgate: taken as it is, on the word of the admin who installs. */
-function baselineRecords(context: StatementContext, ref: string, tip: Oid, seq: number): NewRecord[] {
+function baselineRecords(
+  context: StatementContext,
+  ref: string,
+  tip: Oid,
+  seq: number,
+  referenceTransaction: boolean,
+): NewRecord[] {
   const facts = {
     ref,
     from: zeroOidLike(tip),
@@ -118,5 +133,8 @@ function baselineRecords(context: StatementContext, ref: string, tip: Oid, seq: 
     at: context.at,
     by: context.by,
   } as const
-  return [authorizationRecord(context, facts, verdict), outcomeRecord(context, move, 'landed', tip)]
+  return [
+    authorizationRecord(context, facts, verdict, referenceTransaction),
+    outcomeRecord(context, move, 'landed', tip),
+  ]
 }

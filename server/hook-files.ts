@@ -21,11 +21,10 @@ import {
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeadgateError } from '../src/core/errors.ts'
-import { type Host, hookPlace, SERVER_HOOKS, type ServerHook } from './hook-places.ts'
+import { type Host, hookPlace, isOurs, SERVER_HOOKS, type ServerHook } from './hook-places.ts'
 import { type IdentitySource, parseIdentitySource, type ServerSettings } from './settings.ts'
 
 const KEPT_SUFFIX = '.kept-by-headgate'
-const MARK = 'put here by `headgate server install`'
 
 /** The package's own folder: the nearest one above this file that holds the hook templates. */
 export function packageRoot(): string {
@@ -210,14 +209,6 @@ function quote(text: string): string {
     )
   }
   return `'${text.replaceAll("'", `'\\''`)}'`
-}
-
-export function isOurs(file: string): boolean {
-  try {
-    return readFileSync(file, 'latin1').includes(MARK)
-  } catch {
-    return false
-  }
 }
 
 function exists(file: string): boolean {

@@ -7,7 +7,7 @@
  *     gitlab    Gitaly runs hooks of its own, and from them custom_hooks/NAME.d in order of names until one fails. It
  *               knows pre-receive, update and post-receive; reference-transaction is its own.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const SERVER_HOOKS = ['pre-receive', 'reference-transaction', 'post-receive'] as const
@@ -26,6 +26,28 @@ export function hookPlace(host: Host, hook: ServerHook): string | null {
     case 'gitlab':
       return hook === 'reference-transaction' ? null : `custom_hooks/${hook}.d/headgate`
   }
+}
+
+const MARK = 'put here by `headgate server install`'
+
+export function isOurs(file: string): boolean {
+  try {
+    return readFileSync(file, 'latin1').includes(MARK)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Whether git asks us before a ref moves. Without that the guard has its weaker form: a move of the release branch by
+ * anything but a push is found afterwards, as drift, and not refused.
+ */
+export function isAskedBeforeMoves(gitDirectory: string, host: Host): boolean {
+  const place = hookPlace(host, 'reference-transaction')
+  if (place === null) return false
+  const file = join(gitDirectory, place)
+  // git runs no hook that is not executable.
+  return isOurs(file) && ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o111) !== 0
 }
 
 /** Whether git itself runs the hooks of the repository's own folder there. */

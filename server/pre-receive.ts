@@ -28,6 +28,7 @@ import {
   untilDone,
   viewServer,
 } from './guarded-repository.ts'
+import { isAskedBeforeMoves } from './hook-places.ts'
 import type { HookAnswer } from './hook-request.ts'
 import {
   certificateFor,
@@ -115,7 +116,16 @@ async function judgeOnce(
   const records: NewRecord[] = [
     ...landedOutcomes(view, context),
     ...inbox.submissions.map(({ envelope }) => ({ at: context.at, by: context.by, envelope })),
-    ...(move === null ? [] : [authorizationRecord(context, move.facts, move.verdict)]),
+    ...(move === null
+      ? []
+      : [
+          authorizationRecord(
+            context,
+            move.facts,
+            move.verdict,
+            isAskedBeforeMoves(guarded.repository.commonDirectory, guarded.settings.host),
+          ),
+        ]),
   ]
   if (records.length > 0) {
     if (!(await push.isAwaited()))

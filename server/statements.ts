@@ -21,11 +21,15 @@ export type StatementContext = {
   readonly by: string
 }
 
-/** The permission to move, recorded before git moves anything: a SLSA verification summary of the commit moved to. */
+/**
+ * The permission to move, recorded before git moves anything: a SLSA verification summary of the commit moved to.
+ * `referenceTransaction`: whether our hook of that name was there to hold the branch to it.
+ */
 export function authorizationRecord(
   context: StatementContext,
   facts: ReleaseMove,
   verdict: MoveVerdict,
+  referenceTransaction: boolean,
 ): NewRecord {
   const { inForce, at, by } = context
   const passed = verdict.verdict === 'allowed'
@@ -56,6 +60,7 @@ export function authorizationRecord(
           identitySource: facts.pusher.identified ? facts.pusher.source : null,
           signedBy: facts.certificate.offered && facts.certificate.good ? facts.certificate.principal : null,
           approvedBy: [...verdict.approvedBy],
+          referenceTransaction,
         },
         objections: [
           ...verdict.objections.map((objection) => summary(objection, false)),

@@ -29,7 +29,7 @@ export const AUDIT_RULES = {
   'staging-ref': { broken: false, says: 'the staging branch was never rewritten' },
   'release-log': { broken: false, says: 'the release log only grew' },
   served: { broken: false, says: 'production serves the release' },
-  installation: { broken: false, says: 'the policy lets the guard do its work' },
+  installation: { broken: false, says: 'policy and hooks let the guard do its work' },
 } as const satisfies Record<string, { readonly broken: boolean; readonly says: string }>
 
 export type AuditRule = keyof typeof AUDIT_RULES

@@ -2,8 +2,8 @@
  * What an auditor remembers of the ledger that was verified last, in a file that no fetch writes to:
  *
  *     {"version": 1, "tip": "<ledger commit>", "head": {...}, "stateDigest": "<sha256>", "sealKeys": ["ssh-ed25519 AAAA..."],
- *      "sealKey": 0, "latest": <ms>, "afterPolicy": false, "staging": {...}, "stagingTip": "<oid>", "findings": [...],
- *      "counts": {...}, "verifiedAt": "..."}
+ *      "sealKey": 0, "latest": <ms>, "afterPolicy": false, "isWeaker": false, "staging": {...}, "stagingTip": "<oid>",
+ *      "findings": [...], "counts": {...}, "verifiedAt": "..."}
  *
  * The tip names everything before it by hash, so that this is all that must be kept. Only a ledger without a violation
  * is remembered: what was found once is found again.
@@ -26,6 +26,8 @@ const schema = z.strictObject({
   sealKey: z.int().nonnegative(),
   latest: z.number(),
   afterPolicy: z.boolean(),
+  /** Whether the last move was made under the weaker form of the guard. What older versions remember does not say. */
+  isWeaker: z.boolean().default(false),
   staging: z.strictObject({ branch: text, tip: oid, seq: z.int().nonnegative() }).nullable(),
   /** The staging branch up to which the release log was looked at. */
   stagingTip: oid.nullable(),

@@ -17,6 +17,7 @@ import { ChainCheck } from './chain-check.ts'
 import { CommitHistories } from './commit-histories.ts'
 import { type Finding, Findings } from './finding.ts'
 import { gatherHistory } from './gather-history.ts'
+import { GuardForm } from './guard-form.ts'
 import { LedgerFiles } from './ledger-files.ts'
 import { PolicyBook } from './policy-book.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
@@ -92,6 +93,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const tips = [branches?.staging, branches?.release].filter((tip) => typeof tip === 'string')
   const ancestry = new CommitAncestry(repository, await present(repository, tips))
   const staging = new StagingHistory(findings, ancestry, isFresh, remembered?.staging ?? null)
+  const form = new GuardForm(findings, remembered?.isWeaker ?? false)
   const releaseLog = new ReleaseLogAudit(repository, findings, remembered?.stagingTip ?? null)
   const policies = new PolicyBook(findings)
   const files = new LedgerFiles(repository)
@@ -116,6 +118,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const land = async () => {
     const begun = flight.shift()!
     await audit.finish(begun, ancestry)
+    form.add(begun.record)
     releaseLog.add(begun.record, begun.inForceAfter)
   }
   try {
@@ -170,6 +173,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       sealKey: current,
       latest: chain.latest,
       afterPolicy: audit.end.afterPolicy,
+      isWeaker: form.isWeaker,
       staging: staging.last,
       stagingTip: releaseLog.verifiedTo,
       findings: lasting.flatMap((finding) =>

@@ -2,8 +2,14 @@
 import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
-import { hookText, isAmongOthers, isOurs } from '../../../server/hook-files.ts'
-import { hookPlace, runsOwnHooks, SERVER_HOOKS, type ServerHook } from '../../../server/hook-places.ts'
+import { hookText, isAmongOthers } from '../../../server/hook-files.ts'
+import {
+  hookPlace,
+  isOurs,
+  runsOwnHooks,
+  SERVER_HOOKS,
+  type ServerHook,
+} from '../../../server/hook-places.ts'
 import {
   allValues,
   configValue,
