@@ -164,7 +164,12 @@ export class ObjectReader {
   }
 
   #start(): void {
-    const child = startGit(this.#command)
+    let child: ChildProcessWithoutNullStreams
+    try {
+      child = startGit(this.#command)
+    } catch (error) {
+      return this.#stop(error as Error)
+    }
     this.#child = child
     this.#stderr = ''
     // Every handler first makes sure that it speaks for the process in use and not for one that was replaced.
@@ -176,9 +181,10 @@ export class ObjectReader {
       if (current() && this.#stderr.length < MAX_LINE_BYTES) this.#stderr += chunk.toString('utf8')
     })
     child.stdin.on('error', () => {})
-    child.on('error', (cause) => {
-      if (current())
-        this.#stop(new HeadgateError('unavailable', 'git cat-file could not be started', { cause }))
+    child.on('error', (cause: NodeJS.ErrnoException) => {
+      if (!current()) return
+      const what = `git cat-file could not be started (${cause.code ?? cause.message})`
+      this.#stop(new HeadgateError('unavailable', what, { cause }))
     })
     child.on('close', (code, signal) => {
       if (!current()) return

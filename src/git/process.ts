@@ -98,14 +98,14 @@ export async function* streamGit(command: GitCommand): AsyncGenerator<Buffer, vo
  * Starts git with three pipes. Node's own module for that is loaded with the first process and not before: a hook that
  * decides alone starts none, as a rule, and would spend a thirtieth of its time on it.
  */
-export function startGit({
-  gitPath,
-  args,
-  cwd,
-  env,
-}: Omit<GitCommand, 'name'>): ChildProcessWithoutNullStreams {
+export function startGit(command: GitCommand): ChildProcessWithoutNullStreams {
   const { spawn } = process.getBuiltinModule('node:child_process')
-  return spawn(gitPath, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
+  const { gitPath, args, cwd, env } = command
+  const child = spawn(gitPath, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
+  if (child.stdin !== undefined) return child
+  // No file descriptor is left for the pipes. Node tells that later, by an event.
+  child.on('error', () => {})
+  throw problem(command, 'could not be started (EMFILE)')
 }
 
 function ended(
@@ -113,7 +113,9 @@ function ended(
   command: GitCommand,
 ): Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }> {
   return new Promise((resolve, reject) => {
-    child.once('error', (cause) => reject(problem(command, 'could not be started', cause)))
+    child.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(problem(command, `could not be started (${cause.code ?? cause.message})`, cause)),
+    )
     child.once('close', (exitCode, signal) => resolve({ exitCode, signal }))
   })
 }

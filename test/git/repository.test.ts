@@ -493,7 +493,7 @@ describe('running git', () => {
     rmSync(join(folder, 'fake-git'))
     await expect(repository.run(['log'])).rejects.toMatchObject({
       code: 'unavailable',
-      message: 'git log could not be started',
+      message: 'git log could not be started (ENOENT)',
     })
     const stream = async () => {
       for await (const _ of repository.stream(['log']));
