@@ -264,7 +264,7 @@ describe('no decision can be made', () => {
           'hooks/pre-receive',
           readFileSync(hook('pre-receive'), 'utf8').replace(/NODE='[^']*'/, "NODE='/nonexistent/node'"),
         ),
-      /no decision can be made/,
+      /headgate: \/nonexistent\/node is gone/,
     ],
     [
       'headgate is not where it was',
@@ -273,7 +273,7 @@ describe('no decision can be made', () => {
           'hooks/pre-receive',
           readFileSync(hook('pre-receive'), 'utf8').replace(/APP='[^']*'/, "APP='/nonexistent/hook.cjs'"),
         ),
-      /no decision can be made/,
+      /headgate: \/nonexistent\/hook\.cjs is gone/,
     ],
     [
       'the ledger’s ref is garbage',
@@ -311,6 +311,19 @@ describe('no decision can be made', () => {
       expect(guarded()).toEqual(before)
     },
   )
+
+  test('because there are no file descriptors left: git cannot be started, and that is no bug', () => {
+    const commit = candidates[0] ?? ''
+    for (const limit of [26, 30, 34]) {
+      const push = ['-c', `ulimit -n ${limit}; exec git push origin ${commit}:${RELEASE}`]
+      const { code, all } = repository.run('/bin/sh', push, {
+        cwd: repository.clone,
+        env: { TEST_PUSHER: 'dave' },
+      })
+      expect(code, all).not.toBe(0)
+      expect(all).not.toContain('a bug')
+    }
+  })
 
   test('because the list of guarded refs is gone: nothing is let through unseen', async () => {
     const commit = candidates[0] ?? ''
