@@ -88,6 +88,10 @@ describe('the hook service', () => {
     const repository = guarded()
     const service = await serve([repository.bare])
     repository.mustRun(repository.push(['main:refs/heads/topic', 'main:refs/tags/v1']))
+    repository.server('symbolic-ref', 'refs/heads/alias', 'refs/heads/topic')
+    repository.commit('behind an alias that nobody guards')
+    repository.mustRun(repository.push('main:refs/heads/alias'))
+    repository.mustRun(repository.push('main:refs/heads/release', { env: { GIT_NAMESPACE: 'tenant' } }))
     expect(await asked(service)).toEqual([])
     repository.release('promoted')
     expect(await asked(service)).toEqual([
