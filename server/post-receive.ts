@@ -30,5 +30,5 @@ export function landedText({ snapshot }: ServerView, { ref, to }: AuthorizedMove
   if (landed === undefined || landed.to !== to) return null
   const at = isZeroOid(landed.to) ? 'gone' : `now ${shortOid(landed.to)}`
   const count = snapshot.state.counts[landed.kind] ?? 0
-  return `headgate: ${shortRef(ref)} is ${at}: ${landed.kind} ${count} landed, ledger record ${landed.seq}`
+  return `headgate: ${shortRef(ref)} is ${at}, ${landed.kind} ${count}, ledger record ${landed.seq}`
 }

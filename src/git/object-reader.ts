@@ -168,7 +168,8 @@ export class ObjectReader {
     try {
       child = startGit(this.#command)
     } catch (error) {
-      return this.#stop(error as Error)
+      this.#stop(error as Error)
+      return
     }
     this.#child = child
     this.#stderr = ''

@@ -2,7 +2,7 @@
  * The commit point of the git ledger: the compare-and-swap of its ref. A move may report a failure and have been made
  * all the same, or be made by somebody else; what counts is where the ref is afterwards.
  */
-import { closeSync, fsyncSync, openSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
@@ -46,8 +46,9 @@ async function hasLanded(
   }
   if (now !== oldTip) return false
   const lock = join(repository.commonDirectory, `${ref}.lock`)
+  const hint = `if no git process runs here, one died holding ${lock}: remove it`
   throw new HeadgateError('unavailable', `${ref} could not be moved: ${said}`, {
-    hint: `if ${lock} is there and no git process runs, one died holding it: remove it`,
+    ...(existsSync(lock) ? { hint } : {}),
     cause: failure,
   })
 }

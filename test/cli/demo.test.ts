@@ -74,14 +74,14 @@ describe('headgate demo', () => {
       /^ remote: {5}there is no staging evidence for [0-9a-f]{7}$/m,
       /no gate was run/,
       /^ PASSED: 4 of 4 gates passed on staging for [0-9a-f]{7}$/m,
-      /^ remote: headgate: release is now [0-9a-f]{7}: promotion 1 landed/m,
+      /^ remote: headgate: release is now [0-9a-f]{7}, promotion 1, ledger record/m,
       /^ok: refused by on-staging/m,
       /is a merge commit that was made onto release/,
       /^ok: refused by fast-forward, known-good, approval;/m,
       /^ok: refused by release-delete;/m,
       /^ok: refused by operator;/m,
       /and the policy allows 1 ?s/,
-      /^ remote: headgate: release is now [0-9a-f]{7}: rollback 1 landed/m,
+      /^ remote: headgate: release is now [0-9a-f]{7}, rollback 1, ledger record/m,
       /^ok: refused by barred;/m,
       /has been used/,
       /^ [0-9a-f]{7} rollback [0-9a-f]{7} authorized on release from [0-9a-f]{7}, by alice$/m,
@@ -129,7 +129,7 @@ describe('headgate demo', () => {
     const said = await paste(stdout)
     expect(said).toMatch(/there is no staging evidence/)
     expect(said).toMatch(/dave is not an operator of release/)
-    expect(said).toMatch(/remote: headgate: release is now [0-9a-f]{7}: promotion 4 landed/)
+    expect(said).toMatch(/remote: headgate: release is now [0-9a-f]{7}, promotion 4, ledger record/)
     expect(existsSync(kept)).toBe(false)
   })
 

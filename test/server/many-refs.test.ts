@@ -92,7 +92,7 @@ test('an accepted move among many refs is announced, and the inbox is emptied', 
   const pushed = repository.mustRun(
     repository.push([...specs, repository.inboxRefspec(envelope), `${next}:${RELEASE}`]),
   )
-  expect(pushed.all).toMatch(/release is now [0-9a-f]{7}: promotion 2 landed/)
+  expect(pushed.all).toMatch(/release is now [0-9a-f]{7}, promotion 2, ledger record/)
   expect(repository.ref(RELEASE)).toBe(next)
   expect(repository.server('for-each-ref', 'refs/headgate/inbox')).toBe('')
 })

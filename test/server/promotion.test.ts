@@ -56,7 +56,7 @@ git takes or refuses a push as a whole, so nothing was moved.`)
     const pushed = repository.mustRun(repository.push(`${first}:refs/heads/release`))
     expect(remote(pushed.stderr)).toBe(
       `headgate: promotion of release to ${short(first)} authorized, ledger record 3\n` +
-        `headgate: release is now ${short(first)}: promotion 1 landed, ledger record 3`,
+        `headgate: release is now ${short(first)}, promotion 1, ledger record 3`,
     )
     expect(release()).toBe(first)
     expect(repository.ledgerSubjects()).toEqual([

@@ -39,7 +39,7 @@ export async function lands(
   const after = await stage.commitAt('refs/heads/release')
   stage.expect(after === commit, `release was to move to ${commit} and is at ${after ?? 'no commit'}`)
   stage.expect(
-    new RegExp(`^remote: headgate: release is now ${commit}: ${kind} \\d+ landed`, 'm').test(output),
+    new RegExp(`^remote: headgate: release is now ${commit}, ${kind} \\d+, ledger record`, 'm').test(output),
     `the server was to say that the ${kind} landed`,
   )
   stage.tally.landed++
