@@ -9,18 +9,19 @@ export function canAsk(): boolean {
 /** Asks on the terminal; anything but yes is no. The question goes to stderr, like all that is no result. */
 export async function confirm(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  let answered = false
   try {
     // Ctrl-C and Ctrl-D are no.
-    const closed = new Promise<string>((resolve) =>
+    const closed = new Promise<string>((resolve) => {
       terminal.once('close', () => {
-        process.stderr.write('\n')
+        if (!answered) process.stderr.write('\n')
         resolve('')
-      }),
-    )
+      })
+    })
     const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed])
+    answered = true
     return /^\s*y(?:es)?\s*$/i.test(answer)
   } finally {
-    terminal.removeAllListeners('close')
     terminal.close()
   }
 }
