@@ -27,7 +27,6 @@ export type CheckOptions = {
 
 export async function check(options: CheckOptions): Promise<void> {
   const client = new ClientRepository()
-  const commit = await client.resolveCommit(options.commit)
   const repository = await client.open()
   try {
     const look = await lookAt(client, repository, options.remote)
@@ -38,6 +37,7 @@ export async function check(options: CheckOptions): Promise<void> {
       })
     }
     const { view } = look
+    const commit = await client.resolveCommit(options.commit)
     const { staging, release } = refsOf(view.inForce.policy)
     const ref = fullRef(options.to ?? release)
     const current = view.refs.get(ref) ?? zeroOidLike(commit)

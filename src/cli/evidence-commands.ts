@@ -5,8 +5,11 @@ import { isOid, shortOid } from '../core/oid.ts'
 import { type Environment, requiredGates } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import { statementPayload } from '../core/statement.ts'
+import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import { ClientRepository } from './client-repository.ts'
+import { viewGuarded } from './guarded-remote.ts'
 import { readJunitFiles } from './junit.ts'
+import { keyHolder } from './key-holder.ts'
 import { note, plural, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
 import { requireCiUrl, requireKey, requireReason, signAndSubmit } from './submit.ts'
@@ -207,7 +210,8 @@ export async function listEvidence(options: {
 export async function invalidateEvidence(options: {
   commit: string
   reason: string
-  as: 'evidence' | 'approval'
+  /** The role that the key signs in; undefined takes the one that it has. */
+  as: 'evidence' | 'approval' | undefined
   key: string | undefined
   remote: string
   json: boolean
@@ -215,19 +219,27 @@ export async function invalidateEvidence(options: {
   const key = requireKey(options.key)
   const reason = requireReason(options.reason)
   const repository = new ClientRepository()
+  const { inForce } = await viewGuarded(repository, options.remote)
   const commit = await repository.resolveCommit(options.commit)
-  const { policy } = await remotePolicy(repository, options.remote)
-  const payload = statementPayload('invalidation', policy.repository, commit, {
+  const payload = statementPayload('invalidation', inForce.policy.repository, commit, {
     reason,
     issuedAt: new Date().toISOString(),
   })
   await signAndSubmit(repository, {
     remote: options.remote,
     kind: 'invalidation',
-    namespace: `headgate-${options.as}`,
+    namespace: `headgate-${options.as ?? roleOf(key, inForce.signers)}`,
     payload,
     key,
   })
   if (options.json) return printJson({ recorded: 'invalidation', remote: options.remote, commit })
   print(`the evidence for ${shortOid(commit)} is invalidated on ${options.remote}`)
+}
+
+/** Whoever may sign evidence or approvals may take evidence back. Where nobody can tell, the server will. */
+function roleOf(key: string, signers: readonly AllowedSigner[]): 'evidence' | 'approval' {
+  const holder = keyHolder(key, signers, Date.now())
+  return holder?.may('headgate-evidence') === false && holder.may('headgate-approval')
+    ? 'approval'
+    : 'evidence'
 }

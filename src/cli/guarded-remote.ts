@@ -1,9 +1,30 @@
 import type { RemoteView } from '../audit/foresee.ts'
 import { HeadgateError } from '../core/errors.ts'
-import { printable } from '../core/printable.ts'
+import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { lookAt } from './remote-view.ts'
+
+/**
+ * What a command needs that only signs and sends: the state of the ledger, the policy, the guarded branches. Their commits
+ * are in the clone afterwards, so that people can name them who have not fetched.
+ */
+export async function viewGuarded(client: ClientRepository, remote: string): Promise<RemoteView> {
+  const repository = await client.open()
+  try {
+    return await lookAtGuarded(client, repository, remote)
+  } finally {
+    repository.close()
+  }
+}
+
+/** What can be promoted and gone back to is found by ancestry, of which a shallow clone has only the end. */
+export async function requireHistory(client: ClientRepository, remote: string): Promise<void> {
+  if ((await client.git('rev-parse', '--is-shallow-repository')).trim() !== 'true') return
+  throw new HeadgateError('configuration', 'this clone is shallow: it has only the end of the history', {
+    hint: `git fetch --unshallow ${shellWord(remote)}`,
+  })
+}
 
 /** As `lookAt`, for commands that make no sense on a remote that nobody guards. */
 export async function lookAtGuarded(

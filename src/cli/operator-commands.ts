@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { refsOf } from '../audit/foresee.ts'
 import { formatDuration } from '../core/duration.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
@@ -8,8 +9,8 @@ import type { LedgerState } from '../core/state.ts'
 import { statementPayload } from '../core/statement.ts'
 import { RULE_NAMES, type RuleName, WAIVABLE } from '../core/verdict.ts'
 import { ClientRepository } from './client-repository.ts'
-import { note, print, printJson } from './output.ts'
-import { remotePolicy } from './remote-policy.ts'
+import { viewGuarded } from './guarded-remote.ts'
+import { colour, note, print, printJson } from './output.ts'
 import { requireDuration, requireKey, requireReason, signAndSubmit } from './submit.ts'
 
 type Common = {
@@ -44,7 +45,7 @@ export async function override(options: Permission & { waive: readonly string[] 
   if (options.json)
     return printJson({ recorded: 'override', remote: options.remote, waives, ...told(move), push })
   print(
-    `OVERRIDE recorded: ${waives.join(', ')} waived once for ${release} ${from} -> ${to}. An operator runs:`,
+    `${colour('red', 'OVERRIDE recorded')}: ${waives.join(', ')} waived once for ${release} ${from} -> ${to}. An operator runs:`,
   )
   print(`  ${push}`)
 }
@@ -92,6 +93,8 @@ async function permit(
   const reason = requireReason(options.reason)
   const expiresMs = requireDuration('expires', options.expires)
   const repository = new ClientRepository()
+  // First, so that whoever approves need not fetch before the commits can be named.
+  const { policy, release } = await remoteView(repository, options.remote)
   const from = await repository.resolveCommit(options.from)
   const to = await repository.resolveCommit(options.to)
   if (from === to) {
@@ -99,7 +102,6 @@ async function permit(
       hint: 'from is the release as it is now, to the one that it must become',
     })
   }
-  const { policy, release } = await remoteView(repository, options.remote)
   const now = Date.now()
   const move: Move = {
     ref: `refs/heads/${policy.release}`,
@@ -163,7 +165,7 @@ export async function freeze(options: Common, duration: string | null): Promise<
   print(
     duration === null
       ? `${policy.release} is no longer frozen`
-      : `${policy.release} is frozen until ${until}; rollbacks stay possible`,
+      : `${policy.release} is ${colour('yellow', 'frozen')} until ${until}; rollbacks stay possible`,
   )
 }
 
@@ -197,9 +199,10 @@ export async function acceptDrift(options: Common): Promise<void> {
 
 /** What the remote's ledger says, and where its release branch is now. */
 async function remoteView(
-  repository: ClientRepository,
+  client: ClientRepository,
   remote: string,
 ): Promise<{ policy: Policy; state: LedgerState; release: Oid | null }> {
-  const { policy, state } = await remotePolicy(repository, remote)
-  return { policy, state, release: await repository.remoteBranch(remote, `refs/heads/${policy.release}`) }
+  const { inForce, snapshot, refs } = await viewGuarded(client, remote)
+  const { policy } = inForce
+  return { policy, state: snapshot.state, release: refs.get(refsOf(policy).release) ?? null }
 }

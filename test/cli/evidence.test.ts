@@ -211,9 +211,11 @@ test('invalidation takes the evidence back, by whichever role the key has', () =
   const repository = guarded()
   const commit = repository.commit('next')
   repository.mustRun(repository.push('main'))
-  for (const [key, as] of [
-    ['ci', 'evidence'],
-    ['alice', 'approval'],
+  for (const [key, ...as] of [
+    ['ci', '--as', 'evidence'],
+    ['alice', '--as', 'approval'],
+    ['ci'],
+    ['alice'],
   ] as const) {
     repository.prove(commit)
     const ran = repository.headgate(
@@ -223,10 +225,9 @@ test('invalidation takes the evidence back, by whichever role the key has', () =
         commit,
         '--reason',
         'wrong database',
-        '--as',
-        as,
         '--key',
         repository.key(key),
+        ...as,
       ],
     )
     expect(ran.stdout).toBe(`the evidence for ${commit.slice(0, 7)} is invalidated on origin\n`)

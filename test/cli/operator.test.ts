@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { POLICY, type TestRepository } from '../make-repository.ts'
+import { POLICY, PROGRAM, type TestRepository } from '../make-repository.ts'
 import { guarded } from './run-program.ts'
 
 /** Runs the last line that a command printed, as a person would paste it. */
@@ -35,6 +35,43 @@ test('an approval prints the push that lands once', () => {
   const again = paste(repository, ran.stdout)
   expect(again.all).toContain('[approval]')
   expect(again.code).toBe(1)
+})
+
+test('whoever approves need not fetch first, and a commit that could be several is said to be', () => {
+  const repository = guarded()
+  const first = repository.release('one')
+  const carol = join(repository.folder, 'carol')
+  repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, carol]))
+  const second = repository.release('two')
+  const approve = (from: string) =>
+    repository.run(
+      process.execPath,
+      [
+        ...[PROGRAM, 'approve', '--from', from, '--to', first.slice(0, 7), '--reason', 'checkout fails'],
+        ...['--key', repository.key('bob')],
+      ],
+      { cwd: carol },
+    )
+  expect(approve(second.slice(0, 7))).toMatchObject({ code: 0, stderr: '' })
+
+  const stream = Array.from(
+    { length: 1500 },
+    (_, index) =>
+      `commit refs/heads/many-${index}\ncommitter Dev <dev@example.com> ${1_800_000_000 + index} +0000\ndata 0\n\n`,
+  )
+  repository.mustRun(
+    repository.run('git', ['fast-import', '--quiet'], { cwd: carol, input: stream.join('') }),
+  )
+  const listed = repository.mustRun(
+    repository.run('git', ['for-each-ref', '--format=%(objectname)', 'refs/heads/many-*'], { cwd: carol }),
+  )
+  const starts = listed.stdout.split('\n').map((oid) => oid.slice(0, 4))
+  const twice = starts.find((start, index) => starts.indexOf(start) !== index) ?? ''
+  const ran = approve(twice)
+  expect(ran.stderr).toMatch(
+    new RegExp(`^headgate: "${twice}" is ambiguous: ${twice}[0-9a-f]+, ${twice}[0-9a-f]+`),
+  )
+  expect(ran.code).toBe(64)
 })
 
 test('an override waives what it names, once, and its printed push lands', () => {

@@ -84,8 +84,7 @@ export function evidenceCommand(cli: Argv): Argv {
             .options({ ...keyOption, ...remoteOption, ...jsonOption })
             .option('as', {
               choices: ['evidence', 'approval'] as const,
-              default: 'evidence' as const,
-              describe: 'the role that the key is trusted for',
+              describe: 'the role that the key signs in [default: the one that it is trusted for]',
             })
             .epilogue(
               examples([
