@@ -41,8 +41,11 @@ export type Candidate = Described & {
   readonly foresight: Foresight | null
 }
 
-/** Far more than one looks through; a commit without records costs the reading of one small tree. */
-export const MAX_SEARCHED = 500
+/** Far more than a team leaves unreleased; a commit without records costs the reading of one small tree. */
+const MAX_SEARCHED = 10_000
+
+/** What keeps so many proved commits back, such as a freeze, keeps back the older ones, too. */
+const MAX_JUDGED = 200
 
 /** How many candidates there are. */
 export async function countCandidates(repository: GitRepository, view: RemoteView): Promise<number> {
@@ -65,16 +68,22 @@ export async function* candidates(
   }
 }
 
-/** The newest candidate that the server would take now; null if there is none among the newest few hundred. */
-export async function newestPromotable(
+/** The newest candidate that the server would take now, and the newest that it might: both null if there is none. */
+export async function searchPromotable(
   repository: GitRepository,
   view: RemoteView,
   now: number,
-): Promise<Candidate | null> {
+): Promise<{ promotable: Candidate | null; closest: Candidate | null }> {
+  let closest: Candidate | null = null
+  let judged = 0
   for await (const candidate of candidates(repository, view, { limit: MAX_SEARCHED, now })) {
-    if (candidate.foresight?.answer === 'yes') return candidate
+    if (candidate.foresight?.answer === 'yes') return { promotable: candidate, closest: candidate }
+    if (candidate.foresight === null) continue
+    closest ??= candidate
+    judged += 1
+    if (judged === MAX_JUDGED) break
   }
-  return null
+  return { promotable: null, closest }
 }
 
 /** The commits of a range, newest first. */

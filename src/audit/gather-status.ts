@@ -1,6 +1,7 @@
 /** Where everything stands, as far as the ledger and the branches of a guarded remote tell. */
 import { formatDuration } from '../core/duration.ts'
 import type { Oid } from '../core/oid.ts'
+import type { LoggedRun } from '../core/release-log.ts'
 import { frozenAt, type LedgerState } from '../core/state.ts'
 import type { GitRepository } from '../git/repository.ts'
 import {
@@ -9,10 +10,11 @@ import {
   countCandidates,
   type Described,
   describeCommits,
-  newestPromotable,
+  searchPromotable,
 } from './candidates.ts'
 import { type RemoteView, refsOf } from './foresee.ts'
 import { type LandedMove, landedMoves } from './landed-moves.ts'
+import { recordedSmoke } from './release-entry.ts'
 import { type RollbackOption, rollbackOptions } from './rollback-targets.ts'
 
 export type Status = {
@@ -21,6 +23,8 @@ export type Status = {
   readonly release: Described | null
   /** The last landed move of the release branch; null if none ever landed. */
   readonly lastMove: LandedMove | null
+  /** The newest recorded smoke test of production since that move. */
+  readonly smoke: LoggedRun | null
   /** Where the ledger says that the release branch is, if it is elsewhere; zeros where it should not exist. */
   readonly drift: { readonly expected: Oid | null; readonly found: Oid | null } | null
   readonly candidates: readonly Candidate[]
@@ -60,12 +64,13 @@ export async function gatherStatus(
   const candidateCount = listed.length < limit ? listed.length : await countCandidates(repository, view)
   const promotable =
     listed.find(({ foresight }) => foresight?.answer === 'yes') ??
-    (candidateCount > listed.length ? await newestPromotable(repository, view, now) : null)
+    (candidateCount > listed.length ? (await searchPromotable(repository, view, now)).promotable : null)
   return {
     record: head.seq,
     staging: await describe(repository, staging),
     release: await describe(repository, release),
     lastMove,
+    smoke: lastMove === null ? null : await recordedSmoke(view, lastMove),
     drift: expected === release ? null : { expected, found: release },
     candidates: listed,
     candidateCount,

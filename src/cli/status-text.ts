@@ -66,6 +66,14 @@ function places({ status, policy, serving, now }: StatusReport): string[] {
   }
   const moved = (move: LandedMove) =>
     `${move.kind} by ${printable(move.by, 40)}, ${age(Date.parse(move.landedAt ?? move.authorizedAt), now)} ago (record ${move.seq})`
+  const smoke = ({ smoke: run }: Status) => {
+    if (run === null) return 'not recorded since that move'
+    const bad = run.gates.filter(({ outcome }) => outcome === 'failed').map(({ name }) => name)
+    const text = `${run.result.toLowerCase()} ${age(Date.parse(run.finishedAt), now)} ago, by ${printable(run.by, 30)} (record ${run.record})`
+    return run.result === 'FAILED'
+      ? colour('red', `${text}${bad.length === 0 ? '' : `: ${printable(bad.join(', '), 100)}`}`)
+      : text
+  }
   return [
     row(
       policy.staging,
@@ -87,6 +95,9 @@ function places({ status, policy, serving, now }: StatusReport): string[] {
             ? []
             : [row('production', serves(serving.production, release?.oid ?? null))]),
         ]),
+    ...(policy.environments.production === undefined || lastMove === null
+      ? []
+      : [row('smoke', smoke(status))]),
   ]
 }
 
@@ -200,7 +211,7 @@ function approvalText({ commit, approvals }: RollbackOption, policy: Policy): st
 function nextStep({ status, policy, remote, abbreviated }: StatusReport): string[] {
   const names = (oid: Oid) => abbreviated.get(oid) ?? oid
   const newest = status.candidates[0] === undefined ? 'COMMIT' : names(status.candidates[0].oid)
-  const { promotable, wayBack } = status
+  const { promotable, wayBack, smoke } = status
   const at = remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`
   const back = wayBack.find(({ obstacles }) => obstacles.length === 0)
   const lines =
@@ -216,10 +227,13 @@ function nextStep({ status, policy, remote, abbreviated }: StatusReport): string
           `  ${colour('bold', `headgate promote ${names(promotable.oid)}${at}`)}`,
         ]
   if (back !== undefined) {
-    lines.push(
+    const way = [
       `the last known-good release before is ${shortOid(back.commit)}:`,
       `  headgate rollback ${names(back.commit)} --trigger TEXT --symptoms TEXT${at}`,
-    )
+    ]
+    // Whoever looks while production is broken wants the way back.
+    if (smoke?.result === 'FAILED') lines.unshift(...way)
+    else lines.push(...way)
   }
   return lines.length === 0 ? ['nothing to do'] : lines
 }

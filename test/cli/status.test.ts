@@ -25,6 +25,7 @@ main  ${short(three)}  now, three
 release  ${short(one)}  promotion by alice, now (record 3)
 staging  serves ${short(three)} (main)
 production  serves ${short(one)} (release)
+smoke  passed now, by alice (record 5)
 
 3 commits on main ahead of release, newest first:
   ${short(three)}  no evidence  Dev  three
@@ -143,6 +144,11 @@ test('thousands of commits ahead are counted, and the newest listed', () => {
   expect(code).toBe(0)
   expect(stdout).toContain('3000 commits on main ahead of release, newest first:')
   expect(stdout).toContain('  and 2997 more: headgate status --limit 3000\n')
+  // The one that can go is far down.
+  const proved = repository.git('rev-parse', 'main~2000')
+  repository.prove(proved)
+  const found = JSON.parse(repository.headgate('status', '--no-environments', '--json').stdout)
+  expect(found.promotable).toBe(proved)
   // Far from what reading every commit's records one by one with a process each would take.
   expect(performance.now() - started).toBeLessThan(20_000)
 })
