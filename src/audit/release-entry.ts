@@ -17,9 +17,8 @@ export async function releaseEntry(
   move: LandedMove,
   next: LandedMove | null,
 ): Promise<LogEntry | null> {
-  const { authorized, record, kind } = move
-  if (authorized === null || record.statement.kind !== 'authorization') return null
-  if (kind !== 'promotion' && kind !== 'rollback' && kind !== 'override') return null
+  const { authorized, record } = move
+  if (!hasEntry(move) || authorized === null || record.statement.kind !== 'authorization') return null
   const { about } = await gatherHistory(view.snapshot, move.to, view.inForce)
   const inputs = new Set(record.statement.predicate.inputAttestations.map(({ digest }) => digest.sha256))
   const used = about.filter(({ envelopeDigest }) => inputs.has(envelopeDigest))
@@ -33,13 +32,13 @@ export async function releaseEntry(
   const smoke = smokeOf(about, move, next)
   const { staging, approvedBy } = authorized.facts
   return {
-    kind,
+    kind: move.kind,
     commit: move.to,
     from: isZeroOid(move.from) ? null : move.from,
     at: move.authorizedAt,
     operator: move.by,
     stagingBase: typeof staging === 'string' ? staging : null,
-    stagingGates: kind === 'rollback' || evidence === undefined ? null : loggedRun(evidence),
+    stagingGates: move.kind === 'rollback' || evidence === undefined ? null : loggedRun(evidence),
     waived: [...new Set(authorized.objections.filter(({ waived }) => waived).map(({ rule }) => rule))],
     approvedBy: Array.isArray(approvedBy) ? approvedBy.filter((name) => typeof name === 'string') : [],
     trigger: said('trigger') ?? option('trigger'),
@@ -50,6 +49,13 @@ export async function releaseEntry(
     plan: option('plan'),
     record: move.seq,
   }
+}
+
+/** Whether it is a release: a baseline and an accepted drift are none. */
+export function hasEntry<Kind extends { kind: LandedMove['kind'] }>(
+  move: Kind,
+): move is Kind & { kind: LogEntry['kind'] } {
+  return move.kind === 'promotion' || move.kind === 'rollback' || move.kind === 'override'
 }
 
 /** The newest trusted run against production that was recorded while the move's commit was the release. */

@@ -53,14 +53,20 @@ export async function appendReleaseLog(
     const view = await lookAtGuarded(client, repository, target.remote)
     const place = await findPlace(client, repository, view, target)
     const path = view.inForce.policy.releaseLog
-    const file = await readLogFile(repository, place.base, path)
-    const entries = await missingEntries(view, wanted, await loggedRecords(repository, view, file.bytes))
+    const file = await readLogFile(client, repository, place.base, path)
+    const entries = await missingEntries(
+      view,
+      wanted,
+      await loggedRecords(client, repository, view, file.bytes),
+    )
     if (entries.length === 0) return { branch: place.branch, commit: null, entries }
     const commit = await commitFile(client, repository, {
       parent: place.base,
       path,
       file: { mode: file.mode, bytes: appendEntries(file.bytes, entries) },
       message: commitMessage(entries),
+    }).catch((error) => {
+      throw error instanceof HeadgateError ? explainFailure(error, place.branch, target) : error
     })
     const ref = `refs/heads/${place.branch}`
     const outcome = await pushBranch({ remote: target.remote, ref, from: place.at, to: commit })
@@ -85,6 +91,9 @@ export async function catchUpReleaseLog(target: LogTarget): Promise<void> {
   try {
     const { branch, commit, entries } = await appendReleaseLog(client, repository, target, { kind: 'all' })
     if (commit === null) return print('the release log has an entry for every landed move')
+    const newest = entries.at(-1)
+    if (newest?.smoke === null)
+      note(`remark: no production smoke of ${shortOid(newest.commit)} is recorded, and its entry says so`)
     for (const { kind, commit: to, record } of entries) print(`${kind} to ${shortOid(to)}, record ${record}`)
     print(
       `${plural(entries.length, 'entry', 'entries')} appended on ${printable(branch, 80)}, ${shortOid(commit)}`,
@@ -102,19 +111,21 @@ export async function loggedSoFar(
   target: LogTarget,
 ): Promise<ReadonlySet<number>> {
   const place = await findPlace(client, repository, view, target)
-  const file = await readLogFile(repository, place.base, view.inForce.policy.releaseLog)
-  return loggedRecords(repository, view, file.bytes)
+  const file = await readLogFile(client, repository, place.base, view.inForce.policy.releaseLog)
+  return loggedRecords(client, repository, view, file.bytes)
 }
 
 /** Those, and the ones of another branch's log. */
 async function loggedRecords(
+  client: ClientRepository,
   repository: GitRepository,
   view: RemoteView,
   other: Buffer,
 ): Promise<ReadonlySet<number>> {
   const { policy } = view.inForce
   const staging = view.refs.get(refsOf(policy).staging)
-  const file = staging === undefined ? null : await readLogFile(repository, staging, policy.releaseLog)
+  const file =
+    staging === undefined ? null : await readLogFile(client, repository, staging, policy.releaseLog)
   const logs = [other, ...(file === null ? [] : [file.bytes])]
   return new Set(logs.flatMap((bytes) => parseReleaseLog(bytes).entries.map(({ entry }) => entry.record)))
 }

@@ -7,7 +7,7 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { plural } from './output.ts'
 import type { ReleaseSession } from './release-session.ts'
-import { approvalsToGet } from './rollback-approval.ts'
+import { approvalsToGet, mayGoAlone } from './rollback-approval.ts'
 
 /** Throws 'refused' with what is missing. Approvals may be given in advance: they name both commits, and time out. */
 export async function requireAutoRollback(session: ReleaseSession, commit: Oid): Promise<void> {
@@ -31,7 +31,7 @@ export async function requireAutoRollback(session: ReleaseSession, commit: Oid):
     )
   }
   const getting = approvalsToGet(session, option)
-  if (getting.kind === 'none' || (getting.kind === 'sign' && getting.missing === 1)) return
+  if (getting.kind === 'none' || mayGoAlone(getting)) return
   const [from, to] = [await client.abbreviate(commit), await client.abbreviate(release)]
   const names = getting.who.map((name) => printable(name, 60)).join(', ')
   throw new HeadgateError(

@@ -18,8 +18,6 @@ export const LEDGER_REF = 'refs/headgate/ledger'
 /** Two commands of one clone at a time lock the same ref for milliseconds. */
 const FETCH_ATTEMPTS = 5
 
-/** Enough to see what was meant. */
-
 export type RemoteLedger = { readonly snapshot: Snapshot; readonly close: () => void }
 
 export type ClientOptions = {

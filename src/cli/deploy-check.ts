@@ -10,7 +10,7 @@ import type { GitRepository } from '../git/repository.ts'
 import { parseAllowedSigners } from '../signing/allowed-signers.ts'
 import { verifyEnvelope } from '../signing/envelope-verify.ts'
 import { ClientRepository } from './client-repository.ts'
-import { lookAtGuarded } from './guarded-remote.ts'
+import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { colour, note, print, printJson } from './output.ts'
 import { askServed } from './served-commits.ts'
 
@@ -43,13 +43,13 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
   const client = new ClientRepository()
   const repository = await client.open()
   try {
-    // A pipeline may ask about a commit that its clone does not have: then it is not the release.
-    const commit = isOid(options.commit) ? options.commit : await client.resolveCommit(options.commit)
     const view = await lookAtGuarded(client, repository, options.remote)
+    // A pipeline may ask about a commit that its clone does not have even now: then it is not the release.
+    const commit = isOid(options.commit) ? options.commit : await client.resolveCommit(options.commit)
     const landed =
       environment === 'production'
         ? await isRelease(view, commit)
-        : await isOnStaging(repository, view, commit)
+        : await isOnStaging(client, repository, options.remote, view, commit)
     const findings = [
       ...landed.findings,
       ...(options.sealKey === undefined ? [] : sealFindings(landed.move, options.sealKey)),
@@ -97,11 +97,18 @@ async function isRelease(view: RemoteView, commit: Oid): Promise<Answer> {
   return { findings, remarks, move: last !== null && last.to === commit ? last : null }
 }
 
-async function isOnStaging(repository: GitRepository, view: RemoteView, commit: Oid): Promise<Answer> {
+async function isOnStaging(
+  client: ClientRepository,
+  repository: GitRepository,
+  remote: string,
+  view: RemoteView,
+  commit: Oid,
+): Promise<Answer> {
   const { policy } = view.inForce
   const staging = view.refs.get(refsOf(policy).staging)
   const none = { remarks: [], move: null }
   if (staging === undefined) return { ...none, findings: [`there is no ${policy.staging} yet`] }
+  if (commit !== staging) await requireHistory(client, remote)
   const known = commit === staging || (await repository.objects().info(commit))?.type === 'commit'
   const on = commit === staging || (known && (await repository.isAncestor(commit, staging)))
   return { ...none, findings: on ? [] : [`${shortOid(commit)} is not on ${policy.staging}`] }

@@ -11,7 +11,14 @@ const MAX_LOG_BYTES = 32 * 1024 * 1024
 export type LogFile = { readonly mode: string; readonly bytes: Buffer }
 
 /** The file at `path` in a commit; empty where there is none. Throws 'configuration' if it is something else. */
-export async function readLogFile(repository: GitRepository, commit: Oid, path: string): Promise<LogFile> {
+export async function readLogFile(
+  client: ClientRepository,
+  repository: GitRepository,
+  commit: Oid,
+  path: string,
+): Promise<LogFile> {
+  // A partial clone fetches it now, with its folders. Whether there is such a file is found out below.
+  await client.git('cat-file', '-e', `${commit}:${path}`).catch(() => undefined)
   const { stdout } = await repository.run(['ls-tree', '-z', '--full-tree', commit, '--', `:(literal)${path}`])
   const [, mode = '', oid = ''] = /^(\d{6}) \w+ ([0-9a-f]+)\t/.exec(stdout.toString('latin1')) ?? []
   if (mode === '') return { mode: '100644', bytes: Buffer.alloc(0) }

@@ -25,6 +25,7 @@ export const moveOptions = {
   },
   url: { type: 'string', describe: "base URL of production [default: the policy's]" },
   yes: { type: 'boolean', default: false, describe: 'do not ask' },
+  json: { type: 'boolean', default: false, describe: 'print what came of it as JSON' },
   'smoke-key': {
     type: 'string',
     describe: 'SSH key that signs the result of the production smoke [default: --key]',

@@ -18,13 +18,23 @@ const LONGEST_PAUSE_MS = 5_000
 /** How often a wait says that it goes on. */
 const REMINDER_MS = 30_000
 
-/** Returns when production serves the commit. Throws 'unavailable' after `waitMs`, or when interrupted. */
+/**
+ * True when production serves the commit; false when `isCurrent` says that it is no longer wanted there, which is asked
+ * when production changes, and now and then. Throws 'unavailable' after `waitMs`, or when interrupted.
+ */
 export async function waitUntilServed(
   production: Environment,
   commit: Oid,
-  waitMs: number,
-  signal: AbortSignal,
-): Promise<void> {
+  {
+    waitMs,
+    signal,
+    isCurrent,
+  }: {
+    readonly waitMs: number
+    readonly signal: AbortSignal
+    readonly isCurrent: () => Promise<boolean>
+  },
+): Promise<boolean> {
   const start = performance.now()
   let [pauseMs, reminded, said] = [FIRST_PAUSE_MS, start, '']
   for (;;) {
@@ -32,7 +42,7 @@ export async function waitUntilServed(
     if (signal.aborted) throw new HeadgateError('unavailable', 'interrupted while waiting for production')
     if (serving.kind === 'serves' && serving.commit === commit) {
       note(`production serves ${shortOid(commit)}`)
-      return
+      return true
     }
     const now = performance.now()
     const state =
@@ -44,6 +54,7 @@ export async function waitUntilServed(
       )
     }
     if (state !== said || now - reminded > REMINDER_MS) {
+      if (said !== '' && !(await isCurrent())) return false
       const since = said === '' ? '' : `, ${formatDuration(now - start)} so far`
       note(`waiting for production to serve ${shortOid(commit)}; now: ${state}${since}`)
       ;[said, reminded] = [state, now]
@@ -92,6 +103,19 @@ export async function runSmoke(
     `  ${run.result}: ${passed} of ${plural(run.gates.length, 'gate')} passed${key === null ? '; not recorded' : ', recorded'}`,
   )
   return run
+}
+
+/** It travels as a push option. */
+const MAX_SYMPTOMS = 300
+
+/** What a failed run found, as one line: production's symptoms, for the record of a rollback. */
+export function symptomsOf({ gates, problem }: GateRun): string {
+  const failed = gates.filter(({ outcome }) => outcome === 'failed')
+  const found = failed.map(({ name, reason }) => `${name}: ${reason ?? 'failed'}`)
+  return printable(
+    [...found, ...(problem === null ? [] : [problem])].join('; ') || 'the gates failed',
+    MAX_SYMPTOMS,
+  )
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -2,9 +2,10 @@
  * A promotion from the question what to promote to its entry in the release log: judge, show, ask, push, wait for
  * production, test it, record that, write it down. Every step but the push can be done by anybody later.
  */
-import { type Candidate, candidates, MAX_SEARCHED } from '../audit/candidates.ts'
+import { searchPromotable } from '../audit/candidates.ts'
 import { foreseeRelease } from '../audit/foresee.ts'
 import type { LandedMove } from '../audit/landed-moves.ts'
+import { lastKnownGood } from '../audit/rollback-targets.ts'
 import { parseDuration } from '../core/duration.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
@@ -12,10 +13,11 @@ import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { canAsk, confirm, requireConsent } from './ask.ts'
 import { requireAutoRollback } from './auto-rollback.ts'
-import { colour, note, print } from './output.ts'
+import { colour, note } from './output.ts'
 import { promotionPlan } from './promotion-plan.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
 import { goBack } from './rollback.ts'
+import { approvalsToGet, mayGoAlone } from './rollback-approval.ts'
 import { requireLine } from './submit.ts'
 
 export type PromoteOptions = SessionOptions & {
@@ -50,6 +52,7 @@ export async function promote(options: PromoteOptions): Promise<void> {
       await move(session, commit, pushOptions, options)
       await finish(session, commit, options)
     }
+    await session.report()
   } finally {
     session.close()
   }
@@ -71,12 +74,8 @@ async function findUnfinished(session: ReleaseSession, options: PromoteOptions):
 async function choose(session: ReleaseSession, { commit }: PromoteOptions): Promise<Oid> {
   const { repository, view, policy } = session
   if (commit !== undefined) return session.client.resolveCommit(commit)
-  const now = Date.now()
-  let closest: Candidate | null = null
-  for await (const candidate of candidates(repository, view, { limit: MAX_SEARCHED, now })) {
-    if (candidate.foresight?.answer === 'yes') return candidate.oid
-    if (candidate.foresight !== null) closest ??= candidate
-  }
+  const { promotable, closest } = await searchPromotable(repository, view, Date.now())
+  if (promotable !== null) return promotable.oid
   const reasons =
     closest?.foresight == null
       ? []
@@ -129,6 +128,11 @@ async function move(
     note('remark: enforcement: evaluate refuses nothing, but these rules object:')
     for (const line of reasons) note(line)
   }
+  if (!(await session.hasAuthor())) {
+    throw new HeadgateError('configuration', 'git does not know who you are, and the log entry is a commit', {
+      hint: 'git config user.name NAME && git config user.email ADDRESS; nothing was pushed',
+    })
+  }
   if (options.autoRollback) await requireAutoRollback(session, commit)
   for (const line of await promotionPlan(session, commit, foresight, options)) note(line)
   await requireConsent(`Move ${policy.release} to ${shortOid(commit)}?`, options.yes)
@@ -138,7 +142,7 @@ async function move(
   if (session.release === commit) {
     if (outcome.kind !== 'moved')
       note(`${policy.release} is at ${shortOid(commit)}: somebody else was as fast`)
-    print(`${colour('green', 'promoted')}: ${policy.release} is at ${shortOid(commit)}`)
+    session.say(`${colour('green', 'promoted')}: ${policy.release} is at ${shortOid(commit)}`)
     return
   }
   if (outcome.kind === 'refused' || outcome.kind === 'unknown') throw outcome.error
@@ -155,35 +159,77 @@ async function finish(session: ReleaseSession, commit: Oid, options: PromoteOpti
   const tested = await session.testProduction(commit, goOn)
   await session.look()
   const move = await session.lastMove()
-  if (tested === 'failed' && move?.to === commit) {
+  if (move === null || move.to !== commit) return movedOn(session, commit, move)
+  if (tested.kind === 'failed') {
     process.exitCode = EXIT_CODES.refused
-    const back = await afterFailure(session, move, options)
-    if (back) return
+    sayFailed(session, commit)
+    let back: boolean
+    try {
+      back = await goBackIfWanted(session, move, tested.symptoms, options)
+    } catch (error) {
+      // Also where it could not go back, what happened is written down.
+      const remark = (also: Error) => note(`remark: ${also.message}`)
+      if (session.release === commit) await session.writeLog(move.seq).catch(remark)
+      throw error
+    }
+    if (!back) await session.writeLog(move.seq)
+    return
   }
-  if (move !== null && move.to === commit) await session.writeLog(move.seq)
-  if (tested !== 'failed') {
-    const how = tested === 'passed' ? 'production serves it and passed its smoke test' : 'not tested'
-    print(`${colour('green', 'done')}: ${shortOid(commit)} is released; ${how}`)
-  }
+  await session.writeLog(move.seq)
+  const how = tested.kind === 'passed' ? 'production serves it and passed its smoke test' : 'not tested'
+  session.say(`${colour('green', 'done')}: ${shortOid(commit)} is released; ${how}`)
 }
 
-/** Says it loudly, and rolls back where that was asked for or is wanted now. True if it was rolled back. */
-async function afterFailure(
+/** Somebody moved the branch while production was waited for or tested: their move gets both entries. */
+async function movedOn(session: ReleaseSession, commit: Oid, last: LandedMove | null): Promise<void> {
+  const { release, policy, repository } = session
+  const who = last === null || last.to !== release ? '' : ` (${last.kind} by ${printable(last.by, 60)})`
+  const where = release === null ? 'gone' : `at ${shortOid(release)}${who}`
+  if (release !== null && (await repository.isAncestor(commit, release))) {
+    session.say(
+      `${colour('green', 'done')}: ${shortOid(commit)} was released; ${policy.release} is ${where} by now`,
+    )
+    return
+  }
+  throw new HeadgateError('refused', `${shortOid(commit)} was taken back: ${policy.release} is ${where}`, {
+    hint: 'look at what was released, then decide anew: headgate status',
+  })
+}
+
+function sayFailed({ policy }: ReleaseSession, commit: Oid): void {
+  const stars = '*'.repeat(71)
+  for (const line of [
+    stars,
+    `PRODUCTION SMOKE FAILED for ${shortOid(commit)}, which ${policy.release} is at now`,
+    stars,
+  ])
+    note(colour('red', line, process.stderr))
+}
+
+/** Rolls back where that was asked for or is wanted now, else says how. True if it was rolled back. */
+async function goBackIfWanted(
   session: ReleaseSession,
-  { to: commit, seq }: LandedMove,
+  { seq }: LandedMove,
+  symptoms: string,
   options: PromoteOptions,
 ): Promise<boolean> {
-  const loud = (text: string) => note(colour('red', text, process.stderr))
-  loud('*'.repeat(71))
-  loud(`PRODUCTION SMOKE FAILED for ${shortOid(commit)}, which ${session.policy.release} is at now`)
-  loud('*'.repeat(71))
-  const trigger = 'the production smoke failed'
-  const symptoms = `the smoke test after the promotion of ${shortOid(commit)} failed`
-  if (options.autoRollback || (!options.yes && canAsk() && (await confirm('Roll back now?')))) {
-    await goBack(session, { commit: undefined, trigger, symptoms, reason: trigger, yes: true }, seq)
+  const target = await lastKnownGood(session.repository, session.view, Date.now())
+  if (target === null) {
+    session.say('there is no known-good release to go back to: promote a fix')
+    return false
+  }
+  const words = { trigger: 'the production smoke failed', symptoms }
+  const mayAlone = mayGoAlone(approvalsToGet(session, target))
+  const asked =
+    mayAlone && !options.autoRollback && !options.yes && canAsk()
+      ? await confirm(`Roll back to ${shortOid(target.commit)} now?`)
+      : options.autoRollback
+  if (asked) {
+    const wish = { ...words, commit: target.commit, reason: words.trigger, yes: true }
+    await goBack(session, wish, seq)
     return true
   }
-  print('the way back to the last known-good release:')
-  print(`  headgate rollback --trigger '${trigger}' --symptoms TEXT --key FILE`)
+  session.say('the way back to the last known-good release:')
+  session.say(`  ${await session.rollbackCommand(target.commit, words)}`)
   return false
 }

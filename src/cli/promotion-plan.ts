@@ -3,6 +3,7 @@ import { describeCommits, evidenceStanding } from '../audit/candidates.ts'
 import type { Foresight } from '../audit/foresee.ts'
 import { gatherHistory } from '../audit/gather-history.ts'
 import { age } from '../audit/gather-status.ts'
+import { recordedSmoke } from '../audit/release-entry.ts'
 import { formatDuration } from '../core/duration.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
@@ -62,15 +63,27 @@ export async function promotionPlan(
     ...(waived.length === 0 ? [] : [colour('red', `OVERRIDE: waives ${waived.join(', ')}`, process.stderr)]),
     ...(note === undefined ? [] : [`note: ${printable(note, 500)}`]),
     ...(plan === undefined ? [] : [`plan: ${printable(plan, 500)}`]),
-    ...afterwards(session),
+    ...(await remarks(session)),
+    ...(await afterwards(session)),
   ]
 }
 
-function afterwards(session: ReleaseSession): string[] {
+/** What is wrong with the release that this goes on top of. */
+async function remarks(session: ReleaseSession): Promise<string[]> {
+  const last = await session.lastMove()
+  const smoke = last === null ? null : await recordedSmoke(session.view, last)
+  if (smoke?.result !== 'FAILED') return []
+  const text = `remark: ${session.policy.release} failed its production smoke (record ${smoke.record}); the way back is headgate rollback`
+  return wrapText(text).map((line) => colour('yellow', line, process.stderr))
+}
+
+async function afterwards(session: ReleaseSession): Promise<string[]> {
   const { policy, options } = session
   const { production } = policy.environments
   const remark = session.smokeRemark()
-  const log = `the entry in ${printable(policy.releaseLog, 100)} on ${printable(options.logBranch ?? policy.staging, 80)}`
+  const missing = await session.unlogged()
+  const others = missing.map(({ kind, to, by }) => `${kind} to ${shortOid(to)} by ${printable(by, 40)}`)
+  const log = `${others.length === 0 ? 'the entry' : `its entry, and what is missing before it (${others.reverse().join(', ')}),`} in ${printable(policy.releaseLog, 100)} on ${printable(options.logBranch ?? policy.staging, 80)}`
   const steps =
     production === undefined || production.servedCommit === null
       ? `then: ${log}`

@@ -61,13 +61,21 @@ export async function pushBranch(push: Push): Promise<PushOutcome> {
 
 function refusal(output: string, ref: string, line: string): HeadgateError {
   const branch = printable(ref.replace(/^refs\/heads\//, ''), 100)
-  const { undecided, lines, hint } = serverWords(output)
+  const { undecided, judged, lines } = serverWords(output)
   const what = undecided ? 'the server could not decide' : `the server refused to move ${branch}`
+  // A verdict is laid out to be read, rule by rule; its first and last words are about pushes by hand.
+  const said = judged ? verdictLines(output) : lines
   const reason =
-    lines.length > 0 ? lines : [printable(/\(([^)]*)\)\s*$/.exec(line)?.[1] ?? 'without a word', 300)]
+    said.length > 0 ? said : [printable(/\(([^)]*)\)\s*$/.exec(line)?.[1] ?? 'without a word', 300)]
   return new HeadgateError(undecided ? 'unavailable' : 'refused', [what, ...reason].join('\n'), {
-    hint: hint ?? (undecided ? 'try again in a moment, or ask the server admin' : 'nothing was moved'),
+    hint: undecided ? 'try again in a moment, or ask the server admin' : 'nothing was moved',
   })
+}
+
+function verdictLines(output: string): string[] {
+  return remoteLines(output).filter(
+    (line) => !/^(?:headgate: push refused|git takes or refuses a push as a whole)/.test(line),
+  )
 }
 
 function failure(stderr: string, remote: string): HeadgateError {

@@ -6,7 +6,7 @@
 import type { RemoteView } from '../audit/foresee.ts'
 import { refsOf } from '../audit/foresee.ts'
 import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
-import { recordedSmoke } from '../audit/release-entry.ts'
+import { hasEntry, recordedSmoke } from '../audit/release-entry.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy.ts'
@@ -14,11 +14,11 @@ import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type AppendedLog, appendReleaseLog, loggedSoFar } from './append-release-log.ts'
 import { ClientRepository } from './client-repository.ts'
-import { lookAtGuarded } from './guarded-remote.ts'
+import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { Interruption } from './interruption.ts'
 import { keyHolder } from './key-holder.ts'
-import { colour, note, plural } from './output.ts'
-import { runSmoke, waitUntilServed } from './production.ts'
+import { colour, note, plural, print, printJson } from './output.ts'
+import { runSmoke, symptomsOf, waitUntilServed } from './production.ts'
 import { type PushOutcome, pushBranch } from './push-branch.ts'
 import { requireBaseUrl } from './run-gate-command.ts'
 import { requireKey } from './submit.ts'
@@ -32,10 +32,20 @@ export type SessionOptions = {
   /** Where production is reached from here, if that is not what the policy says. */
   readonly url: string | undefined
   readonly logBranch: string | undefined
+  /** Standard output is one JSON value at the end. */
+  readonly json: boolean
 }
 
 /** What production says of a move: `untested` where nobody can ask, or somebody else has moved on. */
-export type Tested = 'passed' | 'failed' | 'untested'
+export type Tested =
+  | { readonly kind: 'passed' }
+  | { readonly kind: 'failed'; readonly symptoms: string }
+  | { readonly kind: 'untested' }
+
+const UNTESTED: Tested = { kind: 'untested' }
+
+/** More of them are counted when they are written. */
+const MAX_UNLOGGED = 20
 
 /** Another push that is under way settles within seconds. */
 const UNDER_WAY_ATTEMPTS = 10
@@ -46,6 +56,8 @@ export class ReleaseSession {
   readonly repository: GitRepository
   readonly options: SessionOptions
   view: RemoteView
+  #tested: Tested = UNTESTED
+  #written: AppendedLog | null = null
 
   private constructor(
     client: ClientRepository,
@@ -65,6 +77,7 @@ export class ReleaseSession {
     const client = new ClientRepository()
     const repository = await client.open()
     try {
+      await requireHistory(client, options.remote)
       const view = await lookAtGuarded(client, repository, options.remote)
       return new ReleaseSession(client, repository, options, view)
     } catch (error) {
@@ -147,13 +160,38 @@ export class ReleaseSession {
     return outcome
   }
 
+  /** A result, for people. */
+  say(text: string): void {
+    if (this.options.json) note(text)
+    else print(text)
+  }
+
+  /** The results, for programs. */
+  async report(): Promise<void> {
+    if (!this.options.json) return
+    const last = await this.lastMove()
+    const { seq, kind, from, to, by, authorizedAt, landedAt } = last ?? {}
+    const log = this.#written
+    printJson({
+      release: this.release,
+      lastMove: last === null ? null : { record: seq, kind, from, to, by, authorizedAt, landedAt },
+      production: this.#tested,
+      log: log === null ? null : { ...log, entries: log.entries.map(({ record }) => record) },
+    })
+  }
+
   /** Waits for production, tests it, records that. `goOn` is the command that continues after an interruption. */
   async testProduction(commit: Oid, goOn: string): Promise<Tested> {
+    this.#tested = await this.#test(commit, goOn)
+    return this.#tested
+  }
+
+  async #test(commit: Oid, goOn: string): Promise<Tested> {
     const move = await this.lastMove()
     const production = this.production
     if (production === undefined) {
       note('the policy knows no production environment: nothing to wait for, and no smoke test')
-      return 'untested'
+      return UNTESTED
     }
     if (move === null || move.to !== commit) return this.#movedOn(commit)
     const recorded = await recordedSmoke(this.view, move)
@@ -161,23 +199,26 @@ export class ReleaseSession {
       note(
         `the production smoke passed already (record ${recorded.record}, by ${printable(recorded.by, 60)})`,
       )
-      return 'passed'
+      return { kind: 'passed' }
     }
     if (production.servedCommit === null) {
       note('production does not report its commit: run the smoke test once it is deployed:')
       note(`  headgate gate --mode prod --commit ${shortOid(commit)} --record --key FILE`)
-      return 'untested'
+      return UNTESTED
     }
     const where = `${this.policy.release} is at ${shortOid(commit)}; go on with: ${goOn}`
     const interruption = new Interruption(`interrupted; ${where}`)
     const { signal } = interruption
     try {
-      await waitUntilServed(production, commit, this.options.waitMs, signal)
+      const { waitMs } = this.options
+      const isCurrent = () => this.#isReleased(commit)
+      if (!(await waitUntilServed(production, commit, { waitMs, signal, isCurrent })))
+        return this.#movedOn(commit)
       const { remote } = this.options
       const { client, policy } = this
       const key = this.smokeKey()
       const run = await runSmoke(client, { policy, production, commit, remote, key, signal })
-      return run.result === 'FAILED' ? 'failed' : 'passed'
+      return run.result === 'FAILED' ? { kind: 'failed', symptoms: symptomsOf(run) } : { kind: 'passed' }
     } catch (error) {
       if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
       await this.look()
@@ -189,6 +230,29 @@ export class ReleaseSession {
     } finally {
       interruption.end()
     }
+  }
+
+  /** Whether git knows by whom the commit with the log's entry is. */
+  async hasAuthor(): Promise<boolean> {
+    try {
+      for (const who of ['GIT_AUTHOR_IDENT', 'GIT_COMMITTER_IDENT']) await this.client.git('var', who)
+      return true
+    } catch (error) {
+      if (!(error instanceof HeadgateError)) throw error
+      return false
+    }
+  }
+
+  /** The landed moves since the newest one that has an entry, newest first; a few of them. */
+  async unlogged(): Promise<LandedMove[]> {
+    const logged = await loggedSoFar(this.client, this.repository, this.view, this.options)
+    const found: LandedMove[] = []
+    for await (const move of landedMoves(this.view.snapshot, this.releaseRef, this.release)) {
+      // As when they are written: a log without entries begins with the next one.
+      if (logged.has(move.seq) || logged.size === 0 || found.length === MAX_UNLOGGED) break
+      if (hasEntry(move)) found.push(move)
+    }
+    return found
   }
 
   /** Whether the move has its entry in the release log. */
@@ -206,6 +270,7 @@ export class ReleaseSession {
       { remote, logBranch },
       { kind: 'since', record },
     )
+    this.#written = written
     const path = printable(this.policy.releaseLog, 120)
     if (written.commit === null) note(`${path} has the entry already`)
     else {
@@ -215,15 +280,38 @@ export class ReleaseSession {
     return written
   }
 
-  /** `headgate NAME COMMIT`, with the options that say where. */
+  /** `headgate NAME COMMIT`, with the options that say where and with which keys: to be pasted as it is. */
   async command(name: string, commit: Oid, more: readonly string[] = []): Promise<string> {
-    const { remote, logBranch } = this.options
-    const words = [
-      ...['headgate', name, await this.client.abbreviate(commit), ...more],
-      ...(remote === 'origin' ? [] : ['--remote', remote]),
-      ...(logBranch === undefined ? [] : ['--log-branch', logBranch]),
+    const { remote, logBranch, key, smokeKey, url } = this.options
+    const given: readonly (readonly [string, string | undefined])[] = [
+      ['--remote', remote === 'origin' ? undefined : remote],
+      ['--log-branch', logBranch],
+      ['--key', key],
+      ['--smoke-key', smokeKey],
+      ['--url', url],
     ]
-    return words.map(shellWord).join(' ')
+    const options = given.flatMap(([option, value]) => (value === undefined ? [] : [option, value]))
+    return ['headgate', name, await this.client.abbreviate(commit), ...more, ...options]
+      .map(shellWord)
+      .join(' ')
+  }
+
+  /** `headgate rollback COMMIT` with words for the record. */
+  rollbackCommand(
+    commit: Oid,
+    { trigger, symptoms }: { trigger: string; symptoms: string },
+  ): Promise<string> {
+    return this.command('rollback', commit, ['--trigger', trigger, '--symptoms', symptoms])
+  }
+
+  /** Whether the commit is the release still. A remote that cannot be asked now says nothing new. */
+  async #isReleased(commit: Oid): Promise<boolean> {
+    try {
+      await this.look()
+    } catch (error) {
+      if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+    }
+    return this.release === commit
   }
 
   #movedOn(commit: Oid): Tested {
@@ -235,6 +323,6 @@ export class ReleaseSession {
         process.stderr,
       ),
     )
-    return 'untested'
+    return UNTESTED
   }
 }

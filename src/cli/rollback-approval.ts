@@ -20,6 +20,11 @@ export type Getting =
     }
   | { readonly kind: 'others'; readonly missing: number; readonly who: readonly string[] }
 
+/** Whether nobody else has to agree first. */
+export function mayGoAlone(getting: Getting): boolean {
+  return getting.kind === 'none' || (getting.kind === 'sign' && getting.missing === 1)
+}
+
 /** It is used at once: long enough for a slow network. */
 const OWN_APPROVAL_MS = 15 * 60_000
 

@@ -10,7 +10,7 @@ import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { requireConsent } from './ask.ts'
-import { colour, note, plural, print } from './output.ts'
+import { colour, note, plural } from './output.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
 import { approvalsToGet, signOwnApproval } from './rollback-approval.ts'
 import { requireLine } from './submit.ts'
@@ -42,6 +42,7 @@ export async function rollback(options: RollbackOptions): Promise<void> {
       )
       await finish(session, unfinished, wish)
     }
+    await session.report()
   } finally {
     session.close()
   }
@@ -68,7 +69,7 @@ export async function goBack(
     note(`approved by ${printable(getting.principal, 60)}`)
     await session.look()
     if (session.release !== current) throw movedMeanwhile(session)
-    ready = await judgeTarget(session, target.commit)
+    ready = await judgeTarget(session, target.commit, wish)
     const rest = approvalsToGet(session, ready)
     if (rest.kind !== 'none') throw await needsApproval(session, ready, wish, rest.missing, rest.who)
   }
@@ -94,7 +95,7 @@ async function push(
     outcome = await session.push(commit, [], foresight.signed)
   }
   if (session.release === commit) {
-    print(`${colour('yellow', 'rolled back')}: ${policy.release} is at ${shortOid(commit)}`)
+    session.say(`${colour('yellow', 'rolled back')}: ${policy.release} is at ${shortOid(commit)}`)
     note(`${shortOid(current)} is barred until staging proves it anew`)
     return
   }
@@ -118,22 +119,29 @@ async function findUnfinished(session: ReleaseSession, { commit }: RollbackWish)
   return (await session.isLogged(last)) ? null : last.to
 }
 
-async function chooseTarget(session: ReleaseSession, { commit }: RollbackWish): Promise<RollbackOption> {
+const OVERRIDE = 'an operator can override: headgate override --help'
+
+async function chooseTarget(session: ReleaseSession, wish: RollbackWish): Promise<RollbackOption> {
+  const { commit } = wish
   const { policy, repository, view } = session
   if (session.release === null) {
     throw new HeadgateError('usage', `there is no ${policy.release} to roll back`, {
       hint: 'headgate status',
     })
   }
-  if (commit !== undefined) return judgeTarget(session, await session.client.resolveCommit(commit))
+  if (commit !== undefined) return judgeTarget(session, await session.client.resolveCommit(commit), wish)
   const found = await lastKnownGood(repository, view, Date.now())
   if (found !== null) return found
   throw new HeadgateError('refused', `there is no known-good release before ${shortOid(session.release)}`, {
-    hint: `the policy says rollback.target: ${policy.rollback.target}; an operator can override: headgate override --help`,
+    hint: `the policy says rollback.target: ${policy.rollback.target}; ${OVERRIDE}`,
   })
 }
 
-async function judgeTarget(session: ReleaseSession, commit: Oid): Promise<RollbackOption> {
+async function judgeTarget(
+  session: ReleaseSession,
+  commit: Oid,
+  wish: RollbackWish,
+): Promise<RollbackOption> {
   const { policy, repository } = session
   if (commit === session.release) {
     throw new HeadgateError('usage', `${policy.release} is at ${shortOid(commit)} already`, {
@@ -158,15 +166,19 @@ async function judgeTarget(session: ReleaseSession, commit: Oid): Promise<Rollba
   const other = await lastKnownGood(repository, session.view, now)
   const reasons = explainRef({ ...option.foresight.report, objections: option.obstacles })
   throw new HeadgateError('refused', [`${shortOid(commit)} cannot be gone back to`, ...reasons].join('\n'), {
-    hint: other === null ? 'headgate status' : `the last known-good release is ${shortOid(other.commit)}`,
+    hint:
+      other === null
+        ? `no earlier release can be gone back to (rollback.target: ${policy.rollback.target}); ${OVERRIDE}`
+        : `the last known-good release: ${await session.rollbackCommand(other.commit, wish)}`,
   })
 }
 
 async function rollbackPlan(
-  { repository, policy, release, options }: ReleaseSession,
+  session: ReleaseSession,
   { commit }: RollbackOption,
   { trigger, symptoms }: RollbackWish,
 ): Promise<string[]> {
+  const { repository, policy, release, options } = session
   const undone = await describeCommits(repository, [release ?? commit, `^${commit}`], 1000)
   return [
     colour(
@@ -183,6 +195,12 @@ async function rollbackPlan(
     ...(undone.length > 10 ? [`  and ${undone.length - 10} more`] : []),
     `trigger: ${printable(trigger, 500)}`,
     `symptoms: ${printable(symptoms, 500)}`,
+    // A commit's author is not worth an outage.
+    ...((await session.hasAuthor())
+      ? []
+      : [
+          'remark: git does not know who you are, so that the log entry will be missing: git config user.name',
+        ]),
   ]
 }
 
@@ -204,7 +222,7 @@ async function needsApproval(
       'who approves runs:',
       `  headgate approve --from ${from} --to ${to} --reason ${shellWord(wish.reason ?? wish.trigger)} ${words} --key FILE`,
       'then run this again:',
-      `  ${await session.command('rollback', commit)} ${words}`,
+      `  ${await session.rollbackCommand(commit, wish)}`,
     ].join('\n'),
     { hint: `an approval lasts an hour unless told; rollback.approvals is ${policy.rollback.approvals}` },
   )
@@ -216,13 +234,11 @@ async function finish(
   wish: RollbackWish,
   since?: number,
 ): Promise<void> {
-  const command = await session.command('rollback', commit)
-  const goOn = `${command} --trigger ${shellWord(wish.trigger)} --symptoms ${shellWord(wish.symptoms)}`
-  const tested = await session.testProduction(commit, goOn)
+  const tested = await session.testProduction(commit, await session.rollbackCommand(commit, wish))
   await session.look()
   const move = await session.lastMove()
   if (move !== null && move.to === commit) await session.writeLog(since ?? move.seq)
-  if (tested === 'failed') {
+  if (tested.kind === 'failed') {
     process.exitCode = EXIT_CODES.refused
     note(
       colour(
@@ -233,6 +249,6 @@ async function finish(
     )
     return
   }
-  const how = tested === 'passed' ? 'production serves it and passed its smoke test' : 'not verified'
-  print(`${colour('green', 'done')}: ${session.policy.release} is back at ${shortOid(commit)}; ${how}`)
+  const how = tested.kind === 'passed' ? 'production serves it and passed its smoke test' : 'not verified'
+  session.say(`${colour('green', 'done')}: ${session.policy.release} is back at ${shortOid(commit)}; ${how}`)
 }

@@ -4,7 +4,7 @@ import { gatherStatus } from '../audit/gather-status.ts'
 import type { RollbackOption } from '../audit/rollback-targets.ts'
 import type { Oid } from '../core/oid.ts'
 import { ClientRepository } from './client-repository.ts'
-import { lookAtGuarded } from './guarded-remote.ts'
+import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { print, printJson } from './output.ts'
 import { askAll } from './served-commits.ts'
 import { type StatusReport, statusText } from './status-text.ts'
@@ -22,6 +22,7 @@ export async function showStatus(options: StatusOptions): Promise<void> {
   const client = new ClientRepository()
   const repository = await client.open()
   try {
+    await requireHistory(client, options.remote)
     const view = await lookAtGuarded(client, repository, options.remote)
     const { policy } = view.inForce
     const now = Date.now()

@@ -187,8 +187,9 @@ test('a freeze starts while a promotion is under way: the server has the last wo
   day.beforePush('alice', 'release', day.shell('bob', "freeze --reason 'sale weekend'"))
   const ran = await day.as('alice', 'promote', '--yes')
   expect(ran.stderr).toMatch(
-    /headgate: the server refused to move release\n {2}release is frozen until .*sale weekend/,
+    /headgate: the server refused to move release\n {2}release: .*\n {4}\[frozen\]\n {6}release is frozen until /,
   )
+  expect(ran.stderr).toContain('sale weekend')
   expect(ran.stderr).toContain('headgate unfreeze')
   expect(ran.code).toBe(77)
   expect(day.release()).toBe(zero)
@@ -198,6 +199,69 @@ test('a freeze starts while a promotion is under way: the server has the last wo
   )
   expect(again.stderr).toContain('[frozen]')
   expect(again.code).toBe(77)
+})
+
+test('another operator moves on while production is waited for: the wait ends, and says what became of it', async () => {
+  const day = await Day.begin()
+  const zero = await day.proved('zero')
+  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
+  const one = await day.proved('one')
+  const two = await day.proved('two')
+  const { repository } = day
+  day.production.stuck = true
+  let moved = false
+  const ran = await day.watch('alice', ['promote', one, '--yes', '--json'], (text) => {
+    if (moved || !text.includes('waiting for production')) return
+    moved = true
+    repository.mustRun(repository.push(`${two}:release`, { as: 'bob' }))
+    day.production.stuck = false
+  })
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stderr).toContain(
+    `done: ${short(one)} was released; release is at ${short(two)} (promotion by bob) by now\n`,
+  )
+  expect(JSON.parse(ran.stdout)).toMatchObject({
+    release: two,
+    lastMove: { kind: 'promotion', from: one, to: two, by: 'bob' },
+    production: { kind: 'untested' },
+    log: null,
+  })
+
+  day.production.stuck = true
+  moved = false
+  const three = await day.proved('three')
+  const back = await day.watch('alice', ['promote', three, '--yes'], (text) => {
+    if (moved || !text.includes('waiting for production')) return
+    moved = true
+    const approve = [
+      'approve',
+      '--from',
+      three,
+      '--to',
+      zero,
+      '--reason',
+      'stop',
+      '--key',
+      repository.key('bob'),
+    ]
+    repository.mustRun(repository.headgate(...approve))
+    repository.mustRun(repository.push(`+${zero}:release`, { as: 'bob' }))
+    day.production.stuck = false
+  })
+  expect(back.stderr).toContain(
+    `headgate: ${short(three)} was taken back: release is at ${short(zero)} (rollback by bob)\n`,
+  )
+  expect(back.code).toBe(77)
+})
+
+test('git does not know the operator: said before anything is pushed', async () => {
+  const day = await Day.begin()
+  await day.proved('one')
+  day.repository.run('git', ['config', 'user.name', ''], { cwd: day.clone('alice') })
+  const ran = await day.as('alice', 'promote', '--yes')
+  expect(ran.stderr).toMatch(/^headgate: git does not know who you are, and the log entry is a commit\n/)
+  expect(ran.code).toBe(78)
+  expect(day.release()).toBeNull()
 })
 
 test('push options of a plain push make the same entry', async () => {

@@ -1,6 +1,8 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseReleaseLog } from '../../src/core/release-log.ts'
-import type { TestRepository } from '../make-repository.ts'
+import { PROGRAM, type TestRepository } from '../make-repository.ts'
 import { guarded } from './run-program.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
@@ -39,6 +41,53 @@ test('entries that are missing are caught up on, in order, once, below what peop
   // Nobody's working tree, index or branch was touched.
   expect(repository.git('status', '--porcelain')).toBe('')
   expect(repository.git('rev-parse', 'HEAD')).toBe(two)
+})
+
+test('bare and partial clones, and one with other work in it, write entries; a shallow one says what it lacks', () => {
+  const repository = guarded()
+  const { bare, folder } = repository
+  repository.server('config', 'uploadpack.allowFilter', 'true')
+  const clone = (name: string, ...options: string[]) => {
+    repository.mustRun(
+      repository.run('git', ['clone', '-q', ...options, `file://${bare}`, name], { cwd: folder }),
+    )
+    return (...args: string[]) =>
+      repository.run(process.execPath, [PROGRAM, ...args], { cwd: join(folder, name) })
+  }
+  repository.release('zero')
+  const shallow = clone('shallow', '--depth=1')
+  const one = [
+    clone('bare.git', '--bare'),
+    clone('partial', '--filter=blob:none'),
+    clone('other', '-o', 'upstream'),
+  ]
+  const work = (...args: string[]) =>
+    repository.mustRun(repository.run('git', args, { cwd: join(folder, 'other') })).stdout
+  work('checkout', '-q', '--detach', 'HEAD~1')
+  writeFileSync(join(folder, 'other', 'file.txt'), 'not finished\n')
+  work('add', '-A')
+  const before = work('status', '--porcelain', '--branch') + work('rev-parse', 'HEAD')
+  for (const [index, headgate] of one.entries()) {
+    repository.git('pull', '-q', '--rebase', 'origin', 'main')
+    const commit = repository.release(`release ${index}`)
+    const ran = headgate('log', '--append', ...(index === 2 ? ['--remote', 'upstream'] : []))
+    expect(ran.code, ran.all).toBe(0)
+    expect(entries(repository).at(-1)).toMatchObject({ commit })
+  }
+  expect(work('status', '--porcelain', '--branch') + work('rev-parse', 'HEAD')).toBe(before)
+
+  for (const command of [
+    ['status', '--no-environments'],
+    ['promote', '--yes'],
+  ]) {
+    expect(shallow(...command)).toMatchObject({
+      code: 78,
+      stderr:
+        'headgate: this clone is shallow: it has only the end of the history\n  hint: git fetch --unshallow origin\n',
+    })
+  }
+  const release = repository.ref('refs/heads/release') ?? ''
+  expect(shallow('deploy-check', release, '--environment', 'production').code).toBe(0)
 })
 
 test('overrides have an entry that says what was waived; a baseline has none', () => {

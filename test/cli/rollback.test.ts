@@ -17,13 +17,19 @@ async function trouble(options: Parameters<typeof Day.begin>[0] = {}) {
   const second = await day.as('alice', 'promote', bad, '--yes')
   expect(second.code, second.all).toBe(77)
   expect(second.stderr).toContain(`PRODUCTION SMOKE FAILED for ${short(bad)}, which release is at now`)
-  expect(second.stdout).toContain('  headgate rollback --trigger')
+  expect(second.stdout).toContain(
+    `  headgate rollback ${short(good)} --trigger 'the production smoke failed' --symptoms 'chat: status 500, expected 200'\n`,
+  )
   expect(day.release()).toBe(bad)
   return { day, good, bad }
 }
 
 test('a failed smoke, and the way back to the last known-good release, verified and written down', async () => {
   const { day, good, bad } = await trouble()
+  // Whoever looks now, or would promote on top of it, is told.
+  const { stdout } = await day.as('bob', 'status')
+  expect(stdout).toMatch(/^smoke {7}failed .* ago, by alice \(record \d+\): chat$/m)
+  expect(stdout.indexOf(`headgate rollback ${short(good)} `)).toBeLessThan(stdout.indexOf('headgate check'))
   const ran = await day.as('bob', 'rollback', ...WHY, '--yes')
   expect(ran.code, ran.all).toBe(0)
   expect(ran.stdout).toBe(
@@ -60,6 +66,8 @@ test('four eyes: one says what is needed, the other approves, and the first goes
     `headgate approve --from ${short(bad)} --to ${short(good)} --reason pager --trigger pager --symptoms '500 on /chat'`,
   )
   const { repository } = day
+  // Bob's clone has none of these commits yet: the command works all the same.
+  day.clone('bob')
   repository.mustRun(repository.run('sh', ['-c', day.shell('bob', command.replace('headgate ', ''))]))
   const status = await day.as('alice', 'status')
   expect(status.stdout).toMatch(new RegExp(`open approval to roll back to ${short(good)}: by bob until`))
@@ -75,7 +83,12 @@ test('an approval that expires between the judgement here and the push permits n
   day.repository.mustRun(await day.as('bob', 'approve', ...move, '--expires', '6s'))
   day.beforePush('alice', 'release', 'sleep 6')
   const ran = await day.as('alice', 'rollback', ...WHY, '--yes')
-  expect(ran.stderr).toMatch(/headgate: the server refused to move release\n.*expired at/)
+  // The server's verdict as it laid it out, rule by rule.
+  expect(ran.stderr).toMatch(
+    /headgate: the server refused to move release\n {2}release: .*, a rollback by alice\n {4}\[fast-forward\]\n/,
+  )
+  expect(ran.stderr).toMatch(/\n {4}\[approval\]\n(?: {6}.*\n)*.*expired\s/)
+  expect(ran.stderr).toMatch(/\n {2}hint: nothing was moved\n$/)
   expect(ran.code).toBe(77)
   expect(day.release()).toBe(bad)
 
@@ -89,7 +102,9 @@ test('a wrong target is refused by name, with the right one', async () => {
   const ran = await day.as('bob', 'rollback', never, ...WHY, '--yes')
   expect(ran.stderr).toContain(`headgate: ${short(never)} cannot be gone back to\n`)
   expect(ran.stderr).toContain(`${short(never)} never landed on release`)
-  expect(ran.stderr).toContain(`hint: the last known-good release is ${short(good)}\n`)
+  expect(ran.stderr).toContain(
+    `hint: the last known-good release: headgate rollback ${short(good)} --trigger pager --symptoms '500 on /chat'\n`,
+  )
   expect(ran.code).toBe(77)
 
   const itself = await day.as('bob', 'rollback', bad, ...WHY, '--yes')
