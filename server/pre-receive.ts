@@ -323,7 +323,7 @@ async function waitOrClose(
   return lockedElsewhere(pending.ref)
 }
 
-/** For the same reason; git would say so only after the authorization is on record. */
+/** git could not make the branch, and would say so only after the authorization is on record. */
 async function requireCreatable({ repository }: GuardedRepository, ref: string): Promise<void> {
   const other = await conflictingRef(repository, ref)
   if (other === null) return

@@ -11,7 +11,7 @@ import { parseAllowedSigners } from '../signing/allowed-signers.ts'
 import { verifyEnvelope } from '../signing/envelope-verify.ts'
 import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
-import { colour, note, print, printJson } from './output.ts'
+import { colour, note, print } from './output.ts'
 import { askServed } from './served-commits.ts'
 
 export type DeployCheckOptions = {
@@ -58,7 +58,7 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
     const answer = { ...landed, findings }
     if (findings.length > 0) process.exitCode = EXIT_CODES.refused
     else if (attestation !== undefined) writeAttestation(answer.move, attestation)
-    if (attestation !== '-') report(options, commit, view, answer)
+    report(options, commit, view, answer)
   } finally {
     repository.close()
   }
@@ -182,22 +182,26 @@ function report(
   { findings, remarks, move }: Answer,
 ): void {
   const yes = findings.length === 0
+  // Standard output is the attestation's where that was asked for; why there is none must be said all the same.
+  const say = attestation === '-' ? note : print
   if (json) {
     const { seq, kind, by, landedAt } = move ?? {}
     const landed = move === null ? null : { record: seq, kind, by, landedAt }
-    printJson({ commit, environment, deploy: yes, findings, remarks, landed, record: snapshot.head.seq })
+    const answer = { commit, environment, deploy: yes, findings, remarks, landed, record: snapshot.head.seq }
+    say(JSON.stringify(answer, null, 2))
     return
   }
   const { policy } = inForce
-  for (const finding of findings) print(`${colour('red', 'no')}: ${printable(finding, 400)}`)
+  for (const finding of findings) say(`${colour('red', 'no')}: ${printable(finding, 400)}`)
   if (yes) {
     const since = age(Date.parse(move?.landedAt ?? move?.authorizedAt ?? ''), Date.now())
-    print(
+    say(
       move === null
         ? `${colour('green', 'yes')}: ${shortOid(commit)} is on ${policy.staging}`
         : `${colour('green', 'yes')}: ${shortOid(commit)} is the release: ${move.kind} by ${printable(move.by, 60)} ${since} ago (record ${move.seq})`,
     )
-    if (attestation !== undefined) note(`the attestation is in ${shellWord(attestation)}`)
+    if (attestation !== undefined && attestation !== '-')
+      note(`the attestation is in ${shellWord(attestation)}`)
   }
   for (const remark of remarks) note(`remark: ${printable(remark, 300)}`)
 }

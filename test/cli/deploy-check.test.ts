@@ -64,10 +64,13 @@ test('the attestation is what the server signed, for whoever knows its seal key'
     commit: one,
     predicate: { verificationResult: 'PASSED', verifiedLevels: ['ORG_SOURCE_STAGING_PROVED'] },
   })
-  expect(JSON.parse(ask('--attestation=-').stdout)).toEqual(envelope)
+  const printed = ask('--attestation=-')
+  expect(JSON.parse(printed.stdout)).toEqual(envelope)
+  expect(printed.stderr).toMatch(/^yes: .* is the release: promotion by alice .* ago \(record \d+\)\n$/)
 
   const foreign = ask('--seal-key', `${repository.key('mallory')}.pub`, '--attestation=-')
   expect(foreign.stdout).toBe('')
+  expect(foreign.stderr).toMatch(/^no: the authorization \(record \d+\) is not sealed with that key: /)
   expect(foreign.code).toBe(77)
   expect(ask('--seal-key', join(repository.folder, 'nowhere'))).toMatchObject({ code: 78 })
   const json = JSON.parse(ask('--json').stdout)

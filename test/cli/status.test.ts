@@ -1,4 +1,7 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { PROGRAM } from '../make-repository.ts'
 import { Day } from './day.ts'
 import { guarded } from './run-program.ts'
 
@@ -139,16 +142,23 @@ test('thousands of commits ahead are counted, and the newest listed', () => {
     }),
   )
   repository.mustRun(repository.push('main'))
-  const started = performance.now()
-  const { stdout, code } = repository.headgate('status', '--no-environments', '--limit', '3')
+  // Every git that is started is counted: reading each commit's records with a process of its own would be thousands.
+  const bin = join(repository.folder, 'bin')
+  mkdirSync(bin)
+  const git = repository.mustRun(repository.run('sh', ['-c', 'command -v git'])).stdout.trim()
+  writeFileSync(join(bin, 'git'), `#!/bin/sh\necho >> ${bin}/started\nexec ${git} "$@"\n`, { mode: 0o755 })
+  const status = (...args: string[]) =>
+    repository.run(process.execPath, [PROGRAM, 'status', '--no-environments', ...args], {
+      cwd: repository.clone,
+      env: { PATH: `${bin}:${repository.env.PATH}` },
+    })
+  const { stdout, code } = status('--limit', '3')
   expect(code).toBe(0)
   expect(stdout).toContain('3000 commits on main ahead of release, newest first:')
   expect(stdout).toContain('  and 2997 more: headgate status --limit 3000\n')
   // The one that can go is far down.
   const proved = repository.git('rev-parse', 'main~2000')
   repository.prove(proved)
-  const found = JSON.parse(repository.headgate('status', '--no-environments', '--json').stdout)
-  expect(found.promotable).toBe(proved)
-  // Far from what reading every commit's records one by one with a process each would take.
-  expect(performance.now() - started).toBeLessThan(20_000)
+  expect(JSON.parse(status('--json').stdout).promotable).toBe(proved)
+  expect(readFileSync(join(bin, 'started'), 'utf8').length).toBeLessThan(150)
 })
