@@ -68,9 +68,7 @@ test('whoever approves need not fetch first, and a commit that could be several 
   const starts = listed.stdout.split('\n').map((oid) => oid.slice(0, 4))
   const twice = starts.find((start, index) => starts.indexOf(start) !== index) ?? ''
   const ran = approve(twice)
-  expect(ran.stderr).toMatch(
-    new RegExp(`^headgate: "${twice}" is ambiguous: ${twice}[0-9a-f]+, ${twice}[0-9a-f]+`),
-  )
+  expect(ran.stderr).toContain(`headgate: "${twice}" is ambiguous: several objects begin with it\n`)
   expect(ran.code).toBe(64)
 })
 
