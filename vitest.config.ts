@@ -6,8 +6,8 @@ export default defineConfig({
     // Most tests start real git, ssh-keygen and node processes; on two busy cores a push takes seconds.
     // They wait for processes more than they compute, so every core gets a worker.
     maxWorkers: '100%',
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     reporters: process.env.CI ? ['default', './test/closing-line.ts'] : ['default'],
   },
 })

@@ -128,7 +128,7 @@ describe('the server changes one field and seals all records again: found at the
     /^_type|^predicateType|^subject|move\.(?:kind|ref|from|to)$/.test(path)
 
   test('of a baseline, a move under evaluate mode, an override, a signed push', {
-    timeout: 240_000,
+    timeout: 300_000,
   }, async () => {
     const moves = places('authorization').filter(
       (index) =>
@@ -141,7 +141,7 @@ describe('the server changes one field and seals all records again: found at the
   })
 
   test('of a freeze, a drift note, an override, an invalidation: its signature does not hold', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const indexes = ['freeze', 'drift', 'override', 'invalidation'].map((kind) => places(kind)[0]!)
     expect(await unfoundEdits(indexes, (path) => /^_type|^predicateType|^subject|\.to$/.test(path))).toEqual(
@@ -220,7 +220,7 @@ describe.skipIf(!hasPython)('the second verifier agrees', () => {
     return found.slice(0, -1).map(({ check, seq }) => `${check}@${seq ?? '-'}`)
   }
 
-  test('that it is in order', { timeout: 120_000 }, () => {
+  test('that it is in order', { timeout: 300_000 }, () => {
     expect(second('refs/headgate/ledger')).toEqual([])
   })
 
@@ -256,7 +256,7 @@ describe.skipIf(!hasPython)('the second verifier agrees', () => {
     ['staging was nowhere', () => restated(32, (own) => (facts(own).staging = '0'.repeat(40)))],
   ]
 
-  test.for(forgeries)('that %s', { timeout: 120_000 }, async ([, forge]) => {
+  test.for(forgeries)('that %s', { timeout: 300_000 }, async ([, forge]) => {
     const tip = forger.forge(forge())
     const first = new Set(violations(await forger.audit(tip, { readReleaseLog: parseReleaseLog })))
     expect(first.size).toBeGreaterThan(0)

@@ -14,7 +14,7 @@ beforeAll(async () => {
   one = repository.release('one')
   two = repository.release('two')
   forger = await Forger.of(repository)
-}, 60_000)
+}, 300_000)
 afterAll(() => repository.remove())
 
 /** Adds a record of the server's own at the end, or where `at` says. */

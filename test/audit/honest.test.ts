@@ -26,7 +26,7 @@ async function remarks(repository: TestRepository, halfway?: () => void): Promis
   return told
 }
 
-describe('an honest server', { timeout: 60_000 }, () => {
+describe('an honest server', { timeout: 300_000 }, () => {
   test('evidence and promotion in one push, a merge on main, a freeze and its end', async () => {
     const repository = guarded()
     repository.git('checkout', '-q', '-b', 'topic')

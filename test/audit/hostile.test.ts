@@ -12,7 +12,7 @@ beforeAll(async () => {
   repository = new TestRepository()
   repository.release('one')
   forger = await Forger.of(repository)
-}, 60_000)
+}, 300_000)
 afterAll(() => repository.remove())
 
 const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
@@ -32,7 +32,7 @@ test.for([
   ['is larger than a record may be', Buffer.alloc(3 * 1024 * 1024, 0x20)],
   ['has a megabyte of zeros', Buffer.alloc(1024 * 1024)],
   ['has a key twice', Buffer.from('{"seq":2,"seq":2}')],
-] as const)('a record that %s', { timeout: 30_000 }, async ([, bytes]) => {
+] as const)('a record that %s', { timeout: 300_000 }, async ([, bytes]) => {
   const drafts = forger.drafts()
   const audit = await forger.audit(forger.forge([drafts[0]!, bytes, ...drafts.slice(2)]))
   expect(violations(audit)).toContain('record@2')
@@ -52,7 +52,7 @@ test.for([
     'is of no known kind',
     JSON.stringify({ _type: 'https://in-toto.io/Statement/v1', subject: [], predicateType: 'x' }),
   ],
-] as const)('a statement that %s', { timeout: 30_000 }, async ([, payload]) => {
+] as const)('a statement that %s', { timeout: 300_000 }, async ([, payload]) => {
   const audit = await forger.audit(forger.forge(withPayload(payload)))
   expect(violations(audit)).toContain('record@2')
 })
@@ -84,7 +84,7 @@ test('a tip without a state, a tip that is no ledger', async () => {
   expect(violations(await forger.audit(main)).length).toBeGreaterThan(0)
 })
 
-test('a commit that changes ten thousand files is told of as that one', { timeout: 240_000 }, async () => {
+test('a commit that changes ten thousand files is told of as that one', { timeout: 300_000 }, async () => {
   const commits = forger.commits(forger.drafts())
   for (let n = 0; n < 10_000; n++) commits[2]!.files.set(`junk/${n}`, 'x')
   const audit = await forger.audit(forger.write(commits))
@@ -93,7 +93,7 @@ test('a commit that changes ten thousand files is told of as that one', { timeou
   expect(audit.head.seq).toBe(2)
 })
 
-test('thousands of bad records are counted, and fifty are listed', { timeout: 240_000 }, async () => {
+test('thousands of bad records are counted, and fifty are listed', { timeout: 300_000 }, async () => {
   const [first] = forger.drafts()
   const bad = Array.from({ length: 1000 }, (_, index) => {
     const fields = { ...first!, seq: index + 2, previous: 'f'.repeat(64) }

@@ -26,7 +26,7 @@ beforeAll(async () => {
     repository.push(`${two}:refs/heads/release`, { args: [`--force-with-lease=release:${three}`] }),
   )
   forger = await Forger.of(repository)
-}, 60_000)
+}, 300_000)
 afterAll(() => repository.remove())
 
 /** The record of a kind that comes first, with its place. */
@@ -60,19 +60,23 @@ describe('an honest ledger', () => {
 const KINDS = ['policy', 'evidence', 'authorization', 'outcome', 'approval'] as const
 
 describe('somebody without a key changes one field', () => {
-  test.for(KINDS)('of a record of kind %s: found at the record itself', { timeout: 60_000 }, async (kind) => {
-    for (const leaf of leaves(first(kind, forger.drafts()).draft)) {
-      const drafts = forger.drafts()
-      const { draft, index } = first(kind, drafts)
-      leaf.change(draft)
-      const what = `${kind} ${leaf.path.join('.')}`
-      const named = await found(drafts)
-      expect(
-        named.filter((name) => /@(\d+)$/.exec(name)?.[1] === String(index + 1)),
-        what,
-      ).not.toEqual([])
-    }
-  })
+  test.for(KINDS)(
+    'of a record of kind %s: found at the record itself',
+    { timeout: 300_000 },
+    async (kind) => {
+      for (const leaf of leaves(first(kind, forger.drafts()).draft)) {
+        const drafts = forger.drafts()
+        const { draft, index } = first(kind, drafts)
+        leaf.change(draft)
+        const what = `${kind} ${leaf.path.join('.')}`
+        const named = await found(drafts)
+        expect(
+          named.filter((name) => /@(\d+)$/.exec(name)?.[1] === String(index + 1)),
+          what,
+        ).not.toEqual([])
+      }
+    },
+  )
 })
 
 /** What only the server knows: who pushed and when, within the tolerance of clocks. A copy by somebody else shows it. */
@@ -82,7 +86,7 @@ const SERVERS_WORD = new Set([
 ])
 
 describe('the server changes one field of a statement, and seals all records again', () => {
-  test.for(KINDS)('of kind %s: found', { timeout: 60_000 }, async (kind) => {
+  test.for(KINDS)('of kind %s: found', { timeout: 300_000 }, async (kind) => {
     const original = first(kind, forger.drafts()).draft
     const statement = JSON.parse(Buffer.from(original.envelope.payload, 'base64').toString('utf8'))
     const isOwn = ['policy', 'authorization', 'outcome'].includes(kind)
@@ -107,7 +111,7 @@ describe('the server changes one field of a statement, and seals all records aga
 describe('records that are taken out, moved, doubled', () => {
   const places = Array.from({ length: 13 }, (_, index) => index)
 
-  test('one is missing', { timeout: 60_000 }, async () => {
+  test('one is missing', { timeout: 300_000 }, async () => {
     for (const index of places.slice(0, -1)) {
       const drafts = forger.drafts()
       drafts.splice(index, 1)
@@ -117,7 +121,7 @@ describe('records that are taken out, moved, doubled', () => {
     }
   })
 
-  test('two have changed places', { timeout: 60_000 }, async () => {
+  test('two have changed places', { timeout: 300_000 }, async () => {
     for (const index of places.slice(1)) {
       const drafts = forger.drafts()
       ;[drafts[index - 1], drafts[index]] = [drafts[index]!, drafts[index - 1]!]
@@ -125,7 +129,7 @@ describe('records that are taken out, moved, doubled', () => {
     }
   })
 
-  test('one stands twice', { timeout: 60_000 }, async () => {
+  test('one stands twice', { timeout: 300_000 }, async () => {
     for (const index of places) {
       const drafts = forger.drafts()
       drafts.splice(index, 0, drafts[index]!)

@@ -108,7 +108,7 @@ test('its tour works as it is written', async () => {
   await type('git pull -q --rebase origin main')
   await type(block('sh', 'headgate check'))
   expect(await type(withKeys(block('sh', 'headgate verify')))).toMatch(/^headgate verify: VERIFIED: /m)
-}, 300_000)
+}, 600_000)
 
 /** An application whose deployments are told, one after the other, in `served`. */
 function deployed(environment: 'staging' | 'production', served: Record<string, string>): RequestListener {

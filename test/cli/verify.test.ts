@@ -20,7 +20,7 @@ function behindTheGuard(repository: TestRepository, ...args: string[]): void {
   repository.server('-c', 'core.hooksPath=/dev/null', ...args)
 }
 
-test('a ledger that is in order: exit 0, every check told, one line of verdict', { timeout: 60_000 }, () => {
+test('a ledger that is in order: exit 0, every check told, one line of verdict', { timeout: 300_000 }, () => {
   const repository = guarded()
   repository.release('one')
   repository.release('two')
@@ -47,7 +47,7 @@ test('a ledger that is in order: exit 0, every check told, one line of verdict',
 })
 
 describe('a ledger that the server changed after it was verified', () => {
-  test('rewritten to an earlier state, with the branch: found by the copy here', { timeout: 60_000 }, () => {
+  test('rewritten to an earlier state, with the branch: found by the copy here', { timeout: 300_000 }, () => {
     const repository = guarded()
     const one = repository.release('one')
     const before = repository.ref('refs/headgate/ledger') ?? ''
@@ -65,7 +65,7 @@ describe('a ledger that the server changed after it was verified', () => {
     expect(repository.headgate('verify', '--full').code).toBe(65)
   })
 
-  test('what is remembered cannot be passed over by damaging it', { timeout: 60_000 }, () => {
+  test('what is remembered cannot be passed over by damaging it', { timeout: 300_000 }, () => {
     const repository = guarded()
     repository.release('one')
     expect(repository.headgate('verify').code).toBe(0)
@@ -78,7 +78,7 @@ describe('a ledger that the server changed after it was verified', () => {
   })
 })
 
-test('a release that was moved behind the guard: exit 77, with what to do', { timeout: 60_000 }, () => {
+test('a release that was moved behind the guard: exit 77, with what to do', { timeout: 300_000 }, () => {
   const repository = guarded()
   const one = repository.release('one')
   repository.release('two')
@@ -91,7 +91,7 @@ test('a release that was moved behind the guard: exit 77, with what to do', { ti
   expect(verdict(ran.stdout)).toContain('1 violation,')
 })
 
-test('another seal key than the trusted one: exit 65', { timeout: 60_000 }, () => {
+test('another seal key than the trusted one: exit 65', { timeout: 300_000 }, () => {
   const repository = guarded()
   repository.release('one')
   const other = join(repository.folder, 'other.pub')
@@ -102,7 +102,7 @@ test('another seal key than the trusted one: exit 65', { timeout: 60_000 }, () =
   expect(ran.stdout).toContain("the server's key is SHA256:")
 })
 
-test('exceptions do not fail it, and are told each time', { timeout: 60_000 }, () => {
+test('exceptions do not fail it, and are told each time', { timeout: 300_000 }, () => {
   const repository = guarded()
   const one = repository.release('one')
   const two = repository.commit('two')
@@ -126,7 +126,7 @@ test('exceptions do not fail it, and are told each time', { timeout: 60_000 }, (
 })
 
 describe('formats', () => {
-  test('SARIF, JUnit and HTML of one audit', { timeout: 60_000 }, () => {
+  test('SARIF, JUnit and HTML of one audit', { timeout: 300_000 }, () => {
     const repository = guarded()
     repository.release('<b>one</b>')
     const two = repository.release('two')
@@ -153,7 +153,7 @@ describe('formats', () => {
 })
 
 describe('one commit', () => {
-  test('everything about it, without the rest', { timeout: 60_000 }, () => {
+  test('everything about it, without the rest', { timeout: 300_000 }, () => {
     const repository = guarded()
     const one = repository.release('one')
     repository.release('two')
@@ -167,7 +167,7 @@ describe('one commit', () => {
 
 describe('where it cannot be told', () => {
   test('a remote that cannot be reached, a clone without a copy, a date that is none', {
-    timeout: 60_000,
+    timeout: 300_000,
   }, () => {
     const repository = guarded()
     repository.release('one')
@@ -179,7 +179,7 @@ describe('where it cannot be told', () => {
   })
 
   test('offline, it uses what was fetched; in the repository itself, its own refs', {
-    timeout: 60_000,
+    timeout: 300_000,
   }, () => {
     const repository = guarded()
     repository.release('one')
@@ -193,7 +193,7 @@ describe('where it cannot be told', () => {
   })
 })
 
-test('a shallow clone gets the history that it lacks, and cannot tell without', { timeout: 120_000 }, () => {
+test('a shallow clone gets the history that it lacks, and cannot tell without', { timeout: 300_000 }, () => {
   const repository = guarded()
   repository.release('one')
   repository.release('two')
@@ -217,7 +217,7 @@ test('a shallow clone gets the history that it lacks, and cannot tell without', 
   expect(offline().code).toBe(0)
 })
 
-test('a partial clone that lacks what must be read says so', { timeout: 120_000 }, () => {
+test('a partial clone that lacks what must be read says so', { timeout: 300_000 }, () => {
   const repository = guarded()
   const log = (lines: string) => ({ 'docs/RELEASE_LOG.md': lines })
   for (const lines of ['one\n', 'one\ntwo\n', 'one\ntwo\nthree\n']) repository.commit('log', log(lines))
@@ -233,7 +233,7 @@ test('a partial clone that lacks what must be read says so', { timeout: 120_000 
   expect(repository.run(process.execPath, [PROGRAM, 'verify'], { cwd: clone }).code).toBe(0)
 })
 
-test('production serves the release, or something else', { timeout: 60_000 }, async () => {
+test('production serves the release, or something else', { timeout: 300_000 }, async () => {
   let served = ''
   const url = await serve(application(() => served))
   const policy = POLICY.replaceAll('http://127.0.0.1:9', url)

@@ -86,7 +86,7 @@ describe('a guarded repository', () => {
       expect(codes(fixed), words).toEqual([])
       expect(fixed.code).toBe(0)
     }
-  }, 240_000)
+  }, 300_000)
 
   test('what nobody can put right for the admin is only told: drift, policy, hidden ledger, identity', () => {
     const repository = guardedClone()
@@ -204,7 +204,7 @@ describe('a clone', () => {
       canBePasted(report)
       expect(codes(examine(repository, '--fix')), code).toEqual([])
     }
-  }, 240_000)
+  }, 300_000)
 
   test('hooks that core.hooksPath puts out of use', () => {
     const repository = hookedClone()

@@ -303,7 +303,7 @@ describe('an object reader', () => {
       console.log((await repository.objects().read('${oid}')).body.toString())`
     const ran = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 300_000,
     })
     expect(ran).toMatchObject({ status: 0, stdout: 'hello\n' })
     expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })).not.toContain(`--git-dir=${bare}`)
