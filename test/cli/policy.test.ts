@@ -97,7 +97,7 @@ remark: bob may promote but has no key for namespace git in allowed_signers, and
         rmSync(join(folder, 'allowed_signers'))
         mkdirSync(join(folder, 'allowed_signers'))
       },
-      /allowed_signers cannot be read/,
+      /allowed_signers cannot be read \(EISDIR\)/,
     ],
     [
       'other bytes than text',

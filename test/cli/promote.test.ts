@@ -158,7 +158,7 @@ test('two operators promote the same commit at once: one push, one entry, and bo
   expect(kinds(day).filter((kind) => kind === `promotion ${short(one)}`)).toHaveLength(1)
   const landed = day.repository
     .ledgerSubjects()
-    .filter((subject) => subject.startsWith(`${short(one)} landed`))
+    .filter((subject) => subject.startsWith(`promotion ${short(one)} landed`))
   expect(landed).toHaveLength(1)
 })
 
