@@ -195,10 +195,10 @@ test('in a folder that was deleted it says so', () => {
   expect(ran.status).toBe(64)
 })
 
-test('a full disk is no bug of headgate: one line, exit 69', () => {
+test('a full disk is no bug of headgate: one error with its hint, exit 69', () => {
   const ran = spawnSync('bash', ['-c', `"${process.execPath}" "${PROGRAM}" --help >/dev/full`], {
     encoding: 'utf8',
   })
-  expect(ran.stderr).toMatch(/^headgate: .*ENOSPC.*\n$/)
+  expect(ran.stderr).toMatch(/^headgate: .*ENOSPC.*\n {2}hint: .+\n$/)
   expect(ran.status).toBe(69)
 })
