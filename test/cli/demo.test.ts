@@ -80,7 +80,7 @@ describe('headgate demo', () => {
       /^ok: refused by fast-forward, known-good, approval;/m,
       /^ok: refused by release-delete;/m,
       /^ok: refused by operator;/m,
-      /and the policy allows 1 ?s/,
+      /policy(?:\s|remote:)+allows(?:\s|remote:)+1(?:\s|remote:)*s/,
       /^ remote: headgate: release is now [0-9a-f]{7}, rollback 1, ledger record/m,
       /^ok: refused by barred;/m,
       /has been used/,
