@@ -197,8 +197,8 @@ describe('between the move and its record', () => {
     const lock = join(repository.bare, 'refs/headgate/ledger.lock')
     await withHook(
       'reference-transaction',
-      // As git takes a lock: not where somebody holds it.
-      `#!/bin/sh\ncase $1 in committed) (set -C; : >${lock}) 2>/dev/null;; esac\nexec @HOOK@ "$@"\n`,
+      // Before the branch moves: whoever authorized that records it at once. As git takes a lock: not where one is held.
+      `#!/bin/sh\ncase $1 in prepared) (set -C; : >${lock}) 2>/dev/null;; esac\nexec @HOOK@ "$@"\n`,
       async () => {
         const pushed = repository.mustRun(repository.push(`${commit}:${RELEASE}`))
         expect(pushed.all).toContain('headgate: the move landed and is not recorded yet: ')
