@@ -27,6 +27,8 @@ const MAX_OBJECT_BYTES = 32 * 1024 * 1024
 /** A body up to this size is thrown away faster than a process is replaced. */
 const SKIPPED_BYTES = 1024 * 1024
 /** Two full ids, a type and a size need 100 bytes; a path of `<oid>:<path>` comes back in an answer too. */
+/** In place of a limit: the body is not wanted at all. */
+const INFO = -1
 const MAX_NAME_LENGTH = 8192
 const MAX_LINE_BYTES = MAX_NAME_LENGTH * 4
 /** git answers in less than a millisecond; a disk that hangs must not hang a decision forever. */
@@ -103,11 +105,11 @@ export class ObjectReader {
   /** Type and size of an object without its body, whatever its size. */
   async info(name: string): Promise<ObjectInfo | null> {
     if (!this.#isName(name)) return null
-    if (this.#closed) return this.#ask(name, -1)
+    if (this.#closed) return this.#ask(name, INFO)
     const answer =
       this.#readLoose(name, MAX_OBJECT_BYTES) ??
       (await this.#outer()?.info(name)) ??
-      (await this.#ask(name, -1))
+      (await this.#ask(name, INFO))
     return answer === null ? null : { oid: answer.oid, type: answer.type, size: answer.size }
   }
 
@@ -305,11 +307,16 @@ export class ObjectReader {
   #missing(request: Request): void {
     const said = this.#stderr
     this.#stderr = ''
-    if (said === '') request.resolve(null)
-    else
-      request.reject(
+    const partial = partialProblem('cat-file', said)
+    // Whoever only asks whether it is there is answered; git's word for it is "not fetched".
+    if (said === '' || (partial !== null && request.maxBytes === INFO)) {
+      request.resolve(null)
+      return
+    }
+    request.reject(
+      partial ??
         new HeadgateError('data', `git cannot read ${printable(request.name)}: ${firstLines(said)}`),
-      )
+    )
   }
 
   #receiveBody(chunk: Buffer): Buffer {

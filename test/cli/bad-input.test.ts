@@ -164,8 +164,8 @@ const CASES: Case[] = [
   [
     'no repository: doctor',
     ['doctor'],
-    78,
-    /^headgate: \/.+\/outside is not a git repository/,
+    64,
+    /this folder is not in a git repository/,
     { in: 'FOLDER/outside' },
   ],
   ['no policy here', ['policy', 'check'], 78, /^headgate: \/.+\/clone has neither policy\.yaml nor/],
