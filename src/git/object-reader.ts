@@ -314,8 +314,7 @@ export class ObjectReader {
       return
     }
     request.reject(
-      partial ??
-        new HeadgateError('data', `git cannot read ${printable(request.name)}: ${firstLines(said)}`),
+      partial ?? new HeadgateError('data', `git cannot read ${printable(request.name)}: ${firstLines(said)}`),
     )
   }
 

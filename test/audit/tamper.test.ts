@@ -83,6 +83,7 @@ describe('somebody without a key changes one field', () => {
 const SERVERS_WORD = new Set([
   'policy predicate.sealKey',
   'authorization predicate.urn:headgate:move.facts.identitySource',
+  'authorization predicate.urn:headgate:move.facts.referenceTransaction',
 ])
 
 describe('the server changes one field of a statement, and seals all records again', () => {
