@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: './test/templates.ts',
     // Most tests start real git, ssh-keygen and node processes; on two busy cores a push takes seconds.
     // They wait for processes more than they compute, so every core gets a worker.
     maxWorkers: '100%',

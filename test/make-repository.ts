@@ -10,6 +10,7 @@ import { dirname, join, resolve } from 'node:path'
 import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
 import { parsePolicy } from '../src/core/policy-yaml.ts'
 import { statementPayload } from '../src/core/statement.ts'
+import { fillFolder } from './templates.ts'
 
 export const PROGRAM = resolve(import.meta.dirname, '..', 'dist', 'headgate.js')
 export const REPOSITORY_NAME = 'git.example.com/app'
@@ -48,6 +49,8 @@ type Options = {
   readonly identity?: string
   /** False leaves the repository unguarded. */
   readonly install?: boolean
+  /** What else belongs to its beginning: a named function, so that repositories of one kind can be copied. */
+  readonly prepare?: (repository: TestRepository) => void
 }
 
 export class TestRepository {
@@ -65,12 +68,6 @@ export class TestRepository {
     this.policyFolder = join(this.folder, 'policy')
     this.policy = options.policy ?? POLICY
     const home = join(this.folder, 'home')
-    mkdirSync(home)
-    mkdirSync(this.policyFolder)
-    writeFileSync(
-      join(home, 'gitconfig'),
-      '[user]\n\tname = Dev\n\temail = dev@example.com\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[advice]\n\tdetachedHead = false\n',
-    )
     this.env = {
       PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`,
       HOME: home,
@@ -80,9 +77,25 @@ export class TestRepository {
       LC_ALL: 'C',
       TZ: 'UTC',
     }
-    const format = options.objectFormat ?? 'sha1'
-    this.run('git', ['init', '-q', '--bare', `--object-format=${format}`, this.bare])
-    this.run('git', ['init', '-q', `--object-format=${format}`, this.clone])
+    const { objectFormat = 'sha1', identity, install = true, prepare } = options
+    const kind = [this.policy, objectFormat, identity, install, prepare?.name]
+    fillFolder(this.folder, kind, () => {
+      this.#make(objectFormat)
+      if (install) this.install(identity)
+      prepare?.(this)
+    })
+  }
+
+  #make(objectFormat: string): void {
+    const home = join(this.folder, 'home')
+    mkdirSync(home)
+    mkdirSync(this.policyFolder)
+    writeFileSync(
+      join(home, 'gitconfig'),
+      '[user]\n\tname = Dev\n\temail = dev@example.com\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[advice]\n\tdetachedHead = false\n',
+    )
+    this.run('git', ['init', '-q', '--bare', `--object-format=${objectFormat}`, this.bare])
+    this.run('git', ['init', '-q', `--object-format=${objectFormat}`, this.clone])
     this.git('remote', 'add', 'origin', this.bare)
     const signers = [
       this.makeKey('ci', 'ci@example.com', 'headgate-evidence'),
@@ -94,7 +107,6 @@ export class TestRepository {
     writeFileSync(join(this.policyFolder, 'allowed_signers'), `${signers.join('\n')}\n`)
     this.commit('first')
     this.git('push', '-q', 'origin', 'main')
-    if (options.install !== false) this.install(options.identity)
   }
 
   install(identity = 'env:TEST_PUSHER'): void {

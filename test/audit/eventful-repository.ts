@@ -14,7 +14,10 @@ const OPTIONAL_GATE = POLICY.replace(
 const EVALUATE = OPTIONAL_GATE.replace('release: release', 'release: release\nenforcement: evaluate')
 
 export function eventfulRepository(): TestRepository {
-  const repository = new TestRepository({ install: false, policy: EVALUATE })
+  return new TestRepository({ install: false, policy: EVALUATE, prepare: happen })
+}
+
+function happen(repository: TestRepository): void {
   const tell = (person: string, ...args: string[]) =>
     repository.mustRun(repository.headgate(...args, '--reason', 'so it was', '--key', repository.key(person)))
   const promote = (commit: string, as = 'alice', args: string[] = []) =>
@@ -140,5 +143,4 @@ export function eventfulRepository(): TestRepository {
   repository.push(`${three}:refs/heads/release`)
   rmSync(update)
   promote(three, 'bob')
-  return repository
 }

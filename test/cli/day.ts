@@ -26,47 +26,28 @@ type DayOptions = {
   readonly productionGate?: string
 }
 
-/** An application behind a branch of the bare repository. */
+/** An application behind a branch of a bare repository. */
 class Application {
   /** Milliseconds that a deployment takes. */
   deployMs = 0
   /** While true, nothing new is deployed. */
   stuck = false
-  readonly #server: Server
+  /** While true, nobody is answered. */
+  down = false
+  readonly url: string
   readonly #branch: string
-  readonly #bare: () => string
+  readonly #bare: string
   #serving: { commit: string; build: Record<string, string> } | null = null
   #seen: { commit: string; since: number } | null = null
 
-  constructor(branch: string, bare: () => string) {
+  constructor(branch: string, bare: string, url: string) {
     this.#branch = branch
     this.#bare = bare
-    this.#server = createServer((request, response) => {
-      this.#answer(request.url ?? '/').then(
-        ({ status, body }) => {
-          response.statusCode = status
-          response.setHeader('content-type', 'application/json')
-          response.end(JSON.stringify(body))
-        },
-        () => response.destroy(),
-      )
-    })
+    this.url = url
   }
 
-  async start(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  close(): void {
-    this.#server.closeAllConnections()
-    this.#server.close()
-  }
-
-  async #answer(path: string): Promise<{ status: number; body: object }> {
+  async answer(path: string): Promise<{ status: number; body: object }> {
+    if (this.down) throw new Error('down')
     await this.#deploy()
     if (path === '/health') return { status: 200, body: { commit: this.#serving?.commit ?? null } }
     const broken = this.#serving?.build[this.#branch] === 'broken'
@@ -76,7 +57,7 @@ class Application {
   async #deploy(): Promise<void> {
     if (this.stuck) return
     const git = async (...args: string[]) =>
-      (await execute('git', ['--git-dir', this.#bare(), ...args])).stdout.trim()
+      (await execute('git', ['--git-dir', this.#bare, ...args])).stdout.trim()
     const commit = await git('rev-parse', '--verify', '--quiet', `refs/heads/${this.#branch}`).catch(() => '')
     if (commit === '' || commit === this.#serving?.commit) return
     if (this.#seen?.commit !== commit) this.#seen = { commit, since: Date.now() }
@@ -85,6 +66,50 @@ class Application {
     this.#serving = { commit, build: JSON.parse(build) }
   }
 }
+
+/**
+ * Where an environment is: an address that stays the same for all days of a test file, so that their policies, which
+ * name it, are the same as well. Whose application answers there changes with the day.
+ */
+class Address {
+  application: Application | null = null
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
+  }
+
+  static async open(): Promise<Address> {
+    const server = createServer((request, response) => {
+      const answer =
+        address.application?.answer(request.url ?? '/') ?? Promise.reject(new Error('nobody is there'))
+      answer.then(
+        ({ status, body }) => {
+          response.statusCode = status
+          response.setHeader('content-type', 'application/json')
+          response.end(JSON.stringify(body))
+        },
+        () => response.destroy(),
+      )
+    })
+    const address = new Address(server)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    server.unref()
+    return address
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** Whoever is connected is cut off. */
+  leave(): void {
+    this.application = null
+    this.#server.closeAllConnections()
+  }
+}
+
+let addresses: Promise<readonly [Address, Address]> | undefined
 
 export class Day {
   readonly repository: TestRepository
@@ -98,23 +123,21 @@ export class Day {
   }
 
   static async begin(options: DayOptions = {}): Promise<Day> {
-    let bare = ''
-    const staging = new Application('main', () => bare)
-    const production = new Application('release', () => bare)
-    await Promise.all([staging.start(), production.start()])
+    addresses ??= Promise.all([Address.open(), Address.open()])
+    const [staging, production] = await addresses
     const repository = new TestRepository({
       policy: policyText(staging.url, production.url, options),
       install: false,
+      prepare: options.operatorsSmoke === false ? guard : guardAndSmoke,
     })
-    bare = repository.bare
-    if (options.operatorsSmoke !== false) repository.allowEvidence(['alice', 'bob'])
-    repository.install()
+    staging.application = new Application('main', repository.bare, staging.url)
+    production.application = new Application('release', repository.bare, production.url)
     onTestFinished(() => {
-      staging.close()
-      production.close()
+      staging.leave()
+      production.leave()
       repository.remove()
     })
-    return new Day(repository, staging, production)
+    return new Day(repository, staging.application, production.application)
   }
 
   /** The built program as somebody, on their own machine: each has a clone, and a key in HEADGATE_KEY. */
@@ -184,11 +207,9 @@ exec "$GIT" "$@"
     return commit
   }
 
-  /** Staging proves a commit that it serves. */
+  /** Staging proves a commit. */
   async prove(commit: string): Promise<void> {
-    this.repository.mustRun(this.repository.run('git', ['fetch', '-q'], { cwd: this.clone('ci') }))
-    const ran = await this.as('ci', 'gate', '--mode', 'staging', '--commit', commit, '--record')
-    this.repository.mustRun(ran)
+    this.repository.prove(commit)
   }
 
   /** A commit of main that staging has proved. */
@@ -208,6 +229,15 @@ exec "$GIT" "$@"
     })
     return ran.code === 0 ? ran.stdout : ''
   }
+}
+
+function guard(repository: TestRepository): void {
+  repository.install()
+}
+
+function guardAndSmoke(repository: TestRepository): void {
+  repository.allowEvidence(['alice', 'bob'])
+  repository.install()
 }
 
 function policyText(staging: string, production: string, options: DayOptions): string {

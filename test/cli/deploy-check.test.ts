@@ -88,7 +88,7 @@ test('--served: an environment that serves something else is a finding', async (
   const behind = await day.as('ci', 'deploy-check', two, ...PRODUCTION, '--served')
   expect(behind.stdout).toBe(`no: production serves ${one}, not ${two}\n`)
   expect(behind.code).toBe(77)
-  day.production.close()
+  day.production.down = true
   const down = await day.as('ci', 'deploy-check', two, ...PRODUCTION, '--served')
   expect(down.stderr).toContain('headgate: production does not tell what it serves:')
   expect(down.code).toBe(69)

@@ -21,9 +21,11 @@ export function guardedClone(options: ConstructorParameters<typeof TestRepositor
 
 /** The same with the hooks, started by git itself. */
 export function hookedClone(options: ConstructorParameters<typeof TestRepository>[0] = {}): TestRepository {
-  const repository = guardedClone(options)
+  return guardedClone({ ...options, prepare: initClone })
+}
+
+function initClone(repository: TestRepository): void {
   repository.mustRun(repository.headgate('init'))
-  return repository
 }
 
 /** Writes a file into the clone, executable. */
