@@ -43,6 +43,24 @@ environments:
       - { name: health, get: /health, expect: { status: 200 } }
 `
 
+/** Nobody keeps house here: it would be one more process after every commit, fetch and push. */
+const GIT_CONFIG = `[user]
+	name = Dev
+	email = dev@example.com
+[init]
+	defaultBranch = main
+[advice]
+	detachedHead = false
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+[receive]
+	autogc = false
+[pack]
+	threads = 1
+`
+
 type Options = {
   readonly objectFormat?: 'sha1' | 'sha256'
   readonly policy?: string
@@ -90,10 +108,7 @@ export class TestRepository {
     const home = join(this.folder, 'home')
     mkdirSync(home)
     mkdirSync(this.policyFolder)
-    writeFileSync(
-      join(home, 'gitconfig'),
-      '[user]\n\tname = Dev\n\temail = dev@example.com\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n[advice]\n\tdetachedHead = false\n',
-    )
+    writeFileSync(join(home, 'gitconfig'), GIT_CONFIG)
     this.run('git', ['init', '-q', '--bare', `--object-format=${objectFormat}`, this.bare])
     this.run('git', ['init', '-q', `--object-format=${objectFormat}`, this.clone])
     this.git('remote', 'add', 'origin', this.bare)

@@ -7,7 +7,7 @@ import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { findGit } from '../git/find-git.ts'
-import { type GitRepository, openRepository } from '../git/repository.ts'
+import { type GitRepository, openRepository, type Ref } from '../git/repository.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { notACommit } from './not-a-commit.ts'
@@ -28,6 +28,7 @@ export type ClientOptions = {
 
 export class ClientRepository {
   readonly #git: SimpleGit
+  #directory: Promise<string> | undefined
 
   constructor({ folder = process.cwd(), abort }: ClientOptions = {}) {
     // What git says is read below, so it must say it in one language. Only processes that are started notice.
@@ -40,6 +41,8 @@ export class ClientRepository {
       config: ['color.ui=false'],
       ...(abort === undefined ? {} : { abort }),
     })
+    // simple-git waits 50 ms longer for a process that has printed nothing, and most of ours print nothing.
+    this.#git.outputHandler((_, stdout) => stdout.once('end', () => stdout.emit('data', Buffer.alloc(0))))
   }
 
   /** Runs git and returns its standard output. A failure is 'unavailable' with git's own last words. */
@@ -53,7 +56,7 @@ export class ClientRepository {
   async resolveCommit(name: string): Promise<Oid> {
     const oid = await this.#try(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`])
     if (typeof oid === 'string' && isOid(oid.trim())) return oid.trim()
-    await this.#requireRepository()
+    await this.gitDirectory()
     throw notACommit(name, await this.#try(['rev-parse', '--verify', '--end-of-options', `${name}^{}`]))
   }
 
@@ -86,14 +89,16 @@ export class ClientRepository {
 
   /** The repository of this clone, for reading as the guard reads. */
   async open(): Promise<GitRepository> {
-    await this.#requireRepository()
     return openRepository(await this.gitDirectory(), { gitPath: findGit() })
   }
 
-  /** The absolute path of the git directory of this clone. */
-  async gitDirectory(): Promise<string> {
-    await this.#requireRepository()
-    return (await this.git('rev-parse', '--absolute-git-dir')).replace(/\n$/, '')
+  /**
+   * The absolute path of the git directory of this clone. Throws HeadgateError 'usage' where there is none,
+   * 'configuration' where git cannot use it.
+   */
+  gitDirectory(): Promise<string> {
+    this.#directory ??= this.#findDirectory()
+    return this.#directory
   }
 
   /** Whether commits lack their parents here, as in `git clone --depth 1`. */
@@ -149,8 +154,9 @@ export class ClientRepository {
 
   /** Fetches the ledger of a guarded remote; the name of the copy's ref. */
   async fetchLedgerCopy(remote: string): Promise<string> {
-    await this.#requireRepository()
-    if ((await this.remoteBranch(remote, LEDGER_REF)) === null) {
+    await this.gitDirectory()
+    const tip = await this.remoteBranch(remote, LEDGER_REF)
+    if (tip === null) {
       throw new HeadgateError(
         'configuration',
         `the remote "${printable(remote, 200)}" is not guarded by headgate: it has no ${LEDGER_REF}`,
@@ -159,8 +165,9 @@ export class ClientRepository {
         },
       )
     }
-    await this.fetchRefs(remote, [LEDGER_REF])
-    return copyRef(remote)
+    const copy = copyRef(remote)
+    if ((await this.#existing([copy])).get(copy)?.oid !== tip) await this.fetchRefs(remote, [LEDGER_REF])
+    return copy
   }
 
   /**
@@ -223,7 +230,8 @@ export class ClientRepository {
     // Where all of it goes into copies, only these are offered as known: a ledger shares no commit with a branch, and to
     // find that out git would walk a million of them.
     const isCopied = refspecs.every((refspec) => refspec.includes(':'))
-    const known = isCopied ? await this.#existing(refspecs.map((refspec) => refspec.replace(/^.*:/, ''))) : []
+    const copies = refspecs.map((refspec) => refspec.replace(/^.*:/, ''))
+    const known = isCopied ? [...(await this.#existing(copies)).keys()] : []
     const negotiation =
       isCopied && known.length === 0
         ? ['-c', 'fetch.negotiationAlgorithm=skipping', 'fetch']
@@ -242,9 +250,8 @@ export class ClientRepository {
     }
   }
 
-  async #existing(refs: readonly string[]): Promise<string[]> {
-    const listed = await this.#try(['for-each-ref', '--format=%(refname)', ...refs])
-    return typeof listed === 'string' ? listed.split('\n').filter((ref) => refs.includes(ref)) : []
+  async #existing(refs: readonly string[]): Promise<Map<string, Ref>> {
+    return (await this.open()).refs(refs)
   }
 
   async #listRemote(remote: string, refs: readonly string[]): Promise<string> {
@@ -271,9 +278,9 @@ export class ClientRepository {
     )
   }
 
-  async #requireRepository(): Promise<void> {
-    const result = await this.#try(['rev-parse', '--git-dir'])
-    if (typeof result === 'string') return
+  async #findDirectory(): Promise<string> {
+    const result = await this.#try(['rev-parse', '--absolute-git-dir'])
+    if (typeof result === 'string') return result.replace(/\n$/, '')
     if (/spawn git ENOENT/.test(result.message)) findGit()
     if (/not a git repository/.test(result.message)) {
       throw new HeadgateError('usage', 'this folder is not in a git repository', {

@@ -20,7 +20,7 @@ export async function viewGuarded(client: ClientRepository, remote: string): Pro
 
 /** What can be promoted and gone back to is found by ancestry, of which a shallow clone has only the end. */
 export async function requireHistory(client: ClientRepository, remote: string): Promise<void> {
-  if ((await client.git('rev-parse', '--is-shallow-repository')).trim() !== 'true') return
+  if (!(await client.isShallow())) return
   throw new HeadgateError('configuration', 'this clone is shallow: it has only the end of the history', {
     hint: `git fetch --unshallow ${shellWord(remote)}`,
   })

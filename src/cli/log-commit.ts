@@ -2,6 +2,7 @@
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { fileAt } from '../git/file-at.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { ClientRepository } from './client-repository.ts'
 
@@ -17,13 +18,23 @@ export async function readLogFile(
   commit: Oid,
   path: string,
 ): Promise<LogFile> {
-  // A partial clone fetches it now, with its folders. Whether there is such a file is found out below.
-  await client.git('cat-file', '-e', `${commit}:${path}`).catch(() => undefined)
-  const { stdout } = await repository.run(['ls-tree', '-z', '--full-tree', commit, '--', `:(literal)${path}`])
-  const [, mode = '', oid = ''] = /^(\d{6}) \w+ ([0-9a-f]+)\t/.exec(stdout.toString('latin1')) ?? []
-  if (mode === '') return { mode: '100644', bytes: Buffer.alloc(0) }
-  const object = /^100/.test(mode) ? await repository.objects().read(oid, MAX_LOG_BYTES) : null
-  if (object !== null) return { mode, bytes: object.body }
+  const read = () => readFile(repository, commit, path)
+  return read().catch(async (error) => {
+    if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+    // A partial clone fetches what it lacks when the user's git is asked for it.
+    await client.git('cat-file', '-e', `${commit}:${path}`).catch(() => undefined)
+    return read()
+  })
+}
+
+async function readFile(repository: GitRepository, commit: Oid, path: string): Promise<LogFile> {
+  const file = await fileAt(repository, commit, path)
+  if (file === null) return { mode: '100644', bytes: Buffer.alloc(0) }
+  if (/^100/.test(file.mode)) {
+    const object = await repository.objects().read(file.blob, MAX_LOG_BYTES)
+    if (object !== null) return { mode: file.mode, bytes: object.body }
+    throw new HeadgateError('unavailable', `the object ${file.blob} is missing`)
+  }
   throw new HeadgateError(
     'configuration',
     `${printable(path, 200)} in ${shortOid(commit)} is not a file that can be appended to`,

@@ -6,8 +6,8 @@ import { HeadgateError } from '../core/errors.ts'
 import type { LogStep, LogVersion } from '../core/facts.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { isAppend } from '../core/release-log.ts'
+import { fileAt } from './file-at.ts'
 import type { GitRepository } from './repository.ts'
-import { TREE_MODE } from './tree.ts'
 
 /** A release log is a text that people write; 32 MiB is decades of it. */
 const MAX_LOG_BYTES = 32 * 1024 * 1024
@@ -55,10 +55,10 @@ async function stepOf(
   path: string,
 ): Promise<LogStep> {
   // A parent that can be read in two ways has no log to append to, else nobody could ever put it right.
-  const before = parent === null ? null : await orUnclear(versionAt(repository, parent, path), () => null)
+  const before = parent === null ? null : await orUnclear(fileAt(repository, parent, path), () => null)
   return orUnclear(
     (async () => {
-      const after = await versionAt(repository, commit, path)
+      const after = await fileAt(repository, commit, path)
       return { commit, before, after, append: await isAppended(repository, before, after) }
     })(),
     (unclear): LogStep => ({ commit, before, after: null, append: false, unclear }),
@@ -72,29 +72,6 @@ async function orUnclear<T>(reading: Promise<T>, otherwise: (reason: string) => 
     if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
     return otherwise(error.message)
   }
-}
-
-/** The file of that path in a commit. Throws HeadgateError 'data' where a tree on the way can be read in two ways. */
-async function versionAt(repository: GitRepository, commit: Oid, path: string): Promise<LogVersion> {
-  const names = path.split('/')
-  let tree = commit
-  for (const [index, name] of names.entries()) {
-    const entries = await repository.objects().tree(tree)
-    if (entries === null) throw new HeadgateError('unavailable', `the tree ${tree} is missing`)
-    const entry = entries.find((candidate) => candidate.name === name)
-    if (entry === undefined) return null
-    if (index === names.length - 1) return { mode: plainMode(entry.mode), blob: entry.oid }
-    // A link or a submodule in place of the folder has no file of ours in it.
-    if (entry.mode !== TREE_MODE) return null
-    tree = entry.oid
-  }
-  return null
-}
-
-/** git takes every file's mode for one of two: old gits wrote others. */
-function plainMode(mode: string): string {
-  if (!mode.startsWith('100')) return mode
-  return Number.parseInt(mode, 8) & 0o100 ? '100755' : '100644'
 }
 
 /** Throws HeadgateError 'data' where a text is too long to be compared. */

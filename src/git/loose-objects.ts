@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { deflateSync, inflateSync, constants as zlib } from 'node:zlib'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import type { GitObject } from './git-object.ts'
 import type { SpareFile, SpareFiles } from './spare-files.ts'
 
 export type NewObject = {
@@ -56,6 +57,30 @@ export function readLooseObject(
   return body.length === Number(header[2]) && body.length <= maxBytes
     ? { type: header[1] as NewObject['type'] | 'tag', body }
     : null
+}
+
+/**
+ * The object called `<id>`, or `<id>^{tree}`, in one of several object directories. Whatever is not plainly there is git's
+ * to find, or to complain about: null.
+ */
+export function readLooseByName(
+  objectsDirectories: readonly string[],
+  name: string,
+  maxBytes: number,
+): GitObject | null {
+  const [, oid = '', rest] = /^([0-9a-f]+)(.*)$/.exec(name) ?? []
+  if (rest !== '' && rest !== '^{tree}') return null
+  for (const directory of objectsDirectories) {
+    const object = readLooseObject(directory, oid, maxBytes)
+    if (object === null) continue
+    const { type, body } = object
+    if (rest === '' || type === 'tree') return { oid, type, size: body.length, body }
+    const tree = /^tree ([0-9a-f]+)\n/.exec(body.toString('latin1', 0, 80))?.[1]
+    return type === 'commit' && tree !== undefined
+      ? readLooseByName(objectsDirectories, tree, maxBytes)
+      : null
+  }
+  return null
 }
 
 /**

@@ -13,22 +13,19 @@ import type { Socket } from 'node:net'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
-import { readLooseObject } from './loose-objects.ts'
+import type { GitObject, GitObjectType, ObjectInfo } from './git-object.ts'
+import { readLooseByName } from './loose-objects.ts'
 import { firstLines, type GitCommand, partialProblem, startGit } from './process.ts'
 import type { RecentObjects } from './recent-objects.ts'
 import { parseTree, type TreeEntry } from './tree.ts'
-
-export type GitObjectType = 'commit' | 'tree' | 'blob' | 'tag'
-export type ObjectInfo = { readonly oid: Oid; readonly type: GitObjectType; readonly size: number }
-export type GitObject = ObjectInfo & { readonly body: Buffer }
 
 /** Unless told: far above any tree, commit or text that headgate reads, small enough to hold a few. */
 const MAX_OBJECT_BYTES = 32 * 1024 * 1024
 /** A body up to this size is thrown away faster than a process is replaced. */
 const SKIPPED_BYTES = 1024 * 1024
-/** Two full ids, a type and a size need 100 bytes; a path of `<oid>:<path>` comes back in an answer too. */
 /** In place of a limit: the body is not wanted at all. */
 const INFO = -1
+/** Two full ids, a type and a size need 100 bytes; a path of `<oid>:<path>` comes back in an answer too. */
 const MAX_NAME_LENGTH = 8192
 const MAX_LINE_BYTES = MAX_NAME_LENGTH * 4
 /** git answers in less than a millisecond; a disk that hangs must not hang a decision forever. */
@@ -36,7 +33,7 @@ const SILENCE_MS = 60_000
 
 type Request = {
   readonly name: string
-  /** Bodies up to this size are delivered, larger ones end in `oversize`. -1 asks for no body. */
+  /** Bodies up to this size are delivered, larger ones end in `oversize`; or INFO. */
   readonly maxBytes: number
   /** How many processes died at it. */
   deaths: number
@@ -107,7 +104,7 @@ export class ObjectReader {
     if (!this.#isName(name)) return null
     if (this.#closed) return this.#ask(name, INFO)
     const answer =
-      this.#readLoose(name, MAX_OBJECT_BYTES) ??
+      readLooseByName(this.#folders, name, MAX_OBJECT_BYTES) ??
       (await this.#outer()?.info(name)) ??
       (await this.#ask(name, INFO))
     return answer === null ? null : { oid: answer.oid, type: answer.type, size: answer.size }
@@ -128,22 +125,9 @@ export class ObjectReader {
 
   async #readNear(name: string, maxBytes: number): Promise<GitObject | null> {
     if (this.#closed) return null
-    return this.#readLoose(name, maxBytes) ?? (await this.#outer()?.read(name, maxBytes)) ?? null
-  }
-
-  /** Whatever is not plainly there is git's to find, or to complain about. */
-  #readLoose(name: string, maxBytes: number): GitObject | null {
-    const [, oid = '', rest] = /^([0-9a-f]+)(.*)$/.exec(name) ?? []
-    if (rest !== '' && rest !== '^{tree}') return null
-    for (const folder of this.#folders) {
-      const object = readLooseObject(folder, oid, maxBytes)
-      if (object === null) continue
-      const { type, body } = object
-      if (rest === '' || type === 'tree') return { oid, type, size: body.length, body }
-      const tree = /^tree ([0-9a-f]+)\n/.exec(body.toString('latin1', 0, 80))?.[1]
-      return type === 'commit' && tree !== undefined ? this.#readLoose(tree, maxBytes) : null
-    }
-    return null
+    return (
+      readLooseByName(this.#folders, name, maxBytes) ?? (await this.#outer()?.read(name, maxBytes)) ?? null
+    )
   }
 
   /** Abbreviations, refs and revision syntax never reach git: each could mean something else tomorrow. */
@@ -309,13 +293,8 @@ export class ObjectReader {
     this.#stderr = ''
     const partial = partialProblem('cat-file', said)
     // Whoever only asks whether it is there is answered; git's word for it is "not fetched".
-    if (said === '' || (partial !== null && request.maxBytes === INFO)) {
-      request.resolve(null)
-      return
-    }
-    request.reject(
-      partial ?? new HeadgateError('data', `git cannot read ${printable(request.name)}: ${firstLines(said)}`),
-    )
+    if (said === '' || (partial !== null && request.maxBytes === INFO)) request.resolve(null)
+    else request.reject(partial ?? unreadable(request, said))
   }
 
   #receiveBody(chunk: Buffer): Buffer {
@@ -335,7 +314,7 @@ export class ObjectReader {
 
   #deliver(request: Request, header: ObjectInfo, body: Buffer): void {
     this.#pending.shift()
-    if (request.maxBytes < 0) request.resolve({ ...header, body: EMPTY })
+    if (request.maxBytes === INFO) request.resolve({ ...header, body: EMPTY })
     else if (header.size <= request.maxBytes) request.resolve({ ...header, body })
     else request.reject(oversize(request, header))
   }
@@ -347,6 +326,10 @@ export class ObjectReader {
 }
 
 const EMPTY = Buffer.alloc(0)
+
+function unreadable({ name }: Request, said: string): HeadgateError {
+  return new HeadgateError('data', `git cannot read ${printable(name)}: ${firstLines(said)}`)
+}
 
 function oversize(request: Request, { type, size }: ObjectInfo): HeadgateError {
   return new HeadgateError(

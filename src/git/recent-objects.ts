@@ -2,7 +2,7 @@
  * Small objects that were read or written lately, by the name that they were asked by. An object never changes, so that
  * it may be kept; a service decides about the same policy and ledger all day.
  */
-import type { GitObject } from './object-reader.ts'
+import type { GitObject } from './git-object.ts'
 
 /** The ledger's trees and the policy are some 30 KiB; a service keeps this much for each repository. */
 const MAX_TOTAL_BYTES = 256 * 1024

@@ -1,0 +1,35 @@
+/** What stands at a path in a commit, read from trees that leave no doubt. */
+import { HeadgateError } from '../core/errors.ts'
+import type { Oid } from '../core/oid.ts'
+import type { GitRepository } from './repository.ts'
+import { TREE_MODE } from './tree.ts'
+
+/**
+ * Mode and id of the file at `path`, whose names are separated by `/`; null where there is none. Throws HeadgateError
+ * 'data' where a tree on the way can be read in two ways, 'unavailable' where one is missing.
+ */
+export async function fileAt(
+  repository: GitRepository,
+  commit: Oid,
+  path: string,
+): Promise<{ readonly mode: string; readonly blob: Oid } | null> {
+  const names = path.split('/')
+  let tree = commit
+  for (const [index, name] of names.entries()) {
+    const entries = await repository.objects().tree(tree)
+    if (entries === null) throw new HeadgateError('unavailable', `the tree ${tree} is missing`)
+    const entry = entries.find((candidate) => candidate.name === name)
+    if (entry === undefined) return null
+    if (index === names.length - 1) return { mode: plainMode(entry.mode), blob: entry.oid }
+    // A link or a submodule in place of the folder has no file of ours in it.
+    if (entry.mode !== TREE_MODE) return null
+    tree = entry.oid
+  }
+  return null
+}
+
+/** git takes every file's mode for one of two: old gits wrote others. */
+function plainMode(mode: string): string {
+  if (!mode.startsWith('100')) return mode
+  return Number.parseInt(mode, 8) & 0o100 ? '100755' : '100644'
+}
