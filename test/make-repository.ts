@@ -10,7 +10,7 @@ import { dirname, join, resolve } from 'node:path'
 import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
 import { parsePolicy } from '../src/core/policy-yaml.ts'
 import { statementPayload } from '../src/core/statement.ts'
-import { fillFolder, fingerprint } from './templates.ts'
+import { fillFolder } from './templates.ts'
 
 export const PROGRAM = resolve(import.meta.dirname, '..', 'dist', 'headgate.js')
 export const REPOSITORY_NAME = 'git.example.com/app'
@@ -78,9 +78,6 @@ export class TestRepository {
   readonly policyFolder: string
   readonly policy: string
   readonly env: Record<string, string>
-  /** What made the folder what it is; null once something else has. */
-  #kind: readonly unknown[] | null
-  #print: string | undefined
 
   constructor(options: Options = {}) {
     this.folder = mkdtempSync(join(tmpdir(), 'headgate-test-'))
@@ -99,28 +96,12 @@ export class TestRepository {
       TZ: 'UTC',
     }
     const { objectFormat = 'sha1', identity, install = true, prepare } = options
-    this.#kind = [this.policy, objectFormat, identity, install]
-    this.#step(prepare?.name ?? '', () => {
+    const kind = [this.policy, objectFormat, identity, install, prepare?.name]
+    fillFolder(this.folder, kind, () => {
       this.#make(objectFormat)
       if (install) this.install(identity)
       prepare?.(this)
     })
-  }
-
-  /** Makes a step, or copies what the same steps have led to before, as long as nothing else has happened in between. */
-  #step<T>(name: string, make: () => T): T {
-    if (this.#kind === null) return make()
-    if (this.#print !== undefined && this.#print !== fingerprint(this.folder)) {
-      this.#kind = null
-      return make()
-    }
-    const kind = [...this.#kind, name]
-    // Steps that this one is made of are none of their own.
-    this.#kind = null
-    const value = fillFolder(this.folder, kind, make)
-    this.#kind = kind
-    this.#print = fingerprint(this.folder)
-    return value
   }
 
   #make(objectFormat: string): void {
@@ -332,13 +313,11 @@ export class TestRepository {
 
   /** Pushes main, proves its tip, promotes it; returns the commit. */
   release(subject: string): string {
-    return this.#step(`release ${subject}`, () => {
-      const commit = this.commit(subject)
-      this.mustRun(this.push('main'))
-      this.prove(commit)
-      this.mustRun(this.push(`${commit}:refs/heads/release`))
-      return commit
-    })
+    const commit = this.commit(subject)
+    this.mustRun(this.push('main'))
+    this.prove(commit)
+    this.mustRun(this.push(`${commit}:refs/heads/release`))
+    return commit
   }
 
   remove(): void {

@@ -9,7 +9,6 @@ import { createHash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
-  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -22,7 +21,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const VARIABLE = 'HEADGATE_TEST_TEMPLATES'
-/** Beside the copied folder: where it was made, which of its files say so, and what making it returned. */
+/** Beside the copied folder: where it was made, and which of its files say so. */
 const PLACE = 'place.json'
 const CONTENT = 'content'
 
@@ -33,54 +32,45 @@ export function setup(): () => void {
 }
 
 /**
- * Makes `folder` into what `make` would leave in it, and returns what `make` would return, which must be JSON. `kind` tells
- * apart whatever is different in `make` or in the folder before; `make` is called once for each kind (more often only if
- * two workers need it at the same moment).
+ * Makes an empty `folder` into what `make` would leave in it. `kind` tells apart whatever `make` does differently; it
+ * is called at most once for each kind (more often only if two workers need it at the same moment).
  */
-export function fillFolder<T>(folder: string, kind: unknown, make: () => T): T {
+export function fillFolder(folder: string, kind: unknown, make: (folder: string) => void): void {
   const templates = process.env[VARIABLE]
-  if (templates === undefined) return make()
+  if (templates === undefined) {
+    make(folder)
+    return
+  }
   const name = createHash('sha256').update(JSON.stringify(kind)).digest('hex').slice(0, 16)
   const template = join(templates, name)
-  if (existsSync(template)) return copy<T>(template, folder)
-  const value = make()
+  if (existsSync(template)) {
+    copy(template, folder)
+    return
+  }
+  make(folder)
   const fresh = mkdtempSync(join(templates, 'fresh-'))
-  cpSync(folder, join(fresh, CONTENT), COPYING)
-  writeFileSync(join(fresh, PLACE), JSON.stringify({ folder, files: filesNaming(folder), value }))
+  cpSync(folder, join(fresh, CONTENT), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+  writeFileSync(join(fresh, PLACE), JSON.stringify({ folder, files: filesNaming(folder) }))
   try {
     renameSync(fresh, template)
   } catch {
     // Another worker was first; its template is as good.
     rmSync(fresh, { recursive: true })
   }
-  return value
 }
 
-/** Changes whenever a file below the folder does. */
-export function fingerprint(folder: string): string {
-  const hash = createHash('sha256')
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name)
-    const { size, mtimeMs, mode } = lstatSync(path)
-    hash.update(`${path.slice(folder.length)} ${mode} ${entry.isDirectory() ? '' : `${size} ${mtimeMs}`}\n`)
-  }
-  return hash.digest('hex')
-}
-
-const COPYING = { recursive: true, preserveTimestamps: true, verbatimSymlinks: true }
-
-function copy<T>(template: string, folder: string): T {
-  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true })
-  cpSync(join(template, CONTENT), folder, COPYING)
-  const place: { folder: string; files: string[]; value: T } = JSON.parse(
-    readFileSync(join(template, PLACE), 'utf8'),
-  )
+function copy(template: string, folder: string): void {
+  cpSync(join(template, CONTENT), folder, {
+    recursive: true,
+    preserveTimestamps: true,
+    verbatimSymlinks: true,
+  })
+  const place: { folder: string; files: string[] } = JSON.parse(readFileSync(join(template, PLACE), 'utf8'))
   for (const path of place.files) {
     const file = join(folder, path)
     const { mode } = statSync(file)
     writeFileSync(file, readFileSync(file, 'utf8').replaceAll(place.folder, folder), { mode })
   }
-  return place.value
 }
 
 /** The files below a folder that name it. A binary file among them could not be copied. */
