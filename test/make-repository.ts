@@ -67,9 +67,12 @@ type Options = {
   readonly identity?: string
   /** False leaves the repository unguarded. */
   readonly install?: boolean
-  /** What else belongs to its beginning: a named function, so that repositories of one kind can be copied. */
-  readonly prepare?: (repository: TestRepository) => void
+  /** What else belongs to its beginning, in this order. */
+  readonly prepare?: Step | readonly Step[]
 }
+
+/** A named function, so that repositories of one kind can be copied: the name tells what it does from all others. */
+export type Step = (repository: TestRepository) => void
 
 export class TestRepository {
   readonly folder: string
@@ -95,13 +98,27 @@ export class TestRepository {
       LC_ALL: 'C',
       TZ: 'UTC',
     }
-    const { objectFormat = 'sha1', identity, install = true, prepare } = options
-    const kind = [this.policy, objectFormat, identity, install, prepare?.name]
-    fillFolder(this.folder, kind, () => {
-      this.#make(objectFormat)
-      if (install) this.install(identity)
-      prepare?.(this)
-    })
+    const { objectFormat = 'sha1', identity, install = true, prepare = [] } = options
+    const steps = [
+      { kind: objectFormat, take: () => this.#make(objectFormat) },
+      { kind: [this.policy, install && (identity ?? true)], take: () => this.#guard(install, identity) },
+      ...[prepare].flat().map((step) => ({ kind: step.name, take: () => step(this) })),
+    ]
+    this.#begin(steps)
+  }
+
+  /** Each step goes on from a copy of what the steps before it leave. */
+  #begin(steps: readonly { readonly kind: unknown; take(): void }[]): void {
+    const last = steps.at(-1)
+    if (last === undefined) return
+    fillFolder(
+      this.folder,
+      steps.map(({ kind }) => kind),
+      () => {
+        this.#begin(steps.slice(0, -1))
+        last.take()
+      },
+    )
   }
 
   #make(objectFormat: string): void {
@@ -118,10 +135,14 @@ export class TestRepository {
       this.makeKey('bob', 'bob', 'headgate-approval,git'),
     ]
     this.makeKey('mallory', 'mallory', 'headgate-evidence,headgate-approval')
-    writeFileSync(join(this.policyFolder, 'policy.yaml'), this.policy)
     writeFileSync(join(this.policyFolder, 'allowed_signers'), `${signers.join('\n')}\n`)
     this.commit('first')
     this.git('push', '-q', 'origin', 'main')
+  }
+
+  #guard(install: boolean, identity: string | undefined): void {
+    writeFileSync(join(this.policyFolder, 'policy.yaml'), this.policy)
+    if (install) this.install(identity)
   }
 
   install(identity = 'env:TEST_PUSHER'): void {
@@ -272,6 +293,11 @@ export class TestRepository {
     }
     change(predicate)
     return statementPayload('approval', REPOSITORY_NAME, to, predicate)
+  }
+
+  overridePayload(from: string, to: string, waives: readonly string[], reason: string): string {
+    const { predicate } = JSON.parse(this.approvalPayload(from, to))
+    return statementPayload('override', REPOSITORY_NAME, to, { ...predicate, waives: [...waives], reason })
   }
 
   /** A DSSE envelope made by ssh-keygen alone. */

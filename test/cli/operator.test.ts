@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { lastCommits, proved, released, releasedTwice, unproved } from '../beginnings.ts'
 import { POLICY, PROGRAM, type TestRepository } from '../make-repository.ts'
 import { guarded } from './run-program.ts'
 
@@ -11,9 +12,8 @@ function paste(repository: TestRepository, stdout: string, as = 'alice') {
 }
 
 test('an approval prints the push that lands once', () => {
-  const repository = guarded()
-  const first = repository.release('one')
-  const second = repository.release('two')
+  const repository = guarded({ prepare: releasedTwice })
+  const [first = '', second = ''] = lastCommits(repository, 2)
 
   const ran = repository.headgate(
     ...['approve', '--from', 'HEAD', '--to', first, '--reason', 'checkout fails', '--trigger', 'pager'],
@@ -38,8 +38,8 @@ test('an approval prints the push that lands once', () => {
 })
 
 test('whoever approves need not fetch first, and a commit that could be several is said to be', () => {
-  const repository = guarded()
-  const first = repository.release('one')
+  const repository = guarded({ prepare: released })
+  const first = repository.git('rev-parse', 'HEAD')
   const carol = join(repository.folder, 'carol')
   repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, carol]))
   const second = repository.release('two')
@@ -73,10 +73,8 @@ test('whoever approves need not fetch first, and a commit that could be several 
 })
 
 test('an override waives what it names, once, and its printed push lands', () => {
-  const repository = guarded()
-  const first = repository.release('one')
-  const second = repository.commit('two')
-  repository.mustRun(repository.push('main'))
+  const repository = guarded({ prepare: unproved })
+  const [first = '', second = ''] = lastCommits(repository, 2)
 
   const ran = repository.headgate(
     ...['override', '--from', first, '--to', second, '--waive', 'evidence,served-commit'],
@@ -93,17 +91,14 @@ test('an override waives what it names, once, and its printed push lands', () =>
 })
 
 test('freeze and unfreeze', () => {
-  const repository = guarded()
+  const repository = guarded({ prepare: proved })
+  const commit = repository.git('rev-parse', 'HEAD')
   const key = ['--key', repository.key('alice')]
-  const early = repository.headgate('freeze', '--reason', 'sale', ...key)
+  const early = guarded().headgate('freeze', '--reason', 'sale', ...key)
   expect(early.stderr).toBe(
     'headgate: there is no release on origin yet, and a freeze speaks of its tip\n  hint: freeze it after the first promotion\n',
   )
   expect(early.code).toBe(78)
-  repository.release('one')
-  const commit = repository.commit('two')
-  repository.mustRun(repository.push('main'))
-  repository.prove(commit)
 
   const frozen = repository.headgate('freeze', '--for', '2d', '--reason', 'sale weekend', ...key)
   expect(frozen.stdout).toMatch(
@@ -124,17 +119,14 @@ test('freeze and unfreeze', () => {
 })
 
 test('drift: the refusal names it, the command settles it', () => {
-  const repository = guarded()
-  repository.release('one')
+  const repository = guarded({ prepare: proved })
+  const commit = repository.git('rev-parse', 'HEAD')
   const key = ['--key', repository.key('alice')]
   const none = repository.headgate('drift', '--reason', 'x', ...key)
   expect(none).toMatchObject({
     stdout: 'release has not drifted: it is where its last landed move put it\n',
     code: 0,
   })
-  const commit = repository.commit('two')
-  repository.mustRun(repository.push('main'))
-  repository.prove(commit)
   writeFileSync(join(repository.bare, 'refs/heads/release'), `${commit}\n`)
 
   const next = repository.commit('three')
@@ -152,9 +144,8 @@ test('drift: the refusal names it, the command settles it', () => {
 })
 
 test('what the policy shortens, and what does not fit the release, is remarked', () => {
-  const repository = guarded()
-  const first = repository.release('one')
-  const second = repository.release('two')
+  const repository = guarded({ prepare: releasedTwice })
+  const [first = '', second = ''] = lastCommits(repository, 2)
   const third = repository.commit('three')
   repository.mustRun(repository.push('main'))
   const ran = repository.headgate(
@@ -197,9 +188,8 @@ test('branch names and remotes that a shell would take apart are quoted in the p
 })
 
 test('calls that cannot succeed are said without a word to the server', () => {
-  const repository = guarded()
-  const first = repository.release('one')
-  const second = repository.release('two')
+  const repository = guarded({ prepare: releasedTwice })
+  const [first = '', second = ''] = lastCommits(repository, 2)
   const subjects = repository.ledgerSubjects()
   const refs = repository.server('for-each-ref')
   const call = (...args: string[]) => {
@@ -248,9 +238,8 @@ test('calls that cannot succeed are said without a word to the server', () => {
 
 test("an approval by somebody who may not: the server's reason, exit 77, and nothing is recorded", () => {
   const policy = POLICY.replace('approvers: [alice, bob]', 'approvers: [alice]')
-  const repository = guarded({ policy })
-  const first = repository.release('one')
-  const second = repository.release('two')
+  const repository = guarded({ policy, prepare: releasedTwice })
+  const [first = '', second = ''] = lastCommits(repository, 2)
   const subjects = repository.ledgerSubjects()
   const ran = repository.headgate(
     ...['approve', '--from', second, '--to', first, '--reason', 'x', '--key', repository.key('bob')],

@@ -11,7 +11,7 @@ const LEFTHOOK_FOLDER = `lefthook-${process.platform}-${process.arch}`
 export const LEFTHOOK = join(ROOT, 'node_modules', LEFTHOOK_FOLDER, 'bin', 'lefthook')
 export const HAS_PRE_COMMIT = spawnSync('pre-commit', ['--version']).status === 0
 
-/** A guarded repository; its clone has a landed release, and no hooks yet. */
+/** A guarded repository; its clone has no hooks yet. */
 export function guardedClone(options: ConstructorParameters<typeof TestRepository>[0] = {}): TestRepository {
   const repository = new TestRepository(options)
   onTestFinished(() => repository.remove())
@@ -21,7 +21,8 @@ export function guardedClone(options: ConstructorParameters<typeof TestRepositor
 
 /** The same with the hooks, started by git itself. */
 export function hookedClone(options: ConstructorParameters<typeof TestRepository>[0] = {}): TestRepository {
-  return guardedClone({ ...options, prepare: initClone })
+  const { prepare = [] } = options
+  return guardedClone({ ...options, prepare: [prepare, initClone].flat() })
 }
 
 function initClone(repository: TestRepository): void {

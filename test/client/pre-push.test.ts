@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { lastCommits, proved, released, releasedTwice, unproved } from '../beginnings.ts'
 import { run } from '../cli/run-program.ts'
 import { POLICY, type TestRepository } from '../make-repository.ts'
 import { guardedClone, hookedClone, refusedBefore, write } from './clones.ts'
@@ -10,10 +11,8 @@ import { serveGit } from './smart-http.ts'
 
 describe('a push that the server would refuse is refused before anything is sent', () => {
   test('with the words of the server', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
+    const repository = hookedClone({ prepare: unproved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const before = repository.push(`${commit}:release`)
     expect(before.code).toBe(1)
     const short = commit.slice(0, 7)
@@ -41,9 +40,7 @@ describe('a push that the server would refuse is refused before anything is sent
   })
 
   test('for every way to push', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    repository.release('two')
+    const repository = hookedClone({ prepare: releasedTwice })
     repository.git('branch', 'behind', 'main~1')
     repository.git('switch', '-q', '-c', 'stray')
     repository.commit('stray', { 'stray.txt': '1' })
@@ -75,27 +72,15 @@ describe('a push that the server would refuse is refused before anything is sent
 
 describe('a push that the server takes goes through', () => {
   test('promotion, staging branch, tags, rollback with approval', () => {
-    const repository = hookedClone()
-    const one = repository.release('one')
-    const two = repository.release('two')
+    const repository = hookedClone({ prepare: releasedTwice })
+    const [one = '', two = ''] = lastCommits(repository, 2)
     repository.git('tag', 'v2')
     expect(repository.push([], { args: ['--tags'] }).code).toBe(0)
     expect(repository.push([], { args: ['--all'] }).code).toBe(0)
     const early = repository.push(`${one}:release`, { args: [`--force-with-lease=release:${two}`] })
     expect(refusedBefore(early), early.all).toBe(true)
-    repository.mustRun(
-      repository.headgate(
-        'approve',
-        '--from',
-        two,
-        '--to',
-        one,
-        '--reason',
-        'x',
-        '--key',
-        repository.key('bob'),
-      ),
-    )
+    const approval = repository.sign(repository.approvalPayload(two, one), 'bob', 'headgate-approval')
+    repository.mustRun(repository.submit(approval, 'bob'))
     const back = repository.push(`${one}:release`, { args: [`--force-with-lease=release:${two}`] })
     expect(back.code, back.all).toBe(0)
     expect(back.all).toContain('rollback')
@@ -103,10 +88,8 @@ describe('a push that the server takes goes through', () => {
   })
 
   test('with a submission that justifies the move in the same push, which the server judges', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
+    const repository = hookedClone({ prepare: unproved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const evidence = repository.sign(repository.evidencePayload(commit), 'ci', 'headgate-evidence')
     const ran = repository.push([repository.inboxRefspec(evidence), `${commit}:release`])
     expect(ran.code, ran.all).toBe(0)
@@ -123,11 +106,8 @@ describe('a push that the server takes goes through', () => {
   })
 
   test('whoever pushes, since only the server knows who that is', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    const repository = hookedClone({ prepare: proved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const mallory = repository.push(`${commit}:release`, { as: 'mallory' })
     expect(mallory.all).toContain('remote:   [operator]')
     expect(repository.push(`${commit}:release`, { as: 'bob' }).code).toBe(0)
@@ -136,8 +116,7 @@ describe('a push that the server takes goes through', () => {
 
 describe('what somebody else did meanwhile is seen', () => {
   test('a promotion, a new main and a new policy that this clone never fetched', () => {
-    const repository = hookedClone()
-    repository.release('one')
+    const repository = hookedClone({ prepare: released })
     const other = join(repository.folder, 'other')
     repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, other]))
     writeFileSync(join(other, 'other.txt'), 'x')
@@ -157,11 +136,8 @@ describe('what somebody else did meanwhile is seen', () => {
 })
 
 test('a promotion that lands while the refs are listed is no drift', () => {
-  const repository = hookedClone()
-  repository.release('one')
-  const two = repository.commit('two')
-  repository.mustRun(repository.push('main'))
-  repository.prove(two)
+  const repository = hookedClone({ prepare: proved })
+  const two = repository.git('rev-parse', 'HEAD')
   const old = join(repository.folder, 'old.git')
   cpSync(repository.bare, old, { recursive: true })
   repository.mustRun(repository.push(`${two}:release`))
@@ -194,8 +170,7 @@ describe('nothing for everyone else', () => {
   }
 
   test('a push of another branch starts no Node; one of a guarded branch does', () => {
-    const repository = hookedClone()
-    repository.release('one')
+    const repository = hookedClone({ prepare: released })
     const started = withTrap(repository)
     repository.commit('two')
     for (const refspecs of [['main:topic'], [':topic'], ['main:refs/heads/release-2', 'main:refs/tags/main']])
@@ -218,8 +193,7 @@ describe('nothing for everyone else', () => {
   })
 
   test('a remote that came later, by another name, with two places that it pushes to', () => {
-    const repository = guardedClone()
-    repository.release('one')
+    const repository = guardedClone({ prepare: released })
     const commit = repository.commit('two')
     const mirror = join(repository.folder, 'mirror.git')
     repository.mustRun(repository.run('git', ['init', '-q', '--bare', mirror]))
@@ -245,9 +219,7 @@ describe('nothing for everyone else', () => {
   })
 
   test('a clone that knows nothing yet goes by .headgate/policy.yaml', () => {
-    const repository = guardedClone()
-    repository.release('one')
-    repository.mustRun(repository.headgate('init'))
+    const repository = hookedClone({ prepare: released })
     repository.commit('policy', {
       '.headgate/policy.yaml': repository.policy.replace('release: release', "release: 'release' # the shop"),
     })
@@ -267,10 +239,8 @@ describe('nothing for everyone else', () => {
 
 describe('headgate or its Node is missing', () => {
   test('one line, and the push goes on to the server', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
+    const repository = hookedClone({ prepare: unproved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const list = join(repository.clone, '.git', 'headgate', 'remotes')
     writeFileSync(list, readFileSync(list, 'utf8').replace(/^app .*/m, 'app /nowhere/headgate.js'))
     const ran = repository.push(`${commit}:release`)
@@ -281,19 +251,15 @@ describe('headgate or its Node is missing', () => {
   })
 
   test('Node need not be in PATH: the one that ran headgate init is known', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
+    const repository = hookedClone({ prepare: unproved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const ran = repository.push(`${commit}:release`, { env: { PATH: '/usr/bin:/bin' } })
     expect(refusedBefore(ran), ran.all).toBe(true)
   })
 
   test('a Node that is gone is looked for where Nodes live', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
+    const repository = hookedClone({ prepare: unproved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const list = join(repository.clone, '.git', 'headgate', 'remotes')
     writeFileSync(list, readFileSync(list, 'utf8').replace(/^node .*/m, 'node /nowhere/node'))
     const home = repository.env.HOME ?? ''
@@ -321,20 +287,16 @@ describe('over ssh', () => {
   }
 
   test('the verdict comes before anything is sent', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
+    const repository = hookedClone({ prepare: unproved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const env = overSsh(repository, ':')
     const ran = repository.push(`${commit}:release`, { env })
     expect(refusedBefore(ran), ran.all).toBe(true)
   })
 
   test('the second connection asks for no password: it fails, and the server decides', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
+    const repository = hookedClone({ prepare: unproved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const trace = join(repository.folder, 'asked')
     const ssh = join(repository.folder, 'bin', 'ssh')
     write(
@@ -351,10 +313,8 @@ describe('over ssh', () => {
   })
 
   test('a remote that cannot be read lets the push go, and says that the server decides', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
+    const repository = hookedClone({ prepare: unproved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const env = overSsh(repository, 'echo gone fishing >&2; exit 1')
     const ran = repository.push(`${commit}:release`, { env })
     expect(ran.stderr).toMatch(/^headgate: could not tell beforehand, so the server decides: .+/)
@@ -362,11 +322,8 @@ describe('over ssh', () => {
   })
 
   test('a remote that is too slow does so, too, after five seconds', () => {
-    const repository = hookedClone()
-    repository.release('one')
-    const commit = repository.commit('two')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    const repository = hookedClone({ prepare: proved })
+    const commit = repository.git('rev-parse', 'HEAD')
     const env = overSsh(repository, 'exec sleep 60')
     const start = performance.now()
     const ran = repository.push(`${commit}:release`, { env })
@@ -376,8 +333,7 @@ describe('over ssh', () => {
   })
 
   test('a push of the staging branch asks nobody while nothing speaks against it', () => {
-    const repository = hookedClone()
-    repository.release('one')
+    const repository = hookedClone({ prepare: released })
     repository.commit('two')
     const env = overSsh(repository, 'echo asked >&2; exit 1')
     const ran = repository.push('main', { env })
@@ -387,8 +343,7 @@ describe('over ssh', () => {
 })
 
 test('a clone in a folder with spaces, a linked worktree, a remote named by its URL', () => {
-  const repository = guardedClone()
-  repository.release('one')
+  const repository = guardedClone({ prepare: released })
   const clone = join(repository.folder, "it's a clone")
   repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, clone]))
   const run = (cwd: string, ...args: string[]) => repository.run('git', args, { cwd })
@@ -409,10 +364,8 @@ test('a clone in a folder with spaces, a linked worktree, a remote named by its 
 })
 
 test('over smart HTTP', async () => {
-  const repository = hookedClone()
-  repository.release('one')
-  const commit = repository.commit('two')
-  repository.mustRun(repository.push('main'))
+  const repository = hookedClone({ prepare: unproved })
+  const commit = repository.git('rev-parse', 'HEAD')
   repository.server('config', 'http.receivepack', 'true')
   const url = await serveGit(repository)
   repository.git('remote', 'set-url', 'origin', `${url}/app.git`)
@@ -428,8 +381,7 @@ test('over smart HTTP', async () => {
 })
 
 test('a SHA-256 repository', () => {
-  const repository = hookedClone({ objectFormat: 'sha256' })
-  repository.release('one')
+  const repository = hookedClone({ objectFormat: 'sha256', prepare: released })
   const commit = repository.commit('two')
   expect(repository.push('main').code).toBe(0)
   expect(refusedBefore(repository.push(`${commit}:release`))).toBe(true)
@@ -438,8 +390,7 @@ test('a SHA-256 repository', () => {
 })
 
 test('git told where its folder is: --git-dir and --work-tree, from another folder', () => {
-  const repository = hookedClone()
-  repository.release('one')
+  const repository = hookedClone({ prepare: released })
   repository.commit('two')
   const where = [`--git-dir=${join(repository.clone, '.git')}`, `--work-tree=${repository.clone}`]
   const git = (...args: string[]) => repository.run('git', [...where, ...args], { cwd: repository.folder })
@@ -450,8 +401,7 @@ test('git told where its folder is: --git-dir and --work-tree, from another fold
 })
 
 test('ten thousand refs are looked at in the shell alone, in little time, and a guarded one among them is found', async () => {
-  const repository = hookedClone()
-  repository.release('one')
+  const repository = hookedClone({ prepare: released })
   const head = repository.commit('two')
   const zeros = '0'.repeat(40)
   const lines = Array.from(
