@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
 import { allRefs, expectChanged, expectRefused, expectSoundLedger, spoken } from './attack.ts'
 import { packOf, receivePack } from './receive-pack-stream.ts'
+import { served } from './running-service.ts'
 
 let repository: TestRepository
 let released: string
@@ -12,13 +13,14 @@ let proved: string
 let unproved: string
 const zeros = '0'.repeat(40)
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository()
   released = repository.release('released')
   proved = repository.commit('proved')
   unproved = repository.commit('unproved')
   repository.mustRun(repository.push('main'))
   repository.prove(proved)
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)

@@ -5,19 +5,21 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
 import { allRefs, expectChanged, expectRefused, expectSoundLedger } from './attack.ts'
 import { packOfObjects, receivePack } from './receive-pack-stream.ts'
+import { served } from './running-service.ts'
 
 let repository: TestRepository
 let root: string
 let released: string
 let tip: string
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository()
   root = repository.git('rev-parse', 'main')
   released = repository.release('released')
   tip = repository.commit('tip')
   repository.mustRun(repository.push('main'))
   repository.prove(tip)
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)

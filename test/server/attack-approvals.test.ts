@@ -13,6 +13,7 @@ import {
   ledgerRecords,
   spoken,
 } from './attack.ts'
+import { served } from './running-service.ts'
 
 const RELEASE = 'refs/heads/release'
 const APPROVAL = 'headgate-approval'
@@ -24,9 +25,12 @@ let first: string
 let second: string
 
 /** Repositories that tests of one policy share, each left with release at `second`. */
-const shared = new Map<string, { repository: TestRepository; first: string; second: string }>()
+const shared = new Map<
+  string,
+  { repository: TestRepository; first: string; second: string; stop: () => Promise<void> }
+>()
 
-function use(policy = POLICY, extra: readonly string[] = []): void {
+async function use(policy = POLICY, extra: readonly string[] = []): Promise<void> {
   let found = shared.get(policy)
   if (found === undefined) {
     const made = new TestRepository({ policy })
@@ -36,7 +40,8 @@ function use(policy = POLICY, extra: readonly string[] = []): void {
       writeFileSync(signers, `${readFileSync(signers, 'utf8')}${lines.join('\n')}\n`)
       made.mustRun(made.headgate('policy', 'apply', made.bare, made.policyFolder))
     }
-    found = { repository: made, first: made.release('first'), second: made.release('second') }
+    const stop = await served(made)
+    found = { repository: made, first: made.release('first'), second: made.release('second'), stop }
     shared.set(policy, found)
   }
   ;({ repository, first, second } = found)
@@ -46,8 +51,11 @@ beforeEach(() => use())
 afterEach(() => {
   expectSoundLedger(repository)
 })
-afterAll(() => {
-  for (const one of shared.values()) one.repository.remove()
+afterAll(async () => {
+  for (const one of shared.values()) {
+    await one.stop()
+    one.repository.remove()
+  }
 })
 
 const approval = (from: string, to: string, key = 'bob', change: (predicate: any) => void = () => {}) =>
@@ -422,7 +430,7 @@ describe('an override', () => {
   })
 
   test('does not call a commit proved that it let through', async () => {
-    use(`${POLICY}# a repository of its own\n`)
+    await use(`${POLICY}# a repository of its own\n`)
     const target = repository.commit('unproved, on fire')
     repository.mustRun(repository.push('main'))
     submit(override(second, target, ['evidence']))

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { POLICY, type Ran, TestRepository } from '../make-repository.ts'
 import { expectChanged, expectRefused, expectSoundLedger, ledgerRecords, spoken } from './attack.ts'
 import { emptyPack, FLUSH, packet, type Request, receivePack } from './receive-pack-stream.ts'
+import { served } from './running-service.ts'
 
 const RELEASE = 'refs/heads/release'
 const zeros = '0'.repeat(40)
@@ -13,7 +14,7 @@ let root: string
 let released: string
 let proved: string
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository({ identity: 'push-cert' })
   root = repository.git('rev-parse', 'main')
   repository.git('config', 'gpg.format', 'ssh')
@@ -23,6 +24,7 @@ beforeAll(() => {
   repository.prove(released)
   repository.prove(proved)
   repository.mustRun(signedPush(`${released}:${RELEASE}`, 'alice'))
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)

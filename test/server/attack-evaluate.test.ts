@@ -10,6 +10,7 @@ import {
   rulesIn,
 } from './attack.ts'
 import { receivePack } from './receive-pack-stream.ts'
+import { served } from './running-service.ts'
 
 const RELEASE = 'refs/heads/release'
 const MAIN = 'refs/heads/main'
@@ -19,13 +20,14 @@ let repository: TestRepository
 let first: string
 let second: string
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository({
     policy: POLICY.replace('release: release', 'release: release\nenforcement: evaluate'),
   })
   first = repository.commit('first')
   second = repository.commit('second')
   repository.mustRun(repository.push('main'))
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)

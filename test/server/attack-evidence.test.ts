@@ -13,6 +13,7 @@ import {
   ledgerRecords,
   spoken,
 } from './attack.ts'
+import { served } from './running-service.ts'
 
 const RELEASE = 'refs/heads/release'
 const NAMESPACE = 'headgate-evidence'
@@ -22,7 +23,7 @@ let released: string
 /** Commits of main that nothing proves yet; each attack takes one. */
 const commits: string[] = []
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository()
   // Keys whose time is over, or has not come.
   const line = (name: string, options: string) => {
@@ -45,6 +46,7 @@ beforeAll(() => {
   released = repository.release('released')
   for (let index = 0; index < 45; index++) commits.push(repository.commit(`candidate ${index}`))
   repository.mustRun(repository.push('main'))
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)

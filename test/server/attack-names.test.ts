@@ -3,17 +3,19 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
 import { allRefs, expectPlainText, expectRefused, expectSoundLedger, ledgerRecords } from './attack.ts'
 import { receivePack } from './receive-pack-stream.ts'
+import { served } from './running-service.ts'
 
 let repository: TestRepository
 let released: string
 let unproved: string
 const zeros = '0'.repeat(40)
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository()
   released = repository.release('released')
   unproved = repository.commit('unproved')
   repository.mustRun(repository.push('main'))
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)
@@ -136,6 +138,8 @@ describe('a ref name with', () => {
     expectPlainText(ours(answer.all))
     expect(answer.all).not.toContain('a bug kept it')
     if (!FREE.includes(what)) expect(allRefs(repository)).toEqual(all)
+    // Every later command would walk its two thousand folders.
+    if (what === 'a long path') repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', '-d', text)
   })
 
   test('any of this deletes nothing, all of it in one push', async () => {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
 import { expectChanged, expectRefused, expectSoundLedger, spoken } from './attack.ts'
+import { served } from './running-service.ts'
 
 const WHO = 'Dev <dev@example.com> 1700000000 +0000'
 
@@ -11,12 +12,13 @@ describe.each(['sha1', 'sha256'] as const)('a commit with odd headers (%s)', (ob
   let released: string
   let tip: string
 
-  beforeAll(() => {
+  beforeAll(async () => {
     repository = new TestRepository({ objectFormat })
     root = repository.git('rev-parse', 'main')
     released = repository.release('released')
     tip = repository.commit('tip')
     repository.mustRun(repository.push('main'))
+    return served(repository)
   })
   afterAll(() => {
     expectSoundLedger(repository)

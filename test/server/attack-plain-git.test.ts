@@ -9,6 +9,7 @@ import {
   ledgerRecords,
   spoken,
 } from './attack.ts'
+import { served } from './running-service.ts'
 
 let repository: TestRepository
 /** main is root -> released -> proved -> unproved; release is at `released`. */
@@ -16,13 +17,14 @@ let released: string
 let proved: string
 let unproved: string
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository()
   released = repository.release('released')
   proved = repository.commit('proved')
   unproved = repository.commit('unproved')
   repository.mustRun(repository.push('main'))
   repository.prove(proved)
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)

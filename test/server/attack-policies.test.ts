@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { POLICY, TestRepository } from '../make-repository.ts'
 import { expectChanged, expectRefused, expectSoundLedger, spoken } from './attack.ts'
+import { served } from './running-service.ts'
 
 const TWO = POLICY.replace(
   'approvers: [alice, bob], approvals: 1',
@@ -15,12 +16,13 @@ let repository: TestRepository
 let signers: string
 let commit: string
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository({ policy: TWO })
   signers = readFileSync(join(repository.policyFolder, 'allowed_signers'), 'utf8')
   commit = repository.commit('proved')
   repository.mustRun(repository.push('main'))
   repository.prove(commit)
+  return served(repository)
 })
 afterAll(() => repository.remove())
 

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
 import { expectChanged, expectRefused, expectSoundLedger } from './attack.ts'
+import { served } from './running-service.ts'
 
 const LOG = 'docs/RELEASE_LOG.md'
 const LINES = '# Releases\n\n- one\n- two\n'
@@ -9,10 +10,11 @@ const LINES = '# Releases\n\n- one\n- two\n'
 let repository: TestRepository
 let main: string
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository()
   repository.commit('log', { [LOG]: LINES, 'docs/other.md': 'other\n' })
   repository.mustRun(repository.push('main'))
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
 import { expectChanged, expectRefused, expectSoundLedger, kindsSince, ledgerRecords } from './attack.ts'
 import { emptyPack, receivePack } from './receive-pack-stream.ts'
+import { served } from './running-service.ts'
 
 const RELEASE = 'refs/heads/release'
 const zeros = '0'.repeat(64)
@@ -14,12 +15,13 @@ let first: string
 let second: string
 let unproved: string
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository({ objectFormat: 'sha256' })
   first = repository.release('first')
   second = repository.release('second')
   unproved = repository.commit('unproved')
   repository.mustRun(repository.push('main'))
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)

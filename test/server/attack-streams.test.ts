@@ -20,6 +20,7 @@ import {
   type Request,
   receivePack,
 } from './receive-pack-stream.ts'
+import { served } from './running-service.ts'
 
 let repository: TestRepository
 let root: string
@@ -30,7 +31,7 @@ const zeros = '0'.repeat(40)
 const RELEASE = 'refs/heads/release'
 const MAIN = 'refs/heads/main'
 
-beforeAll(() => {
+beforeAll(async () => {
   repository = new TestRepository()
   root = repository.git('rev-parse', 'main')
   released = repository.release('released')
@@ -39,6 +40,7 @@ beforeAll(() => {
   repository.mustRun(repository.push('main'))
   repository.prove(proved)
   repository.server('symbolic-ref', 'refs/heads/production', RELEASE)
+  return served(repository)
 })
 afterAll(() => {
   expectSoundLedger(repository)

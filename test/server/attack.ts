@@ -3,13 +3,15 @@
  * rules that the answer names, and a ledger that still adds up, read here without headgate's own code.
  */
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Ran, TestRepository } from '../make-repository.ts'
 
 /** Every ref of the bare repository with its value, headgate's own among them, and where HEAD points. */
 export function allRefs(repository: TestRepository): string[] {
   const listed = repository.server('for-each-ref', '--format=%(refname) %(objectname) %(symref)')
-  return [...listed.split('\n'), `HEAD ${repository.server('symbolic-ref', 'HEAD')}`]
+  return [...listed.split('\n'), `HEAD ${readFileSync(join(repository.bare, 'HEAD'), 'utf8')}`]
 }
 
 /** The names of the rules in a refusal, each once, sorted. */

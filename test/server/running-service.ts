@@ -93,3 +93,14 @@ export class RunningService {
     })
   }
 }
+
+/**
+ * From here on the service decides for this repository, with the words and the verdicts that its hooks alone would have.
+ * Returns what ends that.
+ */
+export async function served(repository: { readonly bare: string }): Promise<() => Promise<void>> {
+  const service = await RunningService.start([repository.bare])
+  return async () => {
+    await service.stop()
+  }
+}
