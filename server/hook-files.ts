@@ -197,9 +197,12 @@ function findCurl(): string {
  * would run in it; privileged mode (-p) ignores both. dash knows -p, too; a shell that doesn't know it reads neither.
  */
 function shebang(): string {
-  const knows = spawnSync('/bin/sh', ['-p', '-c', ':'], { env: {} }).status === 0
-  return knows ? '#!/bin/sh -p\n' : '#!/bin/sh\n'
+  privileged ??= spawnSync('/bin/sh', ['-p', '-c', ':'], { env: {} }).status === 0
+  return privileged ? '#!/bin/sh -p\n' : '#!/bin/sh\n'
 }
+
+/** Whether the shell of this machine knows -p; asked once. */
+let privileged: boolean | undefined
 
 function quote(text: string): string {
   if (/[\0\n\r]/.test(text)) {

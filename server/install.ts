@@ -18,7 +18,7 @@ import { removeEmptyReflogs, writeGuardedList } from './guarded-list.ts'
 import { installHooks, uninstallHooks } from './hook-files.ts'
 import { type Host, hostBySigns, runsOwnHooks } from './hook-places.ts'
 import { openNamed } from './open-named.ts'
-import { configValue, HOOKS_PATH, pinSettings, unpinSettings } from './pinned-settings.ts'
+import { HOOKS_PATH, ownValues, pinSettings, unpinSettings } from './pinned-settings.ts'
 import { readPolicyInForce } from './policy-files.ts'
 import { ensureSealKey } from './seal-key.ts'
 import {
@@ -57,7 +57,7 @@ export async function installServer(path: string, identity: string, host?: Host)
     // The ledger outlives an installation: what its policy guards is guarded from the first moment of the next one.
     const inForce = await readPolicyInForce(repository)
     mkdirSync(join(gitDirectory, SERVER_DIRECTORY), { recursive: true })
-    const shared = (await configValue(repository, 'core.sharedRepository')) ?? ''
+    const shared = (await ownValues(repository)).last('core.sharedRepository') ?? ''
     const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
     ensureSealKey(gitDirectory, groupShared ? 0o640 : 0o600)
     if (before !== undefined && before !== chosen) uninstallHooks(gitDirectory, before)

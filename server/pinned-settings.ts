@@ -39,8 +39,9 @@ export async function pinSettings(repository: GitRepository, host: Host): Promis
   const { commonDirectory } = repository
   const before = readBefore(commonDirectory)
   const changed: string[] = []
+  const found = await ownValues(repository)
   const set = async (name: string, value: string, shown = value) => {
-    const current = await configValue(repository, name)
+    const current = found.last(name)
     if (current === value) return
     if (!(name in before)) before[name] = current
     // First the memory, then the change: what is interrupted here forgets nothing.
@@ -48,17 +49,16 @@ export async function pinSettings(repository: GitRepository, host: Host): Promis
     await config(repository, '--replace-all', name, value)
     changed.push(`${name}=${shown}`)
   }
-  if (runsOwnHooks(host) && (await pinHooksPath(repository)))
+  if (runsOwnHooks(host) && (await pinHooksPath(repository, found)))
     changed.push(`${HOOKS_PATH}=${join(commonDirectory, 'hooks')}`)
   for (const [name, value] of SETTINGS) {
     // 'all' does more than what is asked for.
-    if (name === 'core.fsync' && (await configValue(repository, name)) === 'all') continue
+    if (name === 'core.fsync' && found.last(name) === 'all') continue
     await set(name, value)
   }
-  if ((await configValue(repository, NONCE_SEED)) === null)
-    await set(NONCE_SEED, randomBytes(32).toString('hex'), '(random)')
+  if (found.last(NONCE_SEED) === null) await set(NONCE_SEED, randomBytes(32).toString('hex'), '(random)')
   const [name, ref] = HIDDEN
-  if (!(await allValues(repository, name)).includes(ref)) {
+  if (!found.all(name).includes(ref)) {
     await config(repository, '--add', name, ref)
     changed.push(`${name}=${ref}`)
   }
@@ -70,9 +70,10 @@ export async function unpinSettings(repository: GitRepository): Promise<string[]
   const { commonDirectory } = repository
   const before = readBefore(commonDirectory)
   const restored: string[] = []
+  const found = await ownValues(repository)
   for (const [name, value] of [...SETTINGS, [NONCE_SEED, null] as const]) {
     const former = before[name]
-    const current = await configValue(repository, name)
+    const current = found.last(name)
     if (former === undefined || current === null || (value !== null && current !== value)) continue
     await config(repository, ...(former === null ? ['--unset-all', name] : ['--replace-all', name, former]))
     restored.push(former === null ? `${name} (not set)` : `${name}=${former}`)
@@ -85,12 +86,8 @@ export async function unpinSettings(repository: GitRepository): Promise<string[]
   return restored
 }
 
-export async function configValue(repository: GitRepository, name: string): Promise<string | null> {
-  return (await allValues(repository, name)).at(-1) ?? null
-}
-
 /** True if anything had to be written. The includes must stand after the setting that they overrule. */
-async function pinHooksPath(repository: GitRepository): Promise<boolean> {
+async function pinHooksPath(repository: GitRepository, found: OwnValues): Promise<boolean> {
   const { commonDirectory } = repository
   const hooks = join(commonDirectory, 'hooks')
   const files: [string, string][] = [
@@ -106,8 +103,8 @@ async function pinHooksPath(repository: GitRepository): Promise<boolean> {
     allowExit: [0, 1],
   })
   const pinned =
-    (await configValue(repository, HOOKS_PATH)) === 'hooks' &&
-    (await configValue(repository, `${WORKTREE_SECTION}.path`)) === WORKTREES_FILE &&
+    found.last(HOOKS_PATH) === 'hooks' &&
+    found.last(`${WORKTREE_SECTION}.path`) === WORKTREES_FILE &&
     stdout.toString('utf8') === `${hooks}\n`
   if (pinned) return wrote
   await removeSections(repository)
@@ -122,21 +119,9 @@ async function pinHooksPath(repository: GitRepository): Promise<boolean> {
 
 /** Our includes, also those that were written where the repository was before it was moved. */
 async function removeSections(repository: GitRepository): Promise<void> {
-  const { stdout } = await repository.run(
-    [
-      'config',
-      '--local',
-      '--no-includes',
-      '--null',
-      '--name-only',
-      '--get-regexp',
-      '^includeif\\..*\\.path$',
-    ],
-    { allowExit: [0, 1] },
-  )
-  for (const name of stdout.toString('utf8').split('\0')) {
-    if (name === '') continue
-    const value = await configValue(repository, name)
+  const found = await ownValues(repository)
+  for (const name of found.names) {
+    const value = /^includeif\..*\.path$/s.test(name) ? found.last(name) : null
     if (value === LOCATION_FILE || value === WORKTREES_FILE) await config(repository, '--unset-all', name)
   }
 }
@@ -153,14 +138,33 @@ async function config(repository: GitRepository, ...args: string[]): Promise<voi
   })
 }
 
-export async function allValues(repository: GitRepository, name: string): Promise<string[]> {
-  const { stdout } = await repository.run(
-    ['config', '--local', '--no-includes', '--null', '--get-all', name],
-    {
-      allowExit: [0, 1],
-    },
-  )
-  return stdout.toString('utf8').split('\0').slice(0, -1)
+/** What the repository's own configuration file says. */
+export type OwnValues = {
+  /** As git lists them. */
+  readonly names: readonly string[]
+  /** All values of one name, in their order. */
+  all(name: string): readonly string[]
+  /** The one that counts; null where there is none. */
+  last(name: string): string | null
+}
+
+/** Without what the file includes; one process for any number of names. */
+export async function ownValues(repository: GitRepository): Promise<OwnValues> {
+  const { stdout } = await repository.run(['config', '--local', '--no-includes', '--null', '--list'])
+  const values = new Map<string, string[]>()
+  for (const entry of stdout.toString('utf8').split('\0').slice(0, -1)) {
+    const end = entry.indexOf('\n')
+    const [name, value] = end < 0 ? [entry, ''] : [entry.slice(0, end), entry.slice(end + 1)]
+    values.set(name, [...(values.get(name) ?? []), value])
+  }
+  const all = (name: string) => values.get(listedName(name)) ?? []
+  return { names: [...values.keys()], all, last: (name) => all(name).at(-1) ?? null }
+}
+
+/** As git lists a name: section and variable in lower case, what stands between them as it is written. */
+function listedName(name: string): string {
+  const [, section = '', middle = '', variable = ''] = /^([^.]+)(\..*)?\.([^.]+)$/.exec(name) ?? []
+  return `${section.toLowerCase()}${middle}.${variable.toLowerCase()}`
 }
 
 /** The path as a pattern that matches only itself. */

@@ -11,11 +11,11 @@ import {
   type ServerHook,
 } from '../../../server/hook-places.ts'
 import {
-  allValues,
-  configValue,
   HIDDEN,
   HOOKS_PATH,
   NONCE_SEED,
+  type OwnValues,
+  ownValues,
   SETTINGS,
 } from '../../../server/pinned-settings.ts'
 import { readSealKey } from '../../../server/seal-key.ts'
@@ -107,19 +107,20 @@ async function checkSettings(
 ): Promise<Finding[]> {
   const findings: Finding[] = []
   const wrong = (what: string) => findings.push(problem('setting', what, install, INSTALL))
+  const own = await ownValues(repository)
   for (const [name, value] of SETTINGS) {
-    const current = await configValue(repository, name)
+    const current = own.last(name)
     if (current === value || (name === 'core.fsync' && current === 'all')) continue
     wrong(
       `${name} is ${current === null ? 'not set' : printable(current, 100)}, and headgate relies on ${value}`,
     )
   }
-  if ((await configValue(repository, NONCE_SEED)) === null)
+  if (own.last(NONCE_SEED) === null)
     wrong(`${NONCE_SEED} is not set: signed pushes (git push --signed) are not possible`)
   const [hide, ledger] = HIDDEN
-  if (!(await allValues(repository, hide)).includes(ledger))
+  if (!own.all(hide).includes(ledger))
     wrong(`${hide} does not name ${ledger}: git push --mirror would try to delete the ledger`)
-  const hider = await whatHides(repository, ledger)
+  const hider = whatHides(own, ledger)
   if (hider !== null) {
     findings.push(
       problem(
@@ -129,7 +130,7 @@ async function checkSettings(
       ),
     )
   }
-  if (runsOwnHooks(settings.host)) findings.push(...(await checkHooksPath(repository, install)))
+  if (runsOwnHooks(settings.host)) findings.push(...(await checkHooksPath(repository, own, install)))
   const source = parseIdentitySource(settings.identity)
   if (source.kind === 'env' && ['HOME', 'PATH', 'PWD', 'SHELL', 'LANG'].includes(source.name)) {
     findings.push(
@@ -143,16 +144,20 @@ async function checkSettings(
   return findings
 }
 
-async function checkHooksPath(repository: GitRepository, install: string): Promise<Finding[]> {
+async function checkHooksPath(
+  repository: GitRepository,
+  own: OwnValues,
+  install: string,
+): Promise<Finding[]> {
   const findings: Finding[] = []
   const { stdout } = await repository.run(['config', '--local', '--includes', '--get', HOOKS_PATH], {
     allowExit: [0, 1],
   })
   const inForce = stdout.toString('utf8').replace(/\n$/, '')
   // A repository that was moved since finds its hooks by the relative path.
-  const own = ['hooks', join(repository.commonDirectory, 'hooks')]
-  for (const path of new Set([inForce, (await configValue(repository, HOOKS_PATH)) ?? ''])) {
-    if (own.includes(path)) continue
+  const ours = ['hooks', join(repository.commonDirectory, 'hooks')]
+  for (const path of new Set([inForce, own.last(HOOKS_PATH) ?? ''])) {
+    if (ours.includes(path)) continue
     if (path === '') {
       const what = `${HOOKS_PATH} is not pinned, so that a configuration elsewhere can switch the hooks off`
       findings.push(problem('setting', what, install, INSTALL))
@@ -166,13 +171,10 @@ async function checkHooksPath(repository: GitRepository, install: string): Promi
 }
 
 /** The setting that hides a ref from fetches, as git reads them: the last one that names it or what it is below decides. */
-async function whatHides(
-  repository: GitRepository,
-  ref: string,
-): Promise<{ readonly name: string; readonly value: string } | null> {
+function whatHides(own: OwnValues, ref: string): { readonly name: string; readonly value: string } | null {
   let hider: { name: string; value: string } | null = null
   for (const name of ['transfer.hideRefs', 'uploadpack.hideRefs']) {
-    for (const value of await allValues(repository, name)) {
+    for (const value of own.all(name)) {
       // `!` shows again; `^` means the name before a namespace is cut off.
       const pattern = value.replace(/^!/, '').replace(/^\^/, '').replace(/\/+$/, '')
       if (ref !== pattern && !ref.startsWith(`${pattern}/`)) continue
@@ -185,7 +187,7 @@ async function whatHides(
 async function checkSealKey(repository: GitRepository, install: string): Promise<Finding[]> {
   const directory = repository.commonDirectory
   const path = join(directory, SERVER_DIRECTORY, 'seal-key.pem')
-  const shared = (await configValue(repository, 'core.sharedRepository')) ?? ''
+  const shared = (await ownValues(repository)).last('core.sharedRepository') ?? ''
   const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
   const findings = checkPrivateKey(path, groupShared ? 0o037 : 0o077)
   if (findings.some(({ code }) => code !== 'key-open')) return findings
