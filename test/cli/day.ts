@@ -3,7 +3,7 @@
  * production when release moves. What a commit's `app.json` says decides how it behaves.
  */
 import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -59,14 +59,15 @@ class Application {
 
   async #deploy(): Promise<void> {
     if (this.stuck) return
-    const git = async (...args: string[]) =>
-      (await execute('git', ['--git-dir', this.#bare, ...args])).stdout.trim()
-    const commit = await git('rev-parse', '--verify', '--quiet', `refs/heads/${this.#branch}`).catch(() => '')
+    // Nobody packs refs here; a git process for every request would be the most of what it costs.
+    const ref = join(this.#bare, 'refs', 'heads', this.#branch)
+    const commit = existsSync(ref) ? readFileSync(ref, 'utf8').trim() : ''
     if (commit === '' || commit === this.#serving?.commit) return
     if (this.#seen?.commit !== commit) this.#seen = { commit, since: Date.now() }
     if (Date.now() - this.#seen.since < this.deployMs) return
-    const build = await git('show', `${commit}:app.json`).catch(() => '{}')
-    this.#serving = { commit, build: JSON.parse(build) }
+    const show = ['--git-dir', this.#bare, 'show', `${commit}:app.json`]
+    const { stdout } = await execute('git', show).catch(() => ({ stdout: '{}' }))
+    this.#serving = { commit, build: JSON.parse(stdout) }
   }
 }
 
@@ -218,9 +219,7 @@ exec "$GIT" "$@"
 
   /** A commit of main that staging has proved. */
   async proved(subject: string, app: Record<string, string> = {}): Promise<string> {
-    const commit = this.push(subject, app)
-    await this.prove(commit)
-    return commit
+    return pushedProved(this.repository, subject, app)
   }
 
   release(): string | null {
@@ -235,17 +234,27 @@ exec "$GIT" "$@"
   }
 }
 
-function pushed(repository: TestRepository, subject: string, app: Record<string, string> = {}): string {
+/** A commit on top of what main has become. */
+function committed(repository: TestRepository, subject: string, app: Record<string, string>): string {
   repository.git('pull', '-q', '--rebase', 'origin', 'main')
-  const commit = repository.commit(subject, { 'app.json': JSON.stringify({ subject, ...app }) })
+  return repository.commit(subject, { 'app.json': JSON.stringify({ subject, ...app }) })
+}
+
+function pushed(repository: TestRepository, subject: string, app: Record<string, string>): string {
+  const commit = committed(repository, subject, app)
   repository.mustRun(repository.push('main', { as: 'dave' }))
+  return commit
+}
+
+function pushedProved(repository: TestRepository, subject: string, app: Record<string, string> = {}): string {
+  const commit = committed(repository, subject, app)
+  repository.pushProved(commit)
   return commit
 }
 
 /** A release with all that belongs to it: what `promote` by alice leaves, made by plain pushes and `log --append`. */
 function release(repository: TestRepository, subject: string, works: boolean): void {
-  const commit = pushed(repository, subject, works ? {} : { release: 'broken' })
-  repository.prove(commit)
+  const commit = pushedProved(repository, subject, works ? {} : { release: 'broken' })
   repository.mustRun(repository.push(`${commit}:refs/heads/release`))
   const smoke = repository.evidencePayload(commit, (predicate) => {
     const configurationDigest = parsePolicy(repository.policy).environments.production?.configurationDigest
@@ -270,16 +279,16 @@ function releaseBad(repository: TestRepository): void {
   release(repository, 'bad', false)
 }
 
-function proveOne(repository: TestRepository): void {
-  repository.prove(pushed(repository, 'one'))
+function pushProvedOne(repository: TestRepository): void {
+  pushedProved(repository, 'one')
 }
 
-function proveTwo(repository: TestRepository): void {
-  repository.prove(pushed(repository, 'two'))
+function pushProvedTwo(repository: TestRepository): void {
+  pushedProved(repository, 'two')
 }
 
 /** Staging has proved `one`. */
-export const proved: readonly Step[] = [proveOne]
+export const proved: readonly Step[] = [pushProvedOne]
 
 /** `zero` is released, tested and written down. */
 export const released: readonly Step[] = [releaseZero]
@@ -288,10 +297,10 @@ export const released: readonly Step[] = [releaseZero]
 export const releasedBad: readonly Step[] = [...released, releaseBad]
 
 /** `zero` is released, and staging has proved `one`. */
-export const releasedAndProved: readonly Step[] = [...released, proveOne]
+export const releasedAndProved: readonly Step[] = [...released, pushProvedOne]
 
 /** Staging has proved `two` as well, which comes after `one`. */
-export const releasedAndProvedTwice: readonly Step[] = [...releasedAndProved, proveTwo]
+export const releasedAndProvedTwice: readonly Step[] = [...releasedAndProved, pushProvedTwo]
 
 function guard(repository: TestRepository): void {
   repository.install()
