@@ -21,6 +21,14 @@ function proveTwo(repository: TestRepository): void {
   repository.prove(repository.git('rev-parse', 'HEAD'))
 }
 
+function pushNext(repository: TestRepository): void {
+  repository.commit('next')
+  repository.mustRun(repository.push('main'))
+}
+
+/** `next` is on main, and nothing was ever released. */
+export const ahead: readonly Step[] = [pushNext]
+
 /** `one` is released. */
 export const released: readonly Step[] = [releaseOne]
 

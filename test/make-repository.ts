@@ -337,6 +337,12 @@ export class TestRepository {
     this.mustRun(this.submit(this.sign(this.evidencePayload(commit), 'ci', 'headgate-evidence')))
   }
 
+  /** Pushes main and passing staging evidence for a commit of it, at once. */
+  pushProved(commit: string): void {
+    const evidence = this.sign(this.evidencePayload(commit), 'ci', 'headgate-evidence')
+    this.mustRun(this.push(['main', this.inboxRefspec(evidence)], { as: 'ci' }))
+  }
+
   /** Pushes main, proves its tip, promotes it; returns the commit. */
   release(subject: string): string {
     const commit = this.commit(subject)

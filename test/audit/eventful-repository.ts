@@ -18,8 +18,13 @@ export function eventfulRepository(): TestRepository {
 }
 
 function happen(repository: TestRepository): void {
-  const tell = (person: string, ...args: string[]) =>
-    repository.mustRun(repository.headgate(...args, '--reason', 'so it was', '--key', repository.key(person)))
+  const tell = (person: string, payload: string) =>
+    repository.mustRun(repository.submit(repository.sign(payload, person, 'headgate-approval'), person))
+  const freeze = (release: string, lastingMs: number) => {
+    const now = Date.now()
+    const [until, issuedAt] = [new Date(now + lastingMs).toISOString(), new Date(now).toISOString()]
+    tell('alice', statementPayload('freeze', REPOSITORY_NAME, release, { until, reason: 'sale', issuedAt }))
+  }
   const promote = (commit: string, as = 'alice', args: string[] = []) =>
     repository.mustRun(repository.push(`${commit}:refs/heads/release`, { as, args }))
   const goBack = (from: string, to: string, as = 'alice') =>
@@ -34,13 +39,6 @@ function happen(repository: TestRepository): void {
       repository.submit(
         repository.sign(repository.evidencePayload(commit, change), key, 'headgate-evidence'),
         'ci',
-      ),
-    )
-  const approve = (person: string, from: string, to: string) =>
-    repository.mustRun(
-      repository.submit(
-        repository.sign(repository.approvalPayload(from, to), person, 'headgate-approval'),
-        person,
       ),
     )
   const apply = (policy: string, signers?: (text: string) => string) => {
@@ -90,10 +88,8 @@ function happen(repository: TestRepository): void {
   // A freeze and its end; production smoke; a rollback that two approved.
   repository.git('fetch', '-q', 'origin')
   repository.git('reset', '-q', '--hard', 'origin/main')
-  repository.mustRun(
-    repository.headgate('freeze', '--for', '1h', '--reason', 'sale', '--key', repository.key('alice')),
-  )
-  tell('alice', 'unfreeze')
+  freeze(one, 3_600_000)
+  freeze(one, 0)
   const two = onMain('two')
   signEvidence(two)
   repository.mustRun(
@@ -108,12 +104,11 @@ function happen(repository: TestRepository): void {
     predicate.headgate.environment = 'production'
     predicate.headgate.gates = [predicate.headgate.gates[0]]
   })
-  approve('bob', two, one)
-  approve('alice', two, one)
+  for (const person of ['bob', 'alice']) tell(person, repository.approvalPayload(two, one))
   goBack(two, one)
 
   // What was rolled back from is barred until it is proved anew; a waiver instead.
-  tell('alice', 'override', '--from', one, '--to', two, '--waive', 'barred', 'evidence')
+  tell('alice', repository.overridePayload(one, two, ['barred', 'evidence'], 'so it was'))
   promote(two)
 
   // Keys are rotated, and the old ones no longer count.
@@ -134,7 +129,16 @@ function happen(repository: TestRepository): void {
 
   // Moved behind the guard, and accepted.
   repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', two)
-  tell('bob', 'drift')
+  tell(
+    'bob',
+    statementPayload('drift', REPOSITORY_NAME, two, {
+      ref: 'refs/heads/release',
+      expected: three,
+      found: two,
+      reason: 'so it was',
+      issuedAt: new Date().toISOString(),
+    }),
+  )
 
   // Authorized, and then refused by another hook; and at last it lands.
   const update = join(repository.bare, 'hooks', 'update')

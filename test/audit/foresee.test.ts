@@ -11,7 +11,8 @@ import type { LedgerState } from '../../src/core/state.ts'
 import { openRepository } from '../../src/git/repository.ts'
 import { GitLedger } from '../../src/ledger/git-ledger.ts'
 import type { Snapshot } from '../../src/ledger/ledger.ts'
-import { POLICY, TestRepository } from '../make-repository.ts'
+import { lastCommits, proved, released, unproved } from '../beginnings.ts'
+import { type Step, TestRepository } from '../make-repository.ts'
 
 const RELEASE = 'refs/heads/release'
 
@@ -44,20 +45,18 @@ async function viewOf(
   return { git, view, from, release }
 }
 
-function make(policy = POLICY): TestRepository {
-  const repository = new TestRepository({ policy })
+function make(prepare: readonly Step[]): TestRepository {
+  const repository = new TestRepository({ prepare })
   onTestFinished(() => repository.remove())
   return repository
 }
 
 test('yes is for those who may push it; no is for everybody', async () => {
-  const repository = make()
-  repository.release('one')
-  const two = repository.commit('two')
-  repository.mustRun(repository.push('main'))
-  const unproved = await (await viewOf(repository)).release(two)
-  expect(unproved).toMatchObject({ answer: 'no', pushers: [], signed: false })
-  expect(unproved.report.objections.map(({ rule }) => rule)).toEqual(['evidence'])
+  const repository = make(unproved)
+  const two = repository.git('rev-parse', 'HEAD')
+  const none = await (await viewOf(repository)).release(two)
+  expect(none).toMatchObject({ answer: 'no', pushers: [], signed: false })
+  expect(none.report.objections.map(({ rule }) => rule)).toEqual(['evidence'])
   repository.prove(two)
   const { release } = await viewOf(repository)
   expect(await release(two)).toMatchObject({ answer: 'yes', pushers: ['alice', 'bob'], signed: false })
@@ -67,21 +66,15 @@ test('yes is for those who may push it; no is for everybody', async () => {
 })
 
 test('a clock that is behind what the server has recorded is set right by that', async () => {
-  const repository = make()
-  repository.release('one')
-  const two = repository.commit('two')
-  repository.mustRun(repository.push('main'))
-  repository.prove(two)
+  const repository = make(proved)
+  const two = repository.git('rev-parse', 'HEAD')
   const { release } = await viewOf(repository)
   expect(await release(two, { now: Date.now() - 7_200_000 })).toMatchObject({ answer: 'yes' })
 })
 
 test('what the next minute changes is unclear', async () => {
-  const repository = make()
-  repository.release('one')
-  const two = repository.commit('two')
-  repository.mustRun(repository.push('main'))
-  repository.prove(two)
+  const repository = make(proved)
+  const two = repository.git('rev-parse', 'HEAD')
   const now = Date.now()
   const frozenUntil = (until: number) => (state: LedgerState) => ({
     ...state,
@@ -105,11 +98,8 @@ test('what the next minute changes is unclear', async () => {
 })
 
 test('a push that may be under way makes it unclear; one that died long ago, or has arrived, does not', async () => {
-  const repository = make()
-  const one = repository.release('one')
-  const two = repository.commit('two')
-  repository.mustRun(repository.push('main'))
-  repository.prove(two)
+  const repository = make(proved)
+  const [one = '', two = ''] = lastCommits(repository, 2)
   const now = Date.now()
   const open = (to: string, ageMs: number) => (state: LedgerState) => ({
     ...state,
@@ -135,9 +125,7 @@ test('a push that may be under way makes it unclear; one that died long ago, or 
 })
 
 test('the staging branch is judged by its own rules', async () => {
-  const repository = make()
-  repository.release('one')
-  repository.mustRun(repository.push('main'))
+  const repository = make(released)
   const { git, view } = await viewOf(repository)
   const main = view.refs.get('refs/heads/main') ?? ''
   const deletion = await foreseeStaging(git, view, { ref: 'refs/heads/main', from: main, to: '0'.repeat(40) })

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type VerifyInput, verifyLedger } from '../../src/audit/verify-ledger.ts'
 import { canonicalJson, sha256 } from '../../src/core/canonical-json.ts'
@@ -162,20 +162,21 @@ export class Forger {
     const repository = await openRepository(this.repository.bare)
     try {
       const ref = 'refs/audited'
-      this.repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', ref, tip)
+      writeFileSync(join(this.repository.bare, ref), `${tip}\n`)
       let snapshot: VerifyInput['snapshot'] = null
       try {
         snapshot = await new GitLedger(repository, undefined, { ref }).snapshot()
       } catch (error) {
         if (!(error instanceof HeadgateError)) throw error
       }
+      const refs = await repository.refs(['refs/heads/main', 'refs/heads/release'])
       return await verifyLedger({
         repository,
         tip,
         snapshot,
         branches: {
-          staging: this.repository.ref('refs/heads/main'),
-          release: this.repository.ref('refs/heads/release'),
+          staging: refs.get('refs/heads/main')?.oid ?? null,
+          release: refs.get('refs/heads/release')?.oid ?? null,
           isFresh: true,
         },
         anchors: null,

@@ -1,6 +1,7 @@
 /** What somebody with the server's own key can write, and what git can be made to do beside the records. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { statementPayload } from '../../src/core/statement.ts'
+import { lastCommits, releasedTwice } from '../beginnings.ts'
 import { REPOSITORY_NAME, TestRepository } from '../make-repository.ts'
 import { type Draft, Forger, violations } from './forged-ledger.ts'
 
@@ -10,9 +11,8 @@ let one = ''
 let two = ''
 
 beforeAll(async () => {
-  repository = new TestRepository()
-  one = repository.release('one')
-  two = repository.release('two')
+  repository = new TestRepository({ prepare: releasedTwice })
+  ;[one = '', two = ''] = lastCommits(repository, 2)
   forger = await Forger.of(repository)
 }, 300_000)
 afterAll(() => repository.remove())

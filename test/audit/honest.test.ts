@@ -1,6 +1,7 @@
 /** What may happen on an honest server, and is no violation: each of it, audited at once and in two parts. */
 import { describe, expect, test } from 'vitest'
 import { statementPayload } from '../../src/core/statement.ts'
+import { lastCommits, releasedTwice } from '../beginnings.ts'
 import { guarded } from '../cli/run-program.ts'
 import { POLICY, REPOSITORY_NAME, type TestRepository } from '../make-repository.ts'
 import { Forger, violations } from './forged-ledger.ts'
@@ -65,9 +66,8 @@ describe('an honest server', { timeout: 300_000 }, () => {
   })
 
   test('a drift that was accepted, and a rollback by override', async () => {
-    const repository = guarded()
-    const one = repository.release('one')
-    const two = repository.release('two')
+    const repository = guarded({ prepare: releasedTwice })
+    const [one = '', two = ''] = lastCommits(repository, 2)
     const told = await remarks(repository, () => {
       repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', one)
       const alice = ['--reason', 'restored', '--key', repository.key('alice')]
@@ -94,9 +94,8 @@ describe('an honest server', { timeout: 300_000 }, () => {
   })
 
   test('two people sign one statement, and one of them is used', async () => {
-    const repository = guarded()
-    const one = repository.release('one')
-    const two = repository.release('two')
+    const repository = guarded({ prepare: releasedTwice })
+    const [one = '', two = ''] = lastCommits(repository, 2)
     const payload = repository.approvalPayload(two, one)
     for (const name of ['alice', 'bob'])
       repository.mustRun(repository.submit(repository.sign(payload, name, 'headgate-approval'), name))

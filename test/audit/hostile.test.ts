@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { countFindings, Findings } from '../../src/audit/finding.ts'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
+import { released } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import { Forger, sealOf, violations } from './forged-ledger.ts'
 
@@ -9,8 +10,7 @@ let repository: TestRepository
 let forger: Forger
 
 beforeAll(async () => {
-  repository = new TestRepository()
-  repository.release('one')
+  repository = new TestRepository({ prepare: released })
   forger = await Forger.of(repository)
 }, 300_000)
 afterAll(() => repository.remove())

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseTrustAnchors } from '../../src/audit/trust-anchors.ts'
 import { sha256 } from '../../src/core/canonical-json.ts'
+import { lastCommits, releasedTwice } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import { type Draft, Forger, leaves, sealOf, violations } from './forged-ledger.ts'
 
@@ -13,8 +14,9 @@ let forger: Forger
 const commits: string[] = []
 
 beforeAll(async () => {
-  repository = new TestRepository()
-  for (const subject of ['one', 'two', 'three']) commits.push(repository.release(subject))
+  repository = new TestRepository({ prepare: releasedTwice })
+  repository.release('three')
+  commits.push(...lastCommits(repository, 3))
   const [, two = '', three = ''] = commits
   repository.mustRun(
     repository.submit(

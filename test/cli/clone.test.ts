@@ -43,6 +43,12 @@ function clone(repository: TestRepository, ...args: string[]): string {
   return folder
 }
 
+function pushSecond(repository: TestRepository): void {
+  repository.server('config', 'uploadpack.allowFilter', 'true')
+  repository.commit('second')
+  repository.mustRun(repository.push('main'))
+}
+
 test('a subfolder, and a folder whose name needs quoting', () => {
   const repository = guarded()
   const folder = join(repository.clone, "it's $HOME", 'Größe')
@@ -64,10 +70,7 @@ test.each([
   ['a bare clone', ['--bare']],
   ['a mirror', ['--mirror']],
 ])('%s', (_, args) => {
-  const repository = guarded()
-  repository.server('config', 'uploadpack.allowFilter', 'true')
-  repository.commit('second')
-  repository.mustRun(repository.push('main'))
+  const repository = guarded({ prepare: pushSecond })
   expectWorks(repository, { cwd: clone(repository, ...args) })
 })
 

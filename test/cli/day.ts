@@ -3,13 +3,14 @@
  * production when release moves. What a commit's `app.json` says decides how it behaves.
  */
 import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
-import { PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
+import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { PROGRAM, type Ran, type Step, TestRepository } from '../make-repository.ts'
 import { headgate } from './run-program.ts'
 
 const execute = promisify(execFile)
@@ -24,6 +25,8 @@ type DayOptions = {
   readonly enforcement?: 'enforce' | 'evaluate'
   /** One more gate of production, as the policy writes it. */
   readonly productionGate?: string
+  /** What has happened before, in this order. */
+  readonly begin?: Step | readonly Step[]
 }
 
 /** An application behind a branch of a bare repository. */
@@ -56,14 +59,15 @@ class Application {
 
   async #deploy(): Promise<void> {
     if (this.stuck) return
-    const git = async (...args: string[]) =>
-      (await execute('git', ['--git-dir', this.#bare, ...args])).stdout.trim()
-    const commit = await git('rev-parse', '--verify', '--quiet', `refs/heads/${this.#branch}`).catch(() => '')
+    // Nobody packs refs here; a git process for every request would be the most of what it costs.
+    const ref = join(this.#bare, 'refs', 'heads', this.#branch)
+    const commit = existsSync(ref) ? readFileSync(ref, 'utf8').trim() : ''
     if (commit === '' || commit === this.#serving?.commit) return
     if (this.#seen?.commit !== commit) this.#seen = { commit, since: Date.now() }
     if (Date.now() - this.#seen.since < this.deployMs) return
-    const build = await git('show', `${commit}:app.json`).catch(() => '{}')
-    this.#serving = { commit, build: JSON.parse(build) }
+    const show = ['--git-dir', this.#bare, 'show', `${commit}:app.json`]
+    const { stdout } = await execute('git', show).catch(() => ({ stdout: '{}' }))
+    this.#serving = { commit, build: JSON.parse(stdout) }
   }
 }
 
@@ -128,7 +132,7 @@ export class Day {
     const repository = new TestRepository({
       policy: policyText(staging.url, production.url, options),
       install: false,
-      prepare: options.operatorsSmoke === false ? guard : guardAndSmoke,
+      prepare: [options.operatorsSmoke === false ? guard : guardAndSmoke, options.begin ?? []].flat(),
     })
     staging.application = new Application('main', repository.bare, staging.url)
     production.application = new Application('release', repository.bare, production.url)
@@ -200,11 +204,12 @@ exec "$GIT" "$@"
 
   /** A commit that dave pushes to main; `release: broken` makes production fail its smoke. */
   push(subject: string, app: Record<string, string> = {}): string {
-    const { repository } = this
-    repository.git('pull', '-q', '--rebase', 'origin', 'main')
-    const commit = repository.commit(subject, { 'app.json': JSON.stringify({ subject, ...app }) })
-    repository.mustRun(repository.push('main', { as: 'dave' }))
-    return commit
+    return pushed(this.repository, subject, app)
+  }
+
+  /** The newest commit whose subject begins so, of those that dave's clone has. */
+  commit(subject: string): string {
+    return this.repository.git('rev-parse', `:/^${subject}`)
   }
 
   /** Staging proves a commit. */
@@ -214,9 +219,7 @@ exec "$GIT" "$@"
 
   /** A commit of main that staging has proved. */
   async proved(subject: string, app: Record<string, string> = {}): Promise<string> {
-    const commit = this.push(subject, app)
-    await this.prove(commit)
-    return commit
+    return pushedProved(this.repository, subject, app)
   }
 
   release(): string | null {
@@ -230,6 +233,74 @@ exec "$GIT" "$@"
     return ran.code === 0 ? ran.stdout : ''
   }
 }
+
+/** A commit on top of what main has become. */
+function committed(repository: TestRepository, subject: string, app: Record<string, string>): string {
+  repository.git('pull', '-q', '--rebase', 'origin', 'main')
+  return repository.commit(subject, { 'app.json': JSON.stringify({ subject, ...app }) })
+}
+
+function pushed(repository: TestRepository, subject: string, app: Record<string, string>): string {
+  const commit = committed(repository, subject, app)
+  repository.mustRun(repository.push('main', { as: 'dave' }))
+  return commit
+}
+
+function pushedProved(repository: TestRepository, subject: string, app: Record<string, string> = {}): string {
+  const commit = committed(repository, subject, app)
+  repository.pushProved(commit)
+  return commit
+}
+
+/** A release with all that belongs to it: what `promote` by alice leaves, made by plain pushes and `log --append`. */
+function release(repository: TestRepository, subject: string, works: boolean): void {
+  const commit = pushedProved(repository, subject, works ? {} : { release: 'broken' })
+  repository.mustRun(repository.push(`${commit}:refs/heads/release`))
+  const smoke = repository.evidencePayload(commit, (predicate) => {
+    const configurationDigest = parsePolicy(repository.policy).environments.production?.configurationDigest
+    predicate.configuration = [
+      { name: '.headgate/policy.yaml#environments.production', digest: { sha256: configurationDigest } },
+    ]
+    predicate.headgate.environment = 'production'
+    if (works) return
+    Object.assign(predicate, { result: 'FAILED', passedTests: ['health'], failedTests: ['chat'] })
+    const reason = 'status 500, expected 200'
+    Object.assign(predicate.headgate.gates[1], { outcome: 'failed', status: 500, reason })
+  })
+  repository.mustRun(repository.submit(repository.sign(smoke, 'alice', 'headgate-evidence'), 'alice'))
+  repository.mustRun(repository.headgate('log', '--append'))
+}
+
+function releaseZero(repository: TestRepository): void {
+  release(repository, 'zero', true)
+}
+
+function releaseBad(repository: TestRepository): void {
+  release(repository, 'bad', false)
+}
+
+function pushProvedOne(repository: TestRepository): void {
+  pushedProved(repository, 'one')
+}
+
+function pushProvedTwo(repository: TestRepository): void {
+  pushedProved(repository, 'two')
+}
+
+/** Staging has proved `one`. */
+export const proved: readonly Step[] = [pushProvedOne]
+
+/** `zero` is released, tested and written down. */
+export const released: readonly Step[] = [releaseZero]
+
+/** `bad` as well, and it fails in production. */
+export const releasedBad: readonly Step[] = [...released, releaseBad]
+
+/** `zero` is released, and staging has proved `one`. */
+export const releasedAndProved: readonly Step[] = [...released, pushProvedOne]
+
+/** Staging has proved `two` as well, which comes after `one`. */
+export const releasedAndProvedTwice: readonly Step[] = [...releasedAndProved, pushProvedTwo]
 
 function guard(repository: TestRepository): void {
   repository.install()

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseStatement } from '../../src/core/statement.ts'
-import { Day } from './day.ts'
+import { lastCommits, released, releasedTwice } from '../beginnings.ts'
+import { Day, releasedAndProved } from './day.ts'
 import { guarded } from './run-program.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
@@ -10,14 +11,13 @@ const PRODUCTION = ['--environment', 'production'] as const
 const STAGING = ['--environment', 'staging'] as const
 
 test('only the landed release may be deployed to production, and whatever is on main to staging', () => {
-  const repository = guarded()
-  const one = repository.release('one')
-  const two = repository.release('two')
+  const repository = guarded({ prepare: releasedTwice })
+  const [one = '', two = ''] = lastCommits(repository, 2)
   const ahead = repository.commit('ahead')
   repository.mustRun(repository.push('main'))
   const ask = (...args: string[]) => {
     const { stdout, code } = repository.headgate('deploy-check', ...args)
-    return [stdout.replace(/\d+ m?s ago/, 'now'), code]
+    return [stdout.replace(/(?:\d+ (?:h|min) )?\d+ (?:m?s|min|h) ago/, 'now'), code]
   }
   expect(ask(two, ...PRODUCTION)).toEqual([
     `yes: ${short(two)} is the release: promotion by alice now (record 6)\n`,
@@ -39,9 +39,8 @@ test('only the landed release may be deployed to production, and whatever is on 
 })
 
 test('a release that was moved behind the guard is a finding, even for the commit that it is at', () => {
-  const repository = guarded()
-  const one = repository.release('one')
-  const two = repository.release('two')
+  const repository = guarded({ prepare: releasedTwice })
+  const [one = '', two = ''] = lastCommits(repository, 2)
   repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', one)
   const ran = repository.headgate('deploy-check', one, ...PRODUCTION)
   expect(ran.stdout).toContain(
@@ -51,8 +50,8 @@ test('a release that was moved behind the guard is a finding, even for the commi
 })
 
 test('the attestation is what the server signed, for whoever knows its seal key', () => {
-  const repository = guarded()
-  const one = repository.release('one')
+  const repository = guarded({ prepare: released })
+  const one = repository.git('rev-parse', 'HEAD')
   const seal = join(repository.bare, 'headgate/seal-key.pub')
   const file = join(repository.folder, 'vsa.json')
   const ask = (...args: string[]) => repository.headgate('deploy-check', one, ...PRODUCTION, ...args)
@@ -78,18 +77,16 @@ test('the attestation is what the server signed, for whoever knows its seal key'
 })
 
 test('--served: an environment that serves something else is a finding', async () => {
-  const day = await Day.begin()
-  const one = await day.proved('one')
-  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
-  expect((await day.as('ci', 'deploy-check', one, ...PRODUCTION, '--served')).code).toBe(0)
+  const day = await Day.begin({ begin: releasedAndProved })
+  const [zero, one] = [day.commit('zero'), day.commit('one')]
+  expect((await day.as('ci', 'deploy-check', zero, ...PRODUCTION, '--served')).code).toBe(0)
   day.production.stuck = true
-  const two = await day.proved('two')
-  day.repository.mustRun(day.repository.push(`${two}:release`))
-  const behind = await day.as('ci', 'deploy-check', two, ...PRODUCTION, '--served')
-  expect(behind.stdout).toBe(`no: production serves ${one}, not ${two}\n`)
+  day.repository.mustRun(day.repository.push(`${one}:release`))
+  const behind = await day.as('ci', 'deploy-check', one, ...PRODUCTION, '--served')
+  expect(behind.stdout).toBe(`no: production serves ${zero}, not ${one}\n`)
   expect(behind.code).toBe(77)
   day.production.down = true
-  const down = await day.as('ci', 'deploy-check', two, ...PRODUCTION, '--served')
+  const down = await day.as('ci', 'deploy-check', one, ...PRODUCTION, '--served')
   expect(down.stderr).toContain('headgate: production does not tell what it serves:')
   expect(down.code).toBe(69)
 })

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { readJunitFiles } from '../../src/cli/junit.ts'
+import { ahead } from '../beginnings.ts'
 import { PROGRAM } from '../make-repository.ts'
 import { guarded } from './run-program.ts'
 
@@ -11,9 +12,8 @@ function junit(cases: string): string {
 }
 
 test('results by name permit a promotion when they cover the required gates and the served commit', () => {
-  const repository = guarded()
-  const commit = repository.commit('next')
-  repository.mustRun(repository.push('main'))
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
   const key = ['--key', repository.key('ci')]
 
   const partial = repository.headgate(
@@ -46,9 +46,8 @@ test('results by name permit a promotion when they cover the required gates and 
 })
 
 test('JUnit files: a case is a gate, failures and skips count', () => {
-  const repository = guarded()
-  const commit = repository.commit('next')
-  repository.mustRun(repository.push('main'))
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
   const file = join(repository.folder, 'results.xml')
   const add = (cases: string) => {
     writeFileSync(file, junit(cases))
@@ -208,9 +207,8 @@ test('calls that make no sense are usage errors, and nothing is recorded', () =>
 })
 
 test('invalidation takes the evidence back, by whichever role the key has', () => {
-  const repository = guarded()
-  const commit = repository.commit('next')
-  repository.mustRun(repository.push('main'))
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
   for (const [key, ...as] of [
     ['ci', '--as', 'evidence'],
     ['alice', '--as', 'approval'],

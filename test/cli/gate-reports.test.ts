@@ -2,6 +2,7 @@ import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { XMLValidator } from 'fast-xml-parser'
 import { expect, test } from 'vitest'
+import { ahead, lastCommits } from '../beginnings.ts'
 import { POLICY, PROGRAM, type TestRepository } from '../make-repository.ts'
 import { application, guarded, headgate, run, serve } from './run-program.ts'
 
@@ -57,9 +58,8 @@ test('--report and --junit write files, which hold what was found and nothing of
 })
 
 test('a run that found another build fails as JUnit, too', async () => {
-  const repository = guarded()
-  const first = repository.git('rev-parse', 'HEAD')
-  pushed(repository)
+  const repository = guarded({ prepare: ahead })
+  const first = repository.git('rev-parse', 'HEAD~1')
   const xml = join(repository.folder, 'gates.xml')
   const url = await serve(application(() => first))
   const ran = await headgate(repository, [
@@ -72,8 +72,7 @@ test('a run that found another build fails as JUnit, too', async () => {
 })
 
 test('an old report does not stay where a run ends before it writes its own', async () => {
-  const repository = guarded()
-  pushed(repository)
+  const repository = guarded({ prepare: ahead })
   const xml = join(repository.folder, 'gates.xml')
   writeFileSync(xml, 'old')
   const link = join(repository.folder, 'like-dev-stdout')
@@ -208,9 +207,8 @@ test('a secret that is not set: said before the first request, exit 78', async (
 })
 
 test('--wait tells what it waits for, and then runs', async () => {
-  const repository = guarded()
-  const first = repository.git('rev-parse', 'HEAD')
-  const commit = pushed(repository)
+  const repository = guarded({ prepare: ahead })
+  const [first = '', commit = ''] = lastCommits(repository, 2)
   let asked = 0
   const url = await serve(application(() => (++asked < 3 ? first : commit)))
   const args = ['gate', '--record', '--key', repository.key('ci'), '--url', url]

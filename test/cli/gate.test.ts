@@ -1,6 +1,7 @@
 import { cpSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { ahead, lastCommits } from '../beginnings.ts'
 import { PROGRAM, type TestRepository } from '../make-repository.ts'
 import { application, guarded, headgate, run, serve } from './run-program.ts'
 
@@ -24,8 +25,8 @@ function evidence(repository: TestRepository, commit: string): Record<string, un
 }
 
 test('gates that pass are recorded, and the printed push lands', async () => {
-  const repository = guarded()
-  const commit = pushed(repository)
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
   const short = commit.slice(0, 7)
   const url = await serve(application(() => commit))
 
@@ -74,8 +75,8 @@ an operator can promote it now: git push origin ${short}:refs/heads/release
 })
 
 test('a gate that fails is a finding: exit 77, recorded as FAILED, and nothing of an answer is in the record', async () => {
-  const repository = guarded()
-  const commit = pushed(repository)
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
   const url = await serve(application(() => commit, { '/api/chat': 500 }))
 
   const ran = await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('ci')])
@@ -98,9 +99,8 @@ recorded as evidence on origin
 })
 
 test('the wrong build is sent no gate', async () => {
-  const repository = guarded()
-  const first = repository.git('rev-parse', 'HEAD')
-  const commit = pushed(repository)
+  const repository = guarded({ prepare: ahead })
+  const [first = '', commit = ''] = lastCommits(repository, 2)
   const paths: string[] = []
   const app = application(() => first)
   const url = await serve((request, response) => {
@@ -118,8 +118,7 @@ test('the wrong build is sent no gate', async () => {
 })
 
 test('staging that is down is no verdict: exit 69, and nothing is recorded', async () => {
-  const repository = guarded()
-  pushed(repository)
+  const repository = guarded({ prepare: ahead })
   const subjects = repository.ledgerSubjects()
 
   const ran = await headgate(repository, [
@@ -141,8 +140,8 @@ test('staging that is down is no verdict: exit 69, and nothing is recorded', asy
 })
 
 test('Ctrl-C ends the run, records nothing and says so', async () => {
-  const repository = guarded()
-  const commit = pushed(repository)
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
   const subjects = repository.ledgerSubjects()
   const app = application(() => commit)
   const url = await serve((request, response) => {
@@ -165,8 +164,8 @@ test('Ctrl-C ends the run, records nothing and says so', async () => {
 })
 
 test('MODE and BASE choose the environment, and options win over them', async () => {
-  const repository = guarded()
-  const commit = pushed(repository)
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
   const env = {
     MODE: 'prod',
     BASE: await serve(application(() => commit)),
@@ -209,8 +208,8 @@ test('without --record it tries the working tree, from any folder of it, and nee
 })
 
 test('--json prints one JSON value on stdout and no progress on stderr but the first line', async () => {
-  const repository = guarded()
-  const commit = pushed(repository)
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
   const url = await serve(application(() => commit, { '/api/chat': 503 }))
   const ran = await headgate(repository, [
     'gate',
@@ -285,8 +284,8 @@ test('what is wrong with the call is said before the first request', async () =>
 })
 
 test('a key that the server does not trust: its reason and the results, exit 77, nothing recorded', async () => {
-  const repository = guarded()
-  const commit = pushed(repository)
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
   const subjects = repository.ledgerSubjects()
   const url = await serve(application(() => commit))
   const args = ['gate', '--url', url, '--record', '--key', repository.key('alice'), '--json']

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { released } from '../beginnings.ts'
 import { POLICY, type TestRepository } from '../make-repository.ts'
 import { guarded } from './run-program.ts'
 
@@ -198,14 +199,14 @@ describe('policy apply', () => {
   })
 
   test('another release branch: its tip becomes the baseline, the old one is free', () => {
-    const repository = guarded()
-    const released = repository.release('one')
-    repository.mustRun(repository.push(`${released}:refs/heads/production`))
+    const repository = guarded({ prepare: released })
+    const one = repository.git('rev-parse', 'HEAD')
+    repository.mustRun(repository.push(`${one}:refs/heads/production`))
     edit(repository, 'policy.yaml', (text) => text.replace('release: release', 'release: production'))
 
     expect(call(repository, 'policy', 'apply', repository.bare, repository.policyFolder)).toBe(
       `policy version 2 is in force now, from ${repository.policyFolder}: production follows main, enforce\n` +
-        `  production at ${released.slice(0, 7)} is recorded as the baseline\nexit 0`,
+        `  production at ${one.slice(0, 7)} is recorded as the baseline\nexit 0`,
     )
     repository.commit('unproved')
     expect(repository.push('HEAD:refs/heads/production').code).toBe(1)

@@ -2,15 +2,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseReleaseLog } from '../../src/core/release-log.ts'
-import { Day } from './day.ts'
+import { Day, proved, releasedAndProved, releasedAndProvedTwice } from './day.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
 const kinds = (day: Day) =>
   parseReleaseLog(Buffer.from(day.log())).entries.map(({ entry }) => `${entry.kind} ${short(entry.commit)}`)
 
 test('the newest proved commit is promoted, production tested, and all of it written down', async () => {
-  const day = await Day.begin()
-  const commit = await day.proved('Offer help')
+  const day = await Day.begin({ begin: proved })
+  const commit = day.commit('one')
   const later = day.push('Not proved yet')
 
   const ran = await day.as('alice', 'promote', '--yes', '--note', 'weekly', '--plan', 'ticket 4711')
@@ -48,8 +48,7 @@ test('the newest proved commit is promoted, production tested, and all of it wri
 })
 
 test('without a terminal nothing is pushed unasked', async () => {
-  const day = await Day.begin()
-  await day.proved('one')
+  const day = await Day.begin({ begin: proved })
   const ran = await day.as('alice', 'promote')
   expect(ran.stderr).toMatch(
     /headgate: there is no terminal to ask on\n {2}hint: look at what would be done, above, and say --yes\n$/,
@@ -74,8 +73,8 @@ test('what the server would refuse is refused here, by the same rules, and nothi
 })
 
 test("the laptop dies between push and log entry: another operator's run finishes it, and promotes nothing else", async () => {
-  const day = await Day.begin()
-  const one = await day.proved('one')
+  const day = await Day.begin({ begin: proved })
+  const one = day.commit('one')
   day.production.stuck = true
   const died = await day.watch('alice', ['promote', one, '--yes', '--note', 'weekly'], (text, interrupt) => {
     if (text.includes('waiting for production')) interrupt('SIGKILL')
@@ -102,8 +101,8 @@ test("the laptop dies between push and log entry: another operator's run finishe
 })
 
 test('an interrupted wait says how to go on, and naming the commit does', async () => {
-  const day = await Day.begin()
-  const one = await day.proved('one')
+  const day = await Day.begin({ begin: proved })
+  const one = day.commit('one')
   day.production.stuck = true
   const stopped = await day.watch('alice', ['promote', '--yes'], (text, interrupt) => {
     if (text.includes('waiting for production')) interrupt()
@@ -131,8 +130,8 @@ test('an interrupted wait says how to go on, and naming the commit does', async 
 })
 
 test('main moves five times while the log entry is written', async () => {
-  const day = await Day.begin()
-  const one = await day.proved('one')
+  const day = await Day.begin({ begin: proved })
+  const one = day.commit('one')
   const push = `cd ${day.clone('erin')} && "$GIT" pull -q --rebase && "$GIT" commit -q --allow-empty -m busy && TEST_PUSHER=erin "$GIT" push -q origin HEAD:main`
   day.beforePush('alice', 'main', push, 5)
 
@@ -145,10 +144,8 @@ test('main moves five times while the log entry is written', async () => {
 })
 
 test('two operators promote the same commit at once: one push, one entry, and both are told the truth', async () => {
-  const day = await Day.begin()
-  await day.proved('zero')
-  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
-  const one = await day.proved('one')
+  const day = await Day.begin({ begin: releasedAndProved })
+  const one = day.commit('one')
   const both = await Promise.all([
     day.as('alice', 'promote', one, '--yes'),
     day.as('bob', 'promote', one, '--yes'),
@@ -163,12 +160,10 @@ test('two operators promote the same commit at once: one push, one entry, and bo
 })
 
 test('another operator is faster with another commit: nothing is pushed over it', async () => {
-  const day = await Day.begin()
-  await day.proved('zero')
-  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
-  const one = await day.proved('one')
-  const two = await day.proved('two')
-  day.beforePush('alice', 'release', day.shell('bob', `promote ${two} --yes`))
+  const day = await Day.begin({ begin: releasedAndProvedTwice })
+  const [one, two] = [day.commit('one'), day.commit('two')]
+  const push = `cd ${day.repository.clone} && TEST_PUSHER=bob "$GIT" push -q origin ${two}:release`
+  day.beforePush('alice', 'release', push)
   const ran = await day.as('alice', 'promote', one, '--yes')
   expect(ran.stderr).toMatch(
     new RegExp(
@@ -180,10 +175,8 @@ test('another operator is faster with another commit: nothing is pushed over it'
 })
 
 test('a freeze starts while a promotion is under way: the server has the last word', async () => {
-  const day = await Day.begin()
-  const zero = await day.proved('zero')
-  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
-  await day.proved('one')
+  const day = await Day.begin({ begin: releasedAndProved })
+  const zero = day.commit('zero')
   day.beforePush('alice', 'release', day.shell('bob', "freeze --reason 'sale weekend'"))
   const ran = await day.as('alice', 'promote', '--yes')
   expect(ran.stderr).toMatch(
@@ -202,11 +195,8 @@ test('a freeze starts while a promotion is under way: the server has the last wo
 })
 
 test('another operator moves on while production is waited for: the wait ends, and says what became of it', async () => {
-  const day = await Day.begin()
-  const zero = await day.proved('zero')
-  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
-  const one = await day.proved('one')
-  const two = await day.proved('two')
+  const day = await Day.begin({ begin: releasedAndProvedTwice })
+  const [zero, one, two] = [day.commit('zero'), day.commit('one'), day.commit('two')]
   const { repository } = day
   day.production.stuck = true
   let moved = false
@@ -233,18 +223,8 @@ test('another operator moves on while production is waited for: the wait ends, a
   const back = await day.watch('alice', ['promote', three, '--yes'], (text) => {
     if (moved || !text.includes('waiting for production')) return
     moved = true
-    const approve = [
-      'approve',
-      '--from',
-      three,
-      '--to',
-      zero,
-      '--reason',
-      'stop',
-      '--key',
-      repository.key('bob'),
-    ]
-    repository.mustRun(repository.headgate(...approve))
+    const approval = repository.sign(repository.approvalPayload(three, zero), 'bob', 'headgate-approval')
+    repository.mustRun(repository.submit(approval, 'bob'))
     repository.mustRun(repository.push(`+${zero}:release`, { as: 'bob' }))
     day.production.stuck = false
   })
@@ -255,8 +235,7 @@ test('another operator moves on while production is waited for: the wait ends, a
 })
 
 test('git does not know the operator: said before anything is pushed', async () => {
-  const day = await Day.begin()
-  await day.proved('one')
+  const day = await Day.begin({ begin: proved })
   day.repository.run('git', ['config', 'user.name', ''], { cwd: day.clone('alice') })
   const ran = await day.as('alice', 'promote', '--yes')
   expect(ran.stderr).toMatch(/^headgate: git does not know who you are, and the log entry is a commit\n/)
@@ -265,8 +244,8 @@ test('git does not know the operator: said before anything is pushed', async () 
 })
 
 test('push options of a plain push make the same entry', async () => {
-  const day = await Day.begin()
-  const one = await day.proved('one')
+  const day = await Day.begin({ begin: proved })
+  const one = day.commit('one')
   const { repository } = day
   const options = ['-o', 'note=weekly', '-o', 'plan=ticket 4711']
   repository.mustRun(repository.push(`${one}:refs/heads/release`, { args: options }))
@@ -304,8 +283,8 @@ test('a key that may not sign evidence: the smoke runs, and is not passed off as
 })
 
 test('main takes only reviewed changes: the promotion landed, and the entry goes where it is reviewed', async () => {
-  const day = await Day.begin()
-  const one = await day.proved('one')
+  const day = await Day.begin({ begin: proved })
+  const one = day.commit('one')
   const hook = join(day.repository.bare, 'hooks/update')
   writeFileSync(
     hook,
@@ -329,12 +308,12 @@ test('main takes only reviewed changes: the promotion landed, and the entry goes
 })
 
 test('a commit that is released already is no promotion', async () => {
-  const day = await Day.begin()
-  const one = await day.proved('one')
-  await day.proved('two')
-  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
-  const ran = await day.as('alice', 'promote', one, '--yes')
-  expect(ran.stderr).toMatch(new RegExp(`^headgate: release has ${short(one)} already: it is at `))
+  const day = await Day.begin({ begin: releasedAndProved })
+  const { repository } = day
+  repository.mustRun(repository.push(`${day.commit('one')}:release`))
+  const zero = day.commit('zero')
+  const ran = await day.as('alice', 'promote', zero, '--yes')
+  expect(ran.stderr).toMatch(new RegExp(`^headgate: release has ${short(zero)} already: it is at `))
   expect(ran.code).toBe(64)
 })
 

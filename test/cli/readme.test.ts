@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { lastCommits, unproved } from '../beginnings.ts'
 import { serveGit } from '../client/smart-http.ts'
 import { PROGRAM } from '../make-repository.ts'
 import { guarded, run, serve } from './run-program.ts'
@@ -24,10 +25,8 @@ test('its policy is valid', () => {
 })
 
 test('its refusal is the one that git prints', () => {
-  const repository = guarded()
-  const first = repository.release('one')
-  const second = repository.commit('two')
-  repository.mustRun(repository.push('main'))
+  const repository = guarded({ prepare: unproved })
+  const [first = '', second = ''] = lastCommits(repository, 2)
   const ran = repository.push(`${second}:release`)
   const said = ran.stderr
     .split('\n')

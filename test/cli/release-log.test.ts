@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseReleaseLog } from '../../src/core/release-log.ts'
+import { released } from '../beginnings.ts'
 import { PROGRAM, type TestRepository } from '../make-repository.ts'
 import { guarded } from './run-program.ts'
 
@@ -17,8 +18,8 @@ function entries(repository: TestRepository, branch = 'main') {
 }
 
 test('entries that are missing are caught up on, in order, once, below what people wrote', () => {
-  const repository = guarded()
-  const one = repository.release('one')
+  const repository = guarded({ prepare: released })
+  const one = repository.git('rev-parse', 'HEAD')
   repository.commit('notes', { [LOG]: '# Our releases\n\nwritten by hand, no line break at the end' })
   repository.mustRun(repository.push('main'))
   const two = repository.release('two')
@@ -114,8 +115,8 @@ test('overrides have an entry that says what was waived; a baseline has none', (
 })
 
 test('a branch for review: entries go there, are not written twice, and begin anew once merged', () => {
-  const repository = guarded()
-  const one = repository.release('one')
+  const repository = guarded({ prepare: released })
+  const one = repository.git('rev-parse', 'HEAD')
   const append = () => repository.headgate('log', '--append', '--log-branch', 'release-log')
   expect(append().stdout).toContain('1 entry appended on release-log')
   expect(append().stdout).toBe('the release log has an entry for every landed move\n')
@@ -138,8 +139,7 @@ test('a branch for review: entries go there, are not written twice, and begin an
 })
 
 test('a log that is no file, and a branch that cannot be, are said so', () => {
-  const repository = guarded()
-  repository.release('one')
+  const repository = guarded({ prepare: released })
   const onRelease = repository.headgate('log', '--append', '--log-branch', 'release')
   expect(onRelease.stderr).toContain('headgate: the log cannot be written on release\n')
   expect(onRelease.code).toBe(64)

@@ -1,18 +1,31 @@
 import { expect, test } from 'vitest'
 import { parseReleaseLog } from '../../src/core/release-log.ts'
-import { Day } from './day.ts'
+import { Day, proved, released, releasedBad } from './day.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
 const WHY = ['--trigger', 'pager', '--symptoms', '500 on /chat'] as const
 const FOUR_EYES = '{ approvers: [alice, bob], approverMayPush: false }'
 const entries = (day: Day) => parseReleaseLog(Buffer.from(day.log())).entries.map(({ entry }) => entry)
 
+/** Bob approves one move. */
+function approve({ repository }: Day, from: string, to: string, expires = Date.now() + 3_600_000): void {
+  const payload = repository.approvalPayload(from, to, (predicate) => {
+    predicate.expiresAt = new Date(expires).toISOString()
+  })
+  repository.mustRun(repository.submit(repository.sign(payload, 'bob', 'headgate-approval'), 'bob'))
+}
+
 /** A release that works, and one on top of it that fails in production. */
 async function trouble(options: Parameters<typeof Day.begin>[0] = {}) {
-  const day = await Day.begin(options)
-  const good = await day.proved('good')
-  const first = await day.as('alice', 'promote', '--yes')
-  expect(first.code, first.all).toBe(0)
+  const day = await Day.begin({ ...options, begin: releasedBad })
+  const [good, bad] = [day.commit('zero'), day.commit('bad')]
+  expect(day.release()).toBe(bad)
+  return { day, good, bad }
+}
+
+test('a failed smoke, and the way back to the last known-good release, verified and written down', async () => {
+  const day = await Day.begin({ begin: released })
+  const good = day.commit('zero')
   const bad = await day.proved('bad', { release: 'broken' })
   const second = await day.as('alice', 'promote', bad, '--yes')
   expect(second.code, second.all).toBe(77)
@@ -21,11 +34,6 @@ async function trouble(options: Parameters<typeof Day.begin>[0] = {}) {
     `  headgate rollback ${short(good)} --trigger 'the production smoke failed' --symptoms 'chat: status 500, expected 200'\n`,
   )
   expect(day.release()).toBe(bad)
-  return { day, good, bad }
-}
-
-test('a failed smoke, and the way back to the last known-good release, verified and written down', async () => {
-  const { day, good, bad } = await trouble()
   // Whoever looks now, or would promote on top of it, is told.
   const { stdout } = await day.as('bob', 'status')
   expect(stdout).toMatch(/^smoke {7}failed .* ago, by alice \(record \d+\): chat$/m)
@@ -79,9 +87,8 @@ test('four eyes: one says what is needed, the other approves, and the first goes
 
 test('an approval that expires between the judgement here and the push permits nothing', async () => {
   const { day, good, bad } = await trouble({ rollback: FOUR_EYES })
-  const move = ['--from', bad, '--to', good, '--reason', 'chat fails']
   const attempt = async (seconds: number) => {
-    day.repository.mustRun(await day.as('bob', 'approve', ...move, '--expires', `${seconds}s`))
+    approve(day, bad, good, Date.now() + seconds * 1000)
     day.beforePush('alice', 'release', `sleep ${seconds}`)
     return day.as('alice', 'rollback', ...WHY, '--yes')
   }
@@ -142,12 +149,12 @@ test('a rollback whose laptop died is finished by the next run, and not made twi
 })
 
 test('--auto-rollback goes back by itself where the policy lets whoever pushes approve', async () => {
-  const day = await Day.begin()
-  const good = await day.proved('good')
-  const nowhere = await day.as('alice', 'promote', '--yes', '--auto-rollback')
+  const early = await Day.begin({ begin: proved })
+  const nowhere = await early.as('alice', 'promote', '--yes', '--auto-rollback')
   expect(nowhere.stderr).toContain('--auto-rollback has nowhere to go back to')
   expect(nowhere.code).toBe(64)
-  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
+  const day = await Day.begin({ begin: released })
+  const good = day.commit('zero')
   const bad = await day.proved('bad', { release: 'broken' })
   const ran = await day.as('alice', 'promote', '--yes', '--auto-rollback')
   // The promotion failed, whatever came after it.
@@ -164,17 +171,15 @@ test('--auto-rollback goes back by itself where the policy lets whoever pushes a
 })
 
 test('--auto-rollback with four eyes asks for the approval before anything is pushed', async () => {
-  const day = await Day.begin({ rollback: FOUR_EYES })
-  const good = await day.proved('good')
-  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
+  const day = await Day.begin({ rollback: FOUR_EYES, begin: released })
+  const good = day.commit('zero')
   const bad = await day.proved('bad', { release: 'broken' })
   const asked = await day.as('alice', 'promote', bad, '--yes', '--auto-rollback')
   expect(asked.stderr).toContain('--auto-rollback needs 1 approval more, by bob, given in advance:')
   expect(asked.code).toBe(77)
   expect(day.release()).toBe(good)
 
-  const advance = ['--from', bad, '--to', good, '--reason', 'in case its smoke fails']
-  day.repository.mustRun(await day.as('bob', 'approve', ...advance))
+  approve(day, bad, good)
   const ran = await day.as('alice', 'promote', bad, '--yes', '--auto-rollback')
   expect(ran.code, ran.all).toBe(77)
   expect(day.release()).toBe(good)

@@ -1,42 +1,41 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { lastCommits, released, releasedTwice } from '../beginnings.ts'
 import { PROGRAM } from '../make-repository.ts'
-import { Day } from './day.ts'
+import { Day, releasedAndProved } from './day.ts'
 import { guarded } from './run-program.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
 /** Without what depends on the clock: ages, and the columns that they widen. */
 const still = (text: string) =>
   text
-    .replace(/\d+ m?s ago/g, 'now')
-    .replace(/(?<=[a-z]) \d+ m?s,/g, ' now,')
+    .replace(/(?:\d+ min )?\d+ (?:m?s|min) ago/g, 'now')
+    .replace(/(?<=[a-z]) (?:\d+ min )?\d+ (?:m?s|min),/g, ' now,')
     .replace(/(?<=\S) {2,}/g, '  ')
 
 test('a day at a glance, in 80 columns', async () => {
-  const day = await Day.begin()
-  const one = await day.proved('one')
-  expect((await day.as('alice', 'promote', one, '--yes')).code).toBe(0)
-  const log = day.repository.ref('refs/heads/main') ?? ''
-  const two = await day.proved('two')
+  const day = await Day.begin({ begin: releasedAndProved })
+  const log = day.repository.git('rev-parse', 'HEAD~1')
+  const [zero, one] = [day.commit('zero'), day.commit('one')]
   const three = day.push('three')
   const failed = await day.as('alice', 'status')
   expect(failed.code, failed.all).toBe(0)
   expect(still(failed.stdout)).toBe(`git.example.com/app on origin, as of record 6
 
 main  ${short(three)}  now, three
-release  ${short(one)}  promotion by alice, now (record 3)
+release  ${short(zero)}  promotion by alice, now (record 3)
 staging  serves ${short(three)} (main)
-production  serves ${short(one)} (release)
+production  serves ${short(zero)} (release)
 smoke  passed now, by alice (record 5)
 
 3 commits on main ahead of release, newest first:
   ${short(three)}  no evidence  Dev  three
-> ${short(two)}  passed now, ci  Dev  two
-  ${short(log)}  no evidence  Dev  Release log: promotion to ${short(one)}
+> ${short(one)}  passed now, ci  Dev  one
+  ${short(log)}  no evidence  Dev  Release log: promotion to ${short(zero)}
 
-release can move to ${short(two)} now:
-  headgate promote ${short(two)}
+release can move to ${short(one)} now:
+  headgate promote ${short(one)}
 `)
   day.push(`a subject that goes on ${'and on '.repeat(30)}until no terminal could show it all`)
   const wide = await day.as('alice', 'status', '--no-environments')
@@ -46,9 +45,8 @@ release can move to ${short(two)} now:
 })
 
 test('what stands in the way is said: a freeze, a bar, a failed run, evidence taken back, drift', () => {
-  const repository = guarded()
-  const one = repository.release('one')
-  const two = repository.release('two')
+  const repository = guarded({ prepare: releasedTwice })
+  const [one = '', two = ''] = lastCommits(repository, 2)
   const key = ['--key', repository.key('alice')] as const
   const because = ['--reason', 'sale weekend', ...key] as const
   const ask = () => repository.headgate('status', '--no-environments').stdout
@@ -129,8 +127,8 @@ test('before the first push, where nobody guards, and with odd options', () => {
 })
 
 test('thousands of commits ahead are counted, and the newest listed', () => {
-  const repository = guarded()
-  const one = repository.release('one')
+  const repository = guarded({ prepare: released })
+  const one = repository.git('rev-parse', 'HEAD')
   const stream = Array.from({ length: 3000 }, (_, index) => {
     const from = index === 0 ? `from ${one}\n` : ''
     return `commit refs/heads/main\ncommitter Dev <dev@example.com> ${1_800_000_000 + index} +0000\ndata 4\nbusy\n${from}\n`

@@ -1,14 +1,13 @@
 /** headgate check: the server's answer, rule by rule, with nothing sent. */
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { lastCommits, released, releasedTwice, unproved } from '../beginnings.ts'
 import { POLICY } from '../make-repository.ts'
 import { guardedClone } from './clones.ts'
 
 test('yes, no, nothing to do: the exit code, the rules and the push that would land', () => {
-  const repository = guardedClone()
-  const one = repository.release('one')
-  const two = repository.commit('two')
-  repository.mustRun(repository.push('main'))
+  const repository = guardedClone({ prepare: unproved })
+  const [one = '', two = ''] = lastCommits(repository, 2)
   const ledger = repository.ref('refs/headgate/ledger')
   const no = repository.headgate('check')
   const [short, from] = [two.slice(0, 7), one.slice(0, 7)]
@@ -50,8 +49,7 @@ release: ${from} -> ${short}, a promotion
 })
 
 test('for the staging branch, for a branch that nobody guards, for a ref of its own', () => {
-  const repository = guardedClone()
-  repository.release('one')
+  const repository = guardedClone({ prepare: released })
   repository.commit('log', { 'docs/RELEASE_LOG.md': 'one\n' })
   expect(repository.headgate('check', '--to', 'main').code).toBe(0)
   repository.mustRun(repository.push('main'))
@@ -98,8 +96,8 @@ test('four eyes: only the other one may push what one approved', () => {
   })
   const one = repository.release('one')
   const two = repository.release('two')
-  const args = ['--from', two, '--to', one, '--reason', 'x', '--key', repository.key('bob')]
-  repository.mustRun(repository.headgate('approve', ...args))
+  const approval = repository.sign(repository.approvalPayload(two, one), 'bob', 'headgate-approval')
+  repository.mustRun(repository.submit(approval, 'bob'))
   const ran = repository.headgate('check', one)
   expect(ran.code, ran.all).toBe(0)
   const [short, from] = [one.slice(0, 7), two.slice(0, 7)]
@@ -119,32 +117,17 @@ test('a policy that only evaluates would refuse, and says so', () => {
 })
 
 test('an override is seen, with what it waives', () => {
-  const repository = guardedClone()
-  const one = repository.release('one')
-  const two = repository.commit('two')
-  repository.mustRun(repository.push('main'))
-  const args = [
-    '--from',
-    one,
-    '--to',
-    two,
-    '--waive',
-    'evidence',
-    '--reason',
-    'x',
-    '--key',
-    repository.key('bob'),
-  ]
-  repository.mustRun(repository.headgate('override', ...args))
+  const repository = guardedClone({ prepare: unproved })
+  const [one = '', two = ''] = lastCommits(repository, 2)
+  const override = repository.overridePayload(one, two, ['evidence'], 'x')
+  repository.mustRun(repository.submit(repository.sign(override, 'bob', 'headgate-approval'), 'bob'))
   const ran = repository.headgate('check')
   expect(ran.stdout).toContain('  waived  evidence')
   expect(ran.code).toBe(0)
 })
 
 test('could not tell: no remote in reach, a clone without the history; not guarded, no such commit', () => {
-  const repository = guardedClone()
-  repository.release('one')
-  repository.release('two')
+  const repository = guardedClone({ prepare: releasedTwice })
   expect(repository.headgate('check', 'nonsense').code).toBe(64)
   const shallow = join(repository.folder, 'shallow')
   repository.mustRun(

@@ -4,21 +4,24 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { CLIENT_HOOKS, hookScript } from '../../src/cli/client-hooks/hook-script.ts'
+import { released } from '../beginnings.ts'
 import type { Ran, TestRepository } from '../make-repository.ts'
 import { hookedClone, ROOT } from './clones.ts'
 
 /** A clone on `release`, with branches to merge and pick from. */
 function onRelease(): { repository: TestRepository; git: (...args: string[]) => Ran } {
-  const repository = hookedClone()
-  repository.release('one')
+  const repository = hookedClone({ prepare: [...released, branchOut] })
+  const git = (...args: string[]) => repository.run('git', args, { cwd: repository.clone })
+  return { repository, git }
+}
+
+function branchOut(repository: TestRepository): void {
   repository.git('branch', 'release')
   repository.git('switch', '-q', '-c', 'topic')
   repository.commit('topic', { 'topic.txt': '1' })
   repository.git('switch', '-q', '-c', 'conflict', 'main')
   repository.commit('conflict', { 'file.txt': 'theirs\n' })
   repository.git('switch', '-q', 'release')
-  const git = (...args: string[]) => repository.run('git', args, { cwd: repository.clone })
-  return { repository, git }
 }
 
 /** What is on the staging branch after the command that the hook printed. */
