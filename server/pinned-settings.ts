@@ -150,7 +150,11 @@ export type OwnValues = {
 
 /** Without what the file includes; one process for any number of names. */
 export async function ownValues(repository: GitRepository): Promise<OwnValues> {
-  const { stdout } = await repository.run(['config', '--local', '--no-includes', '--null', '--list'])
+  // Unlike --list it takes a file that is gone for one without values; uninstalling and the doctor must cope with that.
+  const { stdout } = await repository.run(
+    ['config', '--local', '--no-includes', '--null', '--get-regexp', '.'],
+    { allowExit: [0, 1] },
+  )
   const values = new Map<string, string[]>()
   for (const entry of stdout.toString('utf8').split('\0').slice(0, -1)) {
     const end = entry.indexOf('\n')

@@ -644,6 +644,17 @@ describe('server uninstall', () => {
     expect(repository.server('config', 'receive.certNonceSlop')).toBe('60')
   })
 
+  test('works, and the doctor says what is missing, where the configuration is gone', () => {
+    const repository = installed()
+    rmSync(join(repository.bare, 'config'))
+    const { stdout, code } = repository.headgate('doctor', repository.bare)
+    expect(stdout).toContain('receive.denyNonFastForwards is not set, and headgate relies on false\n')
+    expect(code).toBe(77)
+
+    repository.mustRun(repository.headgate('server', 'uninstall', repository.bare))
+    expect(existsSync(join(repository.bare, 'hooks', 'pre-receive'))).toBe(false)
+  })
+
   test('and installing again guards what the ledger says, and sees what moved meanwhile', () => {
     const repository = installed()
     repository.release('proved')
