@@ -8,7 +8,8 @@ import { findGit } from '../git/find-git.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger, LEDGER_REF } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
-import { branchCopyRef, ClientRepository, copyFolder, copyName } from './client-repository.ts'
+import { ClientRepository } from './client-repository.ts'
+import { branchCopyRef, copyAt, copyName, ledgerCopyRef } from './remote-copies.ts'
 import { VerifiedCopy } from './verified-copy.ts'
 
 export type AuditSource = {
@@ -42,11 +43,13 @@ export async function openAuditSource({ remote, offline, history }: SourceOption
   }
   const repository = await openRepository(await client.gitDirectory(), { gitPath: findGit() })
   try {
-    const copyRef = `${copyFolder(remote)}/ledger`
-    const found = await repository.refs([copyRef, LEDGER_REF])
-    const isOwn = ref === null && !found.has(copyRef) && found.has(LEDGER_REF)
+    const copyRef = ledgerCopyRef(remote)
+    const copy = await copyAt(repository, copyRef)
+    const own =
+      offline && copy === undefined ? (await repository.refs([LEDGER_REF])).get(LEDGER_REF) : undefined
+    const isOwn = own !== undefined
     const ledgerRef = isOwn ? LEDGER_REF : copyRef
-    const tip = found.get(ledgerRef)
+    const tip = own ?? copy
     if (tip === undefined || tip.symref !== undefined || isZeroOid(tip.oid)) {
       throw new HeadgateError(
         'configuration',

@@ -7,10 +7,11 @@ import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { findGit } from '../git/find-git.ts'
-import { type GitRepository, openRepository, type Ref } from '../git/repository.ts'
+import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { notACommit } from './not-a-commit.ts'
+import { branchCopyRef, copyAt, ledgerCopyRef } from './remote-copies.ts'
 import { serverWords } from './server-words.ts'
 
 export const LEDGER_REF = 'refs/headgate/ledger'
@@ -130,7 +131,7 @@ export class ClientRepository {
   async fetchRefs(remote: string, refs: readonly string[]): Promise<void> {
     await this.#fetch(
       remote,
-      refs.map((ref) => (ref === LEDGER_REF ? `+${LEDGER_REF}:${copyRef(remote)}` : ref)),
+      refs.map((ref) => (ref === LEDGER_REF ? `+${LEDGER_REF}:${ledgerCopyRef(remote)}` : ref)),
     )
   }
 
@@ -139,8 +140,8 @@ export class ClientRepository {
     repository: GitRepository,
     remote: string,
   ): Promise<{ oid: Oid; snapshot: Snapshot } | null> {
-    const ref = copyRef(remote)
-    const oid = (await repository.refs([ref])).get(ref)?.oid
+    const ref = ledgerCopyRef(remote)
+    const oid = (await copyAt(repository, ref))?.oid
     return oid === undefined ? null : { oid, snapshot: await readOnly(repository, ref).snapshot() }
   }
 
@@ -165,8 +166,8 @@ export class ClientRepository {
         },
       )
     }
-    const copy = copyRef(remote)
-    if ((await this.#existing([copy])).get(copy)?.oid !== tip) await this.fetchRefs(remote, [LEDGER_REF])
+    const copy = ledgerCopyRef(remote)
+    if ((await copyAt(await this.open(), copy))?.oid !== tip) await this.fetchRefs(remote, [LEDGER_REF])
     return copy
   }
 
@@ -230,8 +231,7 @@ export class ClientRepository {
     // Where all of it goes into copies, only these are offered as known: a ledger shares no commit with a branch, and to
     // find that out git would walk a million of them.
     const isCopied = refspecs.every((refspec) => refspec.includes(':'))
-    const copies = refspecs.map((refspec) => refspec.replace(/^.*:/, ''))
-    const known = isCopied ? [...(await this.#existing(copies)).keys()] : []
+    const known = isCopied ? await this.#existing(refspecs.map((refspec) => refspec.replace(/^.*:/, ''))) : []
     const negotiation =
       isCopied && known.length === 0
         ? ['-c', 'fetch.negotiationAlgorithm=skipping', 'fetch']
@@ -250,8 +250,10 @@ export class ClientRepository {
     }
   }
 
-  async #existing(refs: readonly string[]): Promise<Map<string, Ref>> {
-    return (await this.open()).refs(refs)
+  async #existing(copies: readonly string[]): Promise<string[]> {
+    const repository = await this.open()
+    const found = await Promise.all(copies.map((ref) => copyAt(repository, ref)))
+    return copies.filter((_, index) => found[index] !== undefined)
   }
 
   async #listRemote(remote: string, refs: readonly string[]): Promise<string> {
@@ -301,28 +303,6 @@ export class ClientRepository {
       throw error
     }
   }
-}
-
-/**
- * The copies live outside refs/headgate/, which a `git push --mirror` of this clone must not offer to a server. A
- * remote that is given as URL or path gets a name that can stand in a ref.
- */
-export function copyFolder(remote: string): string {
-  return `refs/headgate-copies/${copyName(remote)}`
-}
-
-export function branchCopyRef(remote: string, ref: string): string {
-  return `${copyFolder(remote)}/${ref.replace(/^refs\//, '')}`
-}
-
-/** The remote's name as it can stand in a ref and in a file's name. */
-export function copyName(remote: string): string {
-  const plain = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(remote) && !/\.lock$|\.$|\.\./.test(remote)
-  return plain ? remote : createHash('sha256').update(remote).digest('hex').slice(0, 16)
-}
-
-function copyRef(remote: string): string {
-  return `${copyFolder(remote)}/ledger`
 }
 
 function readOnly(repository: GitRepository, ref: string): GitLedger {

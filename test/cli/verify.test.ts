@@ -4,8 +4,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { describe, expect, test } from 'vitest'
-import { checkReceipt } from '../../src/audit/receipt.ts'
-import { parseTrustAnchors } from '../../src/audit/trust-anchors.ts'
 import { lastCommits, released, releasedTwice, unproved } from '../beginnings.ts'
 import { POLICY, PROGRAM, type TestRepository } from '../make-repository.ts'
 import { application, guarded, headgate, serve } from './run-program.ts'
@@ -76,6 +74,22 @@ describe('a ledger that the server changed after it was verified', () => {
     expect(ran.code).toBe(65)
     expect(ran.stderr).toContain(`hint: if nobody else can have changed it, remove it`)
   })
+})
+
+test('a copy of the ledger that a power failure left empty: what it is, and the way out', () => {
+  const repository = guarded({ prepare: released })
+  expect(repository.headgate('verify').code).toBe(0)
+  writeFileSync(join(repository.clone, '.git/refs/headgate-copies/origin/ledger'), '')
+  for (const args of [['verify'], ['verify', '--offline'], ['status']]) {
+    const ran = repository.headgate(...args)
+    expect(ran.stderr).toMatch(
+      /^headgate: refs\/headgate-copies\/origin\/ledger, a copy of what the remote has, is damaged in this clone\n {2}hint: .*: rm \//,
+    )
+    expect(ran.code).toBe(65)
+  }
+  const { stderr } = repository.headgate('verify')
+  repository.mustRun(repository.run('sh', ['-c', stderr.slice(stderr.indexOf('rm /'))]))
+  expect(repository.headgate('verify').code).toBe(0)
 })
 
 test('a release that was moved behind the guard: exit 77, with what to do', { timeout: 300_000 }, () => {
@@ -240,7 +254,7 @@ test('production serves the release, or something else', { timeout: 300_000 }, a
 describe('headgate log', () => {
   test('lists moves, filters them, exports statements that ssh-keygen confirms, and makes receipts', {
     timeout: 90_000,
-  }, async () => {
+  }, () => {
     const repository = guarded({ prepare: releasedTwice })
     const [one = '', two = ''] = lastCommits(repository, 2)
     repository.mustRun(
@@ -300,7 +314,6 @@ describe('headgate log', () => {
     expect(good.stdout).toContain('rests on approval by bob (SHA256:')
     expect(check(receipt.replace('"by\\":\\"bob', '"by\\":\\"eve')).code).toBe(65)
     const parsed = JSON.parse(receipt)
-    const anchors = parseTrustAnchors(readFileSync(sealKey(repository), 'utf8'))
     for (const change of [
       () => parsed.records.splice(0, 1),
       () => parsed.objects.splice(1, 1),
@@ -309,10 +322,7 @@ describe('headgate log', () => {
     ]) {
       Object.assign(parsed, JSON.parse(receipt))
       change()
-      // The command exits with 65 for every one of these errors.
-      await expect(checkReceipt(Buffer.from(JSON.stringify(parsed)), anchors)).rejects.toMatchObject({
-        code: 'data',
-      })
+      expect(check(JSON.stringify(parsed)).code).toBe(65)
     }
     expect(repository.headgate('log', '--receipt', '2').code).toBe(64)
     expect(repository.headgate('verify', '--receipt', file).code).toBe(78)
