@@ -192,6 +192,9 @@ function findCurl(): string {
   return ['/usr/bin/curl', '/bin/curl', '/usr/local/bin/curl'].find((path) => existsSync(path)) ?? ''
 }
 
+/** Whether the shell of this machine knows -p; asked once. */
+let privileged: boolean | undefined
+
 /**
  * Where /bin/sh is bash, a pusher's SHELLOPTS=noexec would make a hook say yes without running, and exported functions
  * would run in it; privileged mode (-p) ignores both. dash knows -p, too; a shell that doesn't know it reads neither.
@@ -200,9 +203,6 @@ function shebang(): string {
   privileged ??= spawnSync('/bin/sh', ['-p', '-c', ':'], { env: {} }).status === 0
   return privileged ? '#!/bin/sh -p\n' : '#!/bin/sh\n'
 }
-
-/** Whether the shell of this machine knows -p; asked once. */
-let privileged: boolean | undefined
 
 function quote(text: string): string {
   if (/[\0\n\r]/.test(text)) {

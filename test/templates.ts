@@ -14,7 +14,6 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -68,8 +67,7 @@ function copy(template: string, folder: string): void {
   const place: { folder: string; files: string[] } = JSON.parse(readFileSync(join(template, PLACE), 'utf8'))
   for (const path of place.files) {
     const file = join(folder, path)
-    const { mode } = statSync(file)
-    writeFileSync(file, readFileSync(file, 'utf8').replaceAll(place.folder, folder), { mode })
+    writeFileSync(file, readFileSync(file, 'utf8').replaceAll(place.folder, folder))
   }
 }
 

@@ -23,10 +23,8 @@ async function trouble(options: Parameters<typeof Day.begin>[0] = {}) {
   return { day, good, bad }
 }
 
-test('a failed smoke, and the way back to the last known-good release, verified and written down', async () => {
-  const day = await Day.begin({ begin: released })
-  const good = day.commit('zero')
-  const bad = await day.proved('bad', { release: 'broken' })
+/** Alice promotes what fails in production; the way back is named. */
+async function promotesInVain(day: Day, good: string, bad: string): Promise<void> {
   const second = await day.as('alice', 'promote', bad, '--yes')
   expect(second.code, second.all).toBe(77)
   expect(second.stderr).toContain(`PRODUCTION SMOKE FAILED for ${short(bad)}, which release is at now`)
@@ -34,6 +32,13 @@ test('a failed smoke, and the way back to the last known-good release, verified 
     `  headgate rollback ${short(good)} --trigger 'the production smoke failed' --symptoms 'chat: status 500, expected 200'\n`,
   )
   expect(day.release()).toBe(bad)
+}
+
+test('a failed smoke, and the way back to the last known-good release, verified and written down', async () => {
+  const day = await Day.begin({ begin: released })
+  const good = day.commit('zero')
+  const bad = await day.proved('bad', { release: 'broken' })
+  await promotesInVain(day, good, bad)
   // Whoever looks now, or would promote on top of it, is told.
   const { stdout } = await day.as('bob', 'status')
   expect(stdout).toMatch(/^smoke {7}failed .* ago, by alice \(record \d+\): chat$/m)
@@ -64,7 +69,10 @@ test('a failed smoke, and the way back to the last known-good release, verified 
 })
 
 test('four eyes: one says what is needed, the other approves, and the first goes on', async () => {
-  const { day, good, bad } = await trouble({ rollback: FOUR_EYES })
+  const day = await Day.begin({ rollback: FOUR_EYES, begin: released })
+  const good = day.commit('zero')
+  const bad = await day.proved('bad', { release: 'broken' })
+  await promotesInVain(day, good, bad)
   const asked = await day.as('alice', 'rollback', ...WHY, '--yes')
   expect(asked.code).toBe(77)
   expect(asked.stderr).toContain('headgate: going back needs 1 approval more, by bob; nothing was moved\n')
