@@ -48,7 +48,7 @@ export function fillFolder(folder: string, kind: unknown, make: (folder: string)
   }
   make(folder)
   const fresh = mkdtempSync(join(templates, 'fresh-'))
-  cpSync(folder, join(fresh, CONTENT), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+  copyFolder(folder, join(fresh, CONTENT))
   writeFileSync(join(fresh, PLACE), JSON.stringify({ folder, files: filesNaming(folder) }))
   try {
     renameSync(fresh, template)
@@ -59,17 +59,27 @@ export function fillFolder(folder: string, kind: unknown, make: (folder: string)
 }
 
 function copy(template: string, folder: string): void {
-  cpSync(join(template, CONTENT), folder, {
-    recursive: true,
-    preserveTimestamps: true,
-    verbatimSymlinks: true,
-  })
+  copyFolder(join(template, CONTENT), folder)
   const place: { folder: string; files: string[] } = JSON.parse(readFileSync(join(template, PLACE), 'utf8'))
   for (const path of place.files) {
     const file = join(folder, path)
     writeFileSync(file, readFileSync(file, 'utf8').replaceAll(place.folder, folder))
   }
 }
+
+/** A hook that has answered may still be putting away what it made ahead, so that a file is gone before it is copied. */
+function copyFolder(from: string, to: string): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      cpSync(from, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true })
+      return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === COPY_ATTEMPTS) throw error
+    }
+  }
+}
+
+const COPY_ATTEMPTS = 5
 
 /** The files below a folder that name it. A binary file among them could not be copied. */
 function filesNaming(folder: string): string[] {

@@ -3,7 +3,9 @@
  * branch. The steps are judged by `decideStaging`, the judge of every push.
  */
 import { decideStaging } from '../core/decide.ts'
+import type { StagingMove } from '../core/facts.ts'
 import { isZeroOid, type Oid, shortOid } from '../core/oid.ts'
+import type { CommitAncestry } from '../git/commit-ancestry.ts'
 import { gatherStagingMove } from '../git/gather-facts.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
@@ -17,22 +19,39 @@ type Mark = { readonly tip: Oid; readonly seq: number; readonly policy: PolicyIn
 /** A policy a day for years. */
 const MAX_MARKS = 1000
 
+export type ReleaseLogStart = {
+  /** The tip up to which an earlier audit has looked. */
+  readonly before: Oid | null
+  /** The staging branch as it is now; null where it is not known or does not exist. */
+  readonly tip: Oid | null
+  /** The version of the last policy, if the ledger is honest. Only time is lost where it is not. */
+  readonly lastPolicy: number | null
+}
+
 export class ReleaseLogAudit {
   readonly #repository: GitRepository
+  readonly #ancestry: CommitAncestry
   readonly #findings: Findings
-  readonly #before: Oid | null
+  readonly #start: ReleaseLogStart
   readonly #marks: Mark[] = []
   /** A policy was applied before the branch was there: the first tip that is known then is the mark. */
   #waiting = false
   #verifiedTo: Oid | null
   readonly #unchecked: string[] = []
+  /** The stretch that is likely the last one, looked at while records are judged: git takes its time to list it. */
+  #ahead: { readonly mark: Mark; readonly move: Promise<StagingMove | Oid> } | undefined
 
-  /** `before` is the tip up to which an earlier audit has looked. */
-  constructor(repository: GitRepository, findings: Findings, before: Oid | null) {
+  constructor(
+    repository: GitRepository,
+    ancestry: CommitAncestry,
+    findings: Findings,
+    start: ReleaseLogStart,
+  ) {
     this.#repository = repository
+    this.#ancestry = ancestry
     this.#findings = findings
-    this.#before = before
-    this.#verifiedTo = before
+    this.#start = start
+    this.#verifiedTo = start.before
   }
 
   get verifiedTo(): Oid | null {
@@ -52,13 +71,20 @@ export class ReleaseLogAudit {
     if (isPolicy) this.#waiting = !known
     if (!known || this.#marks.length >= MAX_MARKS) return
     this.#waiting = false
-    this.#marks.push({ tip, seq: record.seq, policy: inForce.policy })
+    const mark = { tip, seq: record.seq, policy: inForce.policy }
+    this.#marks.push(mark)
+    if (inForce.version !== this.#start.lastPolicy || this.#start.tip === null) return
+    const move = this.#gather(mark, this.#start.tip)
+    // Whoever awaits it gets the error.
+    move.catch(() => {})
+    this.#ahead = { mark, move }
   }
 
   /** `tip` is the staging branch as it is now. */
   async end(tip: Oid | null, inForce: PolicyInForce, isFresh: boolean): Promise<void> {
     if (tip === null) return
-    const start = this.#before === null ? [] : [{ tip: this.#before, seq: 0, policy: inForce.policy }]
+    const { before } = this.#start
+    const start = before === null ? [] : [{ tip: before, seq: 0, policy: inForce.policy }]
     const marks = [...start, ...this.#marks]
     for (const [index, mark] of marks.entries()) {
       const next = marks[index + 1]
@@ -70,18 +96,18 @@ export class ReleaseLogAudit {
     this.#verifiedTo = tip
   }
 
-  async #judge({ tip: from, seq, policy }: Mark, to: Oid, isFresh: boolean): Promise<void> {
+  async #judge(mark: Mark, to: Oid, isFresh: boolean): Promise<void> {
+    const { tip: from, seq, policy } = mark
     if (from === to) return
-    for (const oid of [from, to]) {
-      if ((await this.#repository.objects().info(oid))?.type === 'commit') continue
+    const isAhead = this.#ahead?.mark === mark && this.#start.tip === to
+    const move = await (isAhead ? this.#ahead!.move : this.#gather(mark, to))
+    if (typeof move === 'string') {
       // That it is gone from the branch is the staging history's to tell.
       if (!isFresh)
-        this.#unchecked.push(`the release log up to ${shortOid(to)}: ${shortOid(oid)} is not here`)
+        this.#unchecked.push(`the release log up to ${shortOid(to)}: ${shortOid(move)} is not here`)
       return
     }
-    const ref = `refs/heads/${policy.staging}`
-    const facts = await gatherStagingMove(this.#repository, { ref, from, to }, from, policy.releaseLog)
-    for (const { rule, found } of decideStaging(facts)) {
+    for (const { rule, found } of decideStaging(move)) {
       this.#findings.add({
         grade: policy.enforcement === 'evaluate' ? 'exception' : 'violation',
         rule: rule === 'log-append-only' ? 'release-log' : 'staging-ref',
@@ -91,5 +117,15 @@ export class ReleaseLogAudit {
         fix: `git log -p --first-parent ${shortOid(from)}..${shortOid(to)} -- ${policy.releaseLog}`,
       })
     }
+  }
+
+  /** The end of it that is not here, where that is so. */
+  async #gather({ tip: from, policy }: Mark, to: Oid): Promise<StagingMove | Oid> {
+    for (const oid of [from, to])
+      if ((await this.#repository.objects().info(oid))?.type !== 'commit') return oid
+    const update = { ref: `refs/heads/${policy.staging}`, from, to }
+    const isAncestor = async (ancestor: Oid, descendant: Oid) =>
+      (await this.#ancestry.contains(ancestor, descendant)) === true
+    return gatherStagingMove(this.#repository, update, from, policy.releaseLog, isAncestor)
   }
 }

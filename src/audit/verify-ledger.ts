@@ -2,6 +2,7 @@
  * The audit of a whole ledger, or of what came since the last one: every record, every signature, every decision, and
  * the branches as they are now. It reads the ledger once, in order, in bounded memory.
  */
+import { setImmediate } from 'node:timers/promises'
 import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
@@ -73,8 +74,14 @@ export type LedgerAudit = {
   readonly remember: Remembered | null
 }
 
-/** Records whose signatures are checked at once: enough for every thread, few enough to hold. */
-const IN_FLIGHT = 64
+/**
+ * Records that are begun and not yet judged: enough to keep every thread busy while git reads the commit graph, few enough
+ * to hold.
+ */
+const IN_FLIGHT = 1024
+const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024
+/** Records after which what came from other processes and threads meanwhile is taken: some milliseconds of work. */
+const IN_A_ROW = 8
 
 export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const { repository, branches, now } = input
@@ -91,10 +98,21 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   })
   const isFresh = branches?.isFresh === true
   const tips = [branches?.staging, branches?.release].filter((tip) => typeof tip === 'string')
-  const ancestry = new CommitAncestry(repository, await present(repository, tips))
+  // What was released when the last audit ended is behind what was moved since.
+  const released = Object.values(start?.state.landed ?? {}).map(({ to }) => to)
+  const ancestry = new CommitAncestry(
+    repository,
+    await present(repository, tips),
+    await present(repository, released),
+  )
+  ancestry.expect(QUESTIONS_A_MOVE * (movesIn(input.snapshot?.state) - movesIn(start?.state)))
   const staging = new StagingHistory(findings, ancestry, isFresh, remembered?.staging ?? null)
   const form = new GuardForm(findings, remembered?.isWeaker ?? false)
-  const releaseLog = new ReleaseLogAudit(repository, findings, remembered?.stagingTip ?? null)
+  const releaseLog = new ReleaseLogAudit(repository, ancestry, findings, {
+    before: remembered?.stagingTip ?? null,
+    tip: branches?.staging ?? null,
+    lastPolicy: input.snapshot?.state.policies.at(-1)?.version ?? null,
+  })
   const policies = new PolicyBook(findings)
   const files = new LedgerFiles(repository)
   const seals = sealKeysOf(input.anchors, remembered)
@@ -115,17 +133,22 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   )
 
   const flight: Begun[] = []
+  let flightBytes = 0
   const land = async () => {
     const begun = flight.shift()!
+    flightBytes -= begun.record.bytes.length
     await audit.finish(begun, ancestry)
     form.add(begun.record)
-    releaseLog.add(begun.record, begun.inForceAfter)
   }
   try {
     for await (const commit of auditCommits(repository, input.tip, remembered?.tip ?? null)) {
       const begun = audit.begin(commit)
-      if (begun !== null) flight.push(begun)
-      if (flight.length >= IN_FLIGHT) await land()
+      if (begun === null) continue
+      releaseLog.add(begun.record, begun.inForceAfter)
+      flight.push(begun)
+      flightBytes += begun.record.bytes.length
+      while (flight.length >= IN_FLIGHT || flightBytes > MAX_IN_FLIGHT_BYTES) await land()
+      if (begun.record.seq % IN_A_ROW === 0) await setImmediate()
     }
   } catch (error) {
     if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
@@ -277,6 +300,14 @@ function readerOf(snapshot: Snapshot | null): ConstructorParameters<typeof Commi
     readAgain += about.length
     return about.filter((record) => record.seq < seq)
   }
+}
+
+/** Is it on staging, does it contain the one before, and does the staging branch contain what it was. */
+const QUESTIONS_A_MOVE = 3
+
+/** Moves that landed, as the ledger's state counts them: believed for nothing but what is worth a preparation. */
+function movesIn(state: LedgerState | undefined): number {
+  return Object.values(state?.counts ?? {}).reduce((sum, count) => sum + count, 0)
 }
 
 async function present(repository: GitRepository, tips: readonly Oid[]): Promise<Oid[]> {

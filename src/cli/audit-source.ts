@@ -1,4 +1,6 @@
 /** Where an audit reads: the ledger of a remote, fetched or as it was fetched last, or the one of this very repository. */
+import { isDeepStrictEqual } from 'node:util'
+import { refsOf } from '../audit/foresee.ts'
 import { type PolicyInForce, parsePolicyFiles } from '../audit/policy-in-force.ts'
 import type { Branches } from '../audit/verify-ledger.ts'
 import { HeadgateError } from '../core/errors.ts'
@@ -34,46 +36,51 @@ export type SourceOptions = {
 
 export async function openAuditSource({ remote, offline, history }: SourceOptions): Promise<AuditSource> {
   const client = new ClientRepository()
-  const ref = offline ? null : await client.fetchLedgerCopy(remote)
-  const whole = history === true && (await client.isShallow())
-  if (whole && offline) {
+  const repository = await openRepository(await client.gitDirectory(), { gitPath: findGit() })
+  const isWithout = history === true && (await client.isShallow())
+  if (isWithout && offline) {
     throw new HeadgateError('unavailable', 'this clone is shallow, and moves are judged by the history', {
       hint: `without --offline it is fetched; or by hand: git fetch --unshallow ${printable(remote, 200)}`,
     })
   }
-  const repository = await openRepository(await client.gitDirectory(), { gitPath: findGit() })
   try {
     const copyRef = ledgerCopyRef(remote)
-    const copy = await copyAt(repository, copyRef)
-    const own =
-      offline && copy === undefined ? (await repository.refs([LEDGER_REF])).get(LEDGER_REF) : undefined
-    const isOwn = own !== undefined
-    const ledgerRef = isOwn ? LEDGER_REF : copyRef
-    const tip = own ?? copy
-    if (tip === undefined || tip.symref !== undefined || isZeroOid(tip.oid)) {
+    let ledger = await readLedger(repository, copyRef)
+    if (!offline) {
+      const expected = ledger === null ? [] : namesOf(ledger)
+      await client.fetchCopies(remote, expected, { whole: isWithout && expected.length > 0 })
+      ledger = await readLedger(repository, copyRef, ledger)
+      const names = ledger === null ? [] : namesOf(ledger)
+      if (names.some((name) => !expected.includes(name))) {
+        await client.fetchCopies(remote, names, { whole: isWithout && expected.length === 0 })
+        ledger = await readLedger(repository, copyRef, ledger)
+      }
+    }
+    const own = ledger === null && offline ? await readLedger(repository, LEDGER_REF) : null
+    const isOwn = own !== null
+    ledger ??= own
+    if (ledger === null) {
       throw new HeadgateError(
         'configuration',
         `there is no copy of the ledger of "${printable(remote, 200)}" in this clone`,
         { hint: `fetch one, without --offline: headgate verify --remote ${printable(remote, 200)}` },
       )
     }
-    const snapshot = await snapshotOf(repository, ledgerRef)
-    const inForce = await policyOf(snapshot)
-    if (ref !== null && inForce !== null) await client.fetchBranches(remote, namesOf(inForce), { whole })
+    const { tip, snapshot, inForce } = ledger
     const branches =
-      inForce === null
-        ? null
-        : await branchesOf(repository, inForce, { remote, isOwn, isFresh: ref !== null })
+      inForce === null ? null : await branchesOf(repository, inForce, { remote, isOwn, isFresh: !offline })
     const name = isOwn ? 'this-repository' : copyName(remote)
     return {
       repository,
-      tip: tip.oid,
+      tip,
       snapshot,
       inForce,
       branches,
       copy: new VerifiedCopy(repository.commonDirectory, name),
       keep: async (oid) => {
-        await client.git('update-ref', `refs/headgate-copies/${name}/verified`, oid)
+        const kept = `refs/headgate-copies/${name}/verified`
+        const before = (await copyAt(repository, kept))?.oid ?? null
+        if (before !== oid) await repository.moveRef(kept, before, oid)
       },
       close: () => repository.close(),
     }
@@ -81,6 +88,21 @@ export async function openAuditSource({ remote, offline, history }: SourceOption
     repository.close()
     throw error
   }
+}
+
+type Ledger = Pick<AuditSource, 'tip' | 'snapshot' | 'inForce'>
+
+/** Null where there is none. `known` is what was read before, of which most is still true. */
+async function readLedger(
+  repository: GitRepository,
+  ref: string,
+  known: Ledger | null = null,
+): Promise<Ledger | null> {
+  const at = ref === LEDGER_REF ? (await repository.refs([ref])).get(ref) : await copyAt(repository, ref)
+  if (at === undefined || at.symref !== undefined || isZeroOid(at.oid)) return null
+  if (at.oid === known?.tip) return known
+  const snapshot = await snapshotOf(repository, ref)
+  return { tip: at.oid, snapshot, inForce: await policyOf(snapshot, known?.inForce ?? null) }
 }
 
 /** Null where the tip is no ledger's: the audit says what is wrong with it. */
@@ -93,18 +115,22 @@ async function snapshotOf(repository: GitRepository, ref: string): Promise<Snaps
   }
 }
 
-async function policyOf(snapshot: Snapshot | null): Promise<PolicyInForce | null> {
+async function policyOf(
+  snapshot: Snapshot | null,
+  known: PolicyInForce | null,
+): Promise<PolicyInForce | null> {
   try {
     const files = (await snapshot?.policyInForce()) ?? null
-    return files === null ? null : parsePolicyFiles(files)
+    if (files === null) return null
+    return isDeepStrictEqual(files, known?.files) ? known : parsePolicyFiles(files)
   } catch (error) {
     if (error instanceof HeadgateError && error.code !== 'unavailable') return null
     throw error
   }
 }
 
-function namesOf({ policy }: PolicyInForce): [staging: string, release: string] {
-  return [`refs/heads/${policy.staging}`, `refs/heads/${policy.release}`]
+function namesOf({ inForce }: Ledger): string[] {
+  return inForce === null ? [] : Object.values(refsOf(inForce.policy))
 }
 
 async function branchesOf(
@@ -112,7 +138,7 @@ async function branchesOf(
   inForce: PolicyInForce,
   { remote, isOwn, isFresh }: { remote: string; isOwn: boolean; isFresh: boolean },
 ): Promise<Branches> {
-  const [staging, release] = namesOf(inForce)
+  const { staging, release } = refsOf(inForce.policy)
   const names = (ref: string) =>
     isOwn
       ? [ref]

@@ -1,7 +1,8 @@
 /** The user's own clone and its remotes: porcelain, with the user's environment, configuration and credentials. */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { GitError, type SimpleGit, simpleGit } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
@@ -18,6 +19,9 @@ export const LEDGER_REF = 'refs/headgate/ledger'
 
 /** Two commands of one clone at a time lock the same ref for milliseconds. */
 const FETCH_ATTEMPTS = 5
+
+/** A remote that is never the same twice is busy; what was seen last is not wrong. */
+const COPY_ATTEMPTS = 5
 
 export type RemoteLedger = { readonly snapshot: Snapshot; readonly close: () => void }
 
@@ -102,29 +106,52 @@ export class ClientRepository {
     return this.#directory
   }
 
-  /** Whether commits lack their parents here, as in `git clone --depth 1`. */
+  /** Whether commits lack their parents here, as in `git clone --depth 1`: git lists them in a file, which may be empty. */
   async isShallow(): Promise<boolean> {
-    return (await this.git('rev-parse', '--is-shallow-repository')).trim() === 'true'
+    const { commonDirectory } = await this.open()
+    const file = statSync(join(commonDirectory, 'shallow'), { throwIfNoEntry: false })
+    return file !== undefined && file.size > 0
   }
 
   /**
-   * Copies branches of the remote, by their full names; where one does not exist, its copy is removed. `whole` brings
-   * the history that a shallow clone lacks.
+   * Copies the ledger of a guarded remote and branches of it, by their full names, as they are at one moment; where a
+   * branch does not exist, its copy is removed. `whole` brings the history that a shallow clone lacks.
    */
-  async fetchBranches(
+  async fetchCopies(
     remote: string,
-    refs: readonly string[],
+    branches: readonly string[],
     { whole }: { whole: boolean } = { whole: false },
   ): Promise<void> {
-    const there = await this.remoteRefs(remote, refs)
-    if (there.size > 0)
-      await this.#fetch(
-        remote,
-        [...there.keys()].map((ref) => `+${ref}:${branchCopyRef(remote, ref)}`),
-        whole ? ['--unshallow'] : [],
-      )
-    for (const ref of refs)
-      if (!there.has(ref)) await this.git('update-ref', '-d', branchCopyRef(remote, ref))
+    const repository = await this.open()
+    let isWithout = whole
+    try {
+      for (let attempt = 1; attempt <= COPY_ATTEMPTS; attempt++) {
+        const there = await this.#guardedRefs(remote, branches)
+        const lacking: string[] = []
+        for (const [ref, oid] of there)
+          if (isWithout || (await repository.objects().info(oid)) === null) lacking.push(ref)
+        if (lacking.length > 0)
+          await this.#fetch(
+            remote,
+            lacking.map((ref) => `+${ref}:${copyRef(remote, ref)}`),
+            isWithout ? ['--unshallow'] : [],
+          )
+        isWithout = false
+        let isOfOneMoment = true
+        for (const [ref, oid] of there) {
+          const copy = copyRef(remote, ref)
+          const here = (await copyAt(repository, copy))?.oid ?? null
+          if (here === oid) continue
+          // What was fetched and is another than what was listed, moved in between.
+          if (lacking.includes(ref) || !(await repository.moveRef(copy, here, oid))) isOfOneMoment = false
+        }
+        for (const ref of branches)
+          if (!there.has(ref)) await this.git('update-ref', '-d', branchCopyRef(remote, ref))
+        if (isOfOneMoment) return
+      }
+    } finally {
+      repository.close()
+    }
   }
 
   /** Brings the remote's ledger, and the objects behind other refs of it, here. */
@@ -147,28 +174,24 @@ export class ClientRepository {
 
   /** Fetches the ledger of a guarded remote and opens it for reading. */
   async fetchLedger(remote: string): Promise<RemoteLedger> {
-    const copy = await this.fetchLedgerCopy(remote)
+    await this.fetchCopies(remote, [])
     const repository = await this.open()
-    const snapshot = await readOnly(repository, copy).snapshot()
+    const snapshot = await readOnly(repository, ledgerCopyRef(remote)).snapshot()
     return { snapshot, close: () => repository.close() }
   }
 
-  /** Fetches the ledger of a guarded remote; the name of the copy's ref. */
-  async fetchLedgerCopy(remote: string): Promise<string> {
+  /** The ledger and those of the named branches that the remote has. */
+  async #guardedRefs(remote: string, branches: readonly string[]): Promise<Map<string, Oid>> {
     await this.gitDirectory()
-    const tip = await this.remoteBranch(remote, LEDGER_REF)
-    if (tip === null) {
-      throw new HeadgateError(
-        'configuration',
-        `the remote "${printable(remote, 200)}" is not guarded by headgate: it has no ${LEDGER_REF}`,
-        {
-          hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
-        },
-      )
-    }
-    const copy = ledgerCopyRef(remote)
-    if ((await copyAt(await this.open(), copy))?.oid !== tip) await this.fetchRefs(remote, [LEDGER_REF])
-    return copy
+    const there = await this.remoteRefs(remote, [LEDGER_REF, ...branches])
+    if (there.has(LEDGER_REF)) return there
+    throw new HeadgateError(
+      'configuration',
+      `the remote "${printable(remote, 200)}" is not guarded by headgate: it has no ${LEDGER_REF}`,
+      {
+        hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
+      },
+    )
   }
 
   /**
@@ -303,6 +326,10 @@ export class ClientRepository {
       throw error
     }
   }
+}
+
+function copyRef(remote: string, ref: string): string {
+  return ref === LEDGER_REF ? ledgerCopyRef(remote) : branchCopyRef(remote, ref)
 }
 
 function readOnly(repository: GitRepository, ref: string): GitLedger {

@@ -3,7 +3,6 @@ import { readFileSync, statSync } from 'node:fs'
 import type { AuditRule } from '../audit/finding.ts'
 import { checkReceipt, MAX_RECEIPT_BYTES } from '../audit/receipt.ts'
 import { type AuditReport, reportOf } from '../audit/report.ts'
-import { checkServed } from '../audit/served-check.ts'
 import { MAX_TRUST_BYTES, parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
 import { verifyCommit } from '../audit/verify-commit.ts'
 import { type LedgerAudit, verifyLedger } from '../audit/verify-ledger.ts'
@@ -77,12 +76,18 @@ async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null)
         ({ rule, grade }) => rule === 'release-ref' && grade === 'violation',
       )
       if (isMoved && !options.offline && look < LOOKS && (await hasGrown(source, options))) continue
-      const findings = options.served ? await checkServed(audit, process.env) : []
+      const findings = options.served ? await servedFindings(audit) : []
       return { audit, findings }
     } finally {
       source.close()
     }
   }
+}
+
+/** Few ask, and what speaks HTTP takes a while to load. */
+async function servedFindings(audit: LedgerAudit) {
+  const { checkServed } = await import('../audit/served-check.ts')
+  return checkServed(audit, process.env)
 }
 
 async function verifyReceipt(
@@ -155,10 +160,10 @@ async function auditSource(
   return audit
 }
 
-async function hasGrown({ tip }: AuditSource, options: VerifyOptions): Promise<boolean> {
+async function hasGrown({ tip, branches }: AuditSource, options: VerifyOptions): Promise<boolean> {
   const again = await openAuditSource(options)
   again.close()
-  return again.tip !== tip
+  return again.tip !== tip || again.branches?.release !== branches?.release
 }
 
 async function render(report: AuditReport, format: VerifyFormat): Promise<string> {

@@ -23,10 +23,21 @@ export function parseUniqueJson(bytes: Uint8Array, what: string): unknown {
   } catch (cause) {
     throw new HeadgateError('data', `${what} is not JSON in UTF-8`, { cause })
   }
+  if (isPlain(text, value)) return value
   const { depth, repeatsKey } = shapeOfJson(text)
   if (depth > MAX_DEPTH) throw new HeadgateError('data', `${what} nests deeper than ${MAX_DEPTH} levels`)
   if (repeatsKey) throw new HeadgateError('data', `${what} has a key twice`)
   return value
+}
+
+/** True of most texts that programs write: what comes back letter by letter has lost no key on the way. */
+function isPlain(text: string, value: unknown): boolean {
+  let opened = 0
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1))
+      if (++opened > MAX_DEPTH) return false
+  }
+  return JSON.stringify(value) === text
 }
 
 /** Of a text that is known to be JSON, so that its tokens can be found without a grammar. */

@@ -5,22 +5,36 @@ import { isZeroOid, type Oid } from '../core/oid.ts'
 import { CommitGraph } from './commit-graph.ts'
 import type { GitRepository } from './repository.ts'
 
-/** Reading the graph of a million commits takes seconds, a question that goes to git milliseconds. */
-const ASKED_OF_GIT = 200
+/**
+ * Reading the graph of a million commits takes seconds, a question that goes to git a millisecond where it is near, and a
+ * second where it is far.
+ */
+const ASKED_OF_GIT = 60
 /** Commits that no given tip contains: overrides of `on-staging`. More of them are not worth a process each. */
 const MAX_STRANGERS = 1000
 
 export class CommitAncestry {
   readonly #repository: GitRepository
   readonly #tips: readonly Oid[]
+  /** What these contain is not read until it is asked for often. */
+  #leftOut: readonly Oid[]
   #asked = 0
   #strangers = 0
   #graph: Promise<CommitGraph> | undefined
 
-  /** `tips` are the branches that hold nearly all commits that will be asked for. */
-  constructor(repository: GitRepository, tips: readonly Oid[]) {
+  /**
+   * `tips` are the branches that hold nearly all commits that will be asked for, and `leftOut` hold nearly none of them;
+   * all are here.
+   */
+  constructor(repository: GitRepository, tips: readonly Oid[], leftOut: readonly Oid[] = []) {
     this.#repository = repository
     this.#tips = tips
+    this.#leftOut = leftOut
+  }
+
+  /** Says how many questions will come: for many the graph is read now, while there is other work. */
+  expect(questions: number): void {
+    if (questions >= ASKED_OF_GIT) this.#read()
   }
 
   /** What an id names here; null if it names nothing. */
@@ -36,14 +50,19 @@ export class CommitAncestry {
    */
   async contains(ancestor: Oid, descendant: Oid): Promise<boolean | null> {
     if (ancestor === descendant) return (await this.typeOf(ancestor)) === 'commit' ? true : null
-    if (this.#graph === undefined && this.#asked++ >= ASKED_OF_GIT && this.#tips.length > 0)
-      this.#graph = this.#read()
-    const known = await this.#graph
-    const answer = known?.isAncestor(ancestor, descendant) ?? null
+    if (this.#graph === undefined && ++this.#asked > ASKED_OF_GIT) this.#read()
+    const answer = (await this.#graph)?.isAncestor(ancestor, descendant) ?? null
     if (answer !== null) return answer
     if ((await this.typeOf(descendant)) !== 'commit') return null
     if ((await this.typeOf(ancestor)) !== 'commit') return false
-    if (known !== undefined && ++this.#strangers > MAX_STRANGERS) {
+    if (this.#graph !== undefined && ++this.#strangers > ASKED_OF_GIT && this.#leftOut.length > 0) {
+      this.#leftOut = []
+      this.#strangers = 0
+      this.#graph = undefined
+      this.#read()
+      return this.contains(ancestor, descendant)
+    }
+    if (this.#strangers > MAX_STRANGERS) {
       throw new HeadgateError(
         'unavailable',
         `more than ${MAX_STRANGERS} moves are of commits that neither branch contains`,
@@ -53,8 +72,12 @@ export class CommitAncestry {
     return this.#repository.isAncestor(ancestor, descendant)
   }
 
-  async #read(): Promise<CommitGraph> {
-    const output = this.#repository.stream(['rev-list', '--parents', ...this.#tips, '--'])
-    return CommitGraph.read(output, this.#repository.oidLength)
+  #read(): void {
+    if (this.#graph !== undefined || this.#tips.length === 0) return
+    const without = this.#leftOut.map((oid) => `^${oid}`)
+    const output = this.#repository.stream(['rev-list', '--parents', ...this.#tips, ...without, '--'])
+    this.#graph = CommitGraph.read(output, this.#repository.oidLength)
+    // Whoever asks gets the error; until then it must not count as unhandled.
+    this.#graph.catch(() => {})
   }
 }

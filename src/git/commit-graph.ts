@@ -1,6 +1,6 @@
 /**
- * The commits behind some tips, in memory: each id once, parents as numbers. A million commits take some 60 MB, and an
- * ancestry question no process.
+ * The commits behind some tips, or those of them that other commits do not contain, in memory: each id once, parents as
+ * numbers. A million commits take some 60 MB, and an ancestry question no process.
  */
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
@@ -10,6 +10,8 @@ const MAX_LINE_BYTES = 1024 * 1024
 
 export class CommitGraph {
   readonly #ids: IdTable
+  /** Of each id whether its commit was listed, or only named as the parent of one. */
+  readonly #listed: Uint8Array
   /** The parents of commit n are those at `#first[n]` up to `#first[n + 1]`. */
   readonly #first: Int32Array
   readonly #parents: Int32Array
@@ -18,8 +20,9 @@ export class CommitGraph {
   readonly #seen: Int32Array
   #round = 0
 
-  private constructor(ids: IdTable, first: Int32Array, parents: Int32Array) {
+  private constructor(ids: IdTable, listed: Uint8Array, first: Int32Array, parents: Int32Array) {
     this.#ids = ids
+    this.#listed = listed
     this.#first = first
     this.#parents = parents
     this.#generations = generationsOf(first, parents)
@@ -47,14 +50,18 @@ export class CommitGraph {
     })
     starts.push(edges.length)
     const first = new Int32Array(ids.size + 1)
-    for (let row = 0; row < own.length; row++) first[own.at(row) + 1] = starts.at(row + 1) - starts.at(row)
+    const listed = new Uint8Array(ids.size)
+    for (let row = 0; row < own.length; row++) {
+      first[own.at(row) + 1] = starts.at(row + 1) - starts.at(row)
+      listed[own.at(row)] = 1
+    }
     for (let n = 0; n < ids.size; n++) first[n + 1]! += first[n]!
     const parents = new Int32Array(edges.length)
     for (let row = 0; row < own.length; row++) {
       let to = first[own.at(row)]!
       for (let from = starts.at(row); from < starts.at(row + 1); from++) parents[to++] = edges.at(from)
     }
-    return new CommitGraph(ids, first, parents)
+    return new CommitGraph(ids, listed, first, parents)
   }
 
   get size(): number {
@@ -62,12 +69,24 @@ export class CommitGraph {
   }
 
   has(oid: Oid): boolean {
-    return this.#ids.find(oid) !== -1
+    return this.#find(oid) !== -1
   }
 
-  /** Whether `descendant` contains `ancestor`; a commit contains itself. Null if one of them is not in the graph. */
+  /**
+   * The number of a commit whose parents are known, or -1. Of one that was only named nothing is known: it may contain
+   * others that were named, too.
+   */
+  #find(oid: Oid): number {
+    const number = this.#ids.find(oid)
+    return number !== -1 && this.#listed[number] === 1 ? number : -1
+  }
+
+  /**
+   * Whether `descendant` contains `ancestor`; a commit contains itself. Null if one of them is not in the graph. What
+   * a commit that is left out contains is left out, too, so that between two that are in it nothing is missing.
+   */
   isAncestor(ancestor: Oid, descendant: Oid): boolean | null {
-    const [wanted, start] = [this.#ids.find(ancestor), this.#ids.find(descendant)]
+    const [wanted, start] = [this.#find(ancestor), this.#find(descendant)]
     if (wanted === -1 || start === -1) return null
     const floor = this.#generations[wanted]!
     this.#round += 1

@@ -67,17 +67,21 @@ export async function runGit(command: GitCommand, options: RunOptions = {}): Pro
 }
 
 /**
- * The standard output of a command, chunk by chunk, at the pace of whoever reads it. It has no time limit, since a slow
- * reader is no fault of git's; leaving the loop early kills the process. Throws as `runGit` does.
+ * The standard output of a command, chunk by chunk, at the pace of whoever reads it, and `input` at the pace of git. It
+ * has no time limit, since a slow reader is no fault of git's; leaving the loop early kills the process. Throws as
+ * `runGit` does, and what `input` throws.
  */
-export async function* streamGit(command: GitCommand): AsyncGenerator<Buffer, void, undefined> {
+export async function* streamGit(
+  command: GitCommand,
+  input?: AsyncIterable<string>,
+): AsyncGenerator<Buffer, void, undefined> {
   const child = startGit(command)
   const stderr = collectStderr(child)
   const end = ended(child, command)
   // Awaited below; until then a rejection is not yet anybody's.
   end.catch(() => {})
   child.stdin.on('error', () => {})
-  child.stdin.end()
+  const fed = input === undefined ? child.stdin.end() : pour(input, child)
   try {
     try {
       yield* child.stdout as AsyncIterable<Buffer>
@@ -87,11 +91,30 @@ export async function* streamGit(command: GitCommand): AsyncGenerator<Buffer, vo
       throw problem(command, 'broke off its output', cause)
     }
     const { exitCode, signal } = await end
+    await fed
     if (exitCode === null) throw problem(command, `was killed by ${signal}`)
     if (exitCode !== 0) throw exitProblem(command, exitCode, stderr())
   } finally {
     child.kill('SIGKILL')
   }
+}
+
+/** Resolves when all was written or git reads no more; rejects with what `input` throws, which ends git, too. */
+function pour(input: AsyncIterable<string>, child: ChildProcessWithoutNullStreams): Promise<void> {
+  const writing = (async () => {
+    try {
+      for await (const text of input) {
+        if (child.stdin.destroyed) return
+        if (child.stdin.write(text)) continue
+        await new Promise((resolve) => child.stdin.once('drain', resolve).once('close', resolve))
+      }
+    } finally {
+      child.stdin.end()
+    }
+  })()
+  // Whoever awaits it gets the error; where the output is left early, nobody does.
+  writing.catch(() => {})
+  return writing
 }
 
 /**

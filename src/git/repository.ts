@@ -9,8 +9,10 @@ import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { isNearAncestor } from './ancestry.ts'
+import { objectsOf } from './bulk-objects.ts'
 import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine } from './environment.ts'
 import { findGit } from './find-git.ts'
+import type { GitObject } from './git-object.ts'
 import { isFile, locate, readText } from './locate.ts'
 import { holdsLoose, type NewObject, objectId, writeLooseObjects } from './loose-objects.ts'
 import { ObjectReader } from './object-reader.ts'
@@ -181,8 +183,19 @@ export class GitRepository {
   }
 
   /** The output of a git command that reads, for outputs of any length. See `streamGit`. */
-  stream(args: readonly string[]): AsyncGenerator<Buffer, void, undefined> {
-    return streamGit(this.#command([], args, undefined, this.#shape.quarantine))
+  stream(args: readonly string[], input?: AsyncIterable<string>): AsyncGenerator<Buffer, void, undefined> {
+    return streamGit(this.#command([], args, undefined, this.#shape.quarantine), input)
+  }
+
+  /**
+   * Objects by full id, in order and as fast as git can read them; ends before the first that is missing, damaged or
+   * larger than `maxBytes`. Errors: see `streamGit`.
+   */
+  readInOrder(
+    oids: AsyncIterable<readonly Oid[]>,
+    maxBytes: number,
+  ): AsyncGenerator<GitObject, void, undefined> {
+    return objectsOf(this.stream(['cat-file', '--batch', '--buffer'], linesOf(oids)), maxBytes)
   }
 
   /** Reads objects, those in quarantine too. One process, shared by all who ask this repository. */
@@ -295,6 +308,10 @@ export class GitRepository {
       cwd: this.commonDirectory,
     }
   }
+}
+
+async function* linesOf(oids: AsyncIterable<readonly Oid[]>): AsyncGenerator<string, void, undefined> {
+  for await (const some of oids) if (some.length > 0) yield `${some.join('\n')}\n`
 }
 
 /** An authorization and its outcome are seven objects each. */

@@ -24,16 +24,68 @@ export async function* auditCommits(
   tip: Oid,
   after: Oid | null,
 ): AsyncGenerator<AuditedCommit, void, undefined> {
+  let last = after
+  try {
+    for await (const commit of fastRead(repository, rangeOf(last, tip))) {
+      last = commit.oid
+      yield commit
+    }
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+  }
+  // What went wrong, and with which commit, is found by reading on slowly.
+  if (last !== tip) yield* slowRead(repository, rangeOf(last, tip))
+}
+
+function rangeOf(after: Oid | null, tip: Oid): string[] {
+  return after === null ? [tip] : [`^${after}`, tip]
+}
+
+/** Ends early where a record is not plainly there. */
+async function* fastRead(
+  repository: LedgerRepository,
+  range: readonly string[],
+): AsyncGenerator<AuditedCommit, void, undefined> {
+  const waiting: (LedgerCommit & { readonly added: Added })[] = []
+  const wanted = async function* (): AsyncGenerator<readonly Oid[], void, undefined> {
+    for await (const commits of logCommits(repository, range)) {
+      const some = commits.map((commit) => ({ ...commit, added: addedBy(commit) }))
+      waiting.push(...some)
+      yield some.flatMap(({ added }) => ('oid' in added ? [added.oid] : []))
+    }
+  }
+  const without = function* (): Generator<AuditedCommit, void, undefined> {
+    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+      if ('oid' in next.added) return
+      waiting.shift()
+      yield { ...next, entry: null, problem: next.added.problem }
+    }
+  }
+  for await (const { oid, type, body } of repository.readInOrder(wanted(), MAX_RECORD_BYTES)) {
+    yield* without()
+    const commit = waiting.shift()
+    if (commit === undefined || !('oid' in commit.added) || commit.added.oid !== oid || type !== 'blob')
+      return
+    yield { ...commit, entry: { path: commit.added.path, oid, bytes: body }, problem: '' }
+  }
+  yield* without()
+}
+
+async function* slowRead(
+  repository: LedgerRepository,
+  range: readonly string[],
+): AsyncGenerator<AuditedCommit, void, undefined> {
   const ahead: Promise<AuditedCommit>[] = []
-  const range = after === null ? [tip] : [`^${after}`, tip]
   let end: { readonly error: unknown } | null = null
   try {
-    for await (const commit of logCommits(repository, range)) {
-      const reading = readCommit(repository, commit)
-      // Whoever awaits it below gets the error; it must not count as unhandled until then.
-      reading.catch(() => {})
-      ahead.push(reading)
-      if (ahead.length >= READ_AHEAD) yield ahead.shift()!
+    for await (const commits of logCommits(repository, range)) {
+      for (const commit of commits) {
+        const reading = readCommit(repository, commit)
+        // Whoever awaits it below gets the error; it must not count as unhandled until then.
+        reading.catch(() => {})
+        ahead.push(reading)
+        if (ahead.length >= READ_AHEAD) yield ahead.shift()!
+      }
     }
   } catch (error) {
     end = { error }
@@ -78,19 +130,15 @@ export async function entryOf(
 ): Promise<AuditedCommit['entry']> {
   const oid = await commitOfRecord(repository, tip, head, seq)
   if (oid === null) return null
-  for await (const commit of logCommits(repository, ['--max-count=1', oid]))
-    return (await readCommit(repository, commit)).entry
+  for await (const [commit] of logCommits(repository, ['--max-count=1', oid]))
+    if (commit !== undefined) return (await readCommit(repository, commit)).entry
   return null
 }
 
 async function readCommit(repository: LedgerRepository, commit: LedgerCommit): Promise<AuditedCommit> {
   const none = (problem: string): AuditedCommit => ({ ...commit, entry: null, problem })
-  if (commit.parents.length > 1) return none('is a merge')
-  const entries = commit.changes.filter(({ path }) => path.startsWith('entries/'))
-  const [added] = entries
-  if (entries.length !== 1 || added === undefined) return none(`changes ${entries.length} records, not one`)
-  if (added.status !== 'A') return none(`does not add the file ${added.path} but changes what was there`)
-  if (added.mode !== '100644') return none(`adds ${added.path} with the mode ${added.mode}, as no file is`)
+  const added = addedBy(commit)
+  if ('problem' in added) return none(added.problem)
   try {
     const blob = await repository.objects().read(added.oid, MAX_RECORD_BYTES)
     if (blob?.type !== 'blob') return none(`adds ${added.path}, which is missing`)
@@ -99,4 +147,19 @@ async function readCommit(repository: LedgerRepository, commit: LedgerCommit): P
     if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
     return none(`adds ${added.path}, which cannot be read: ${error.message}`)
   }
+}
+
+type Added = { readonly path: string; readonly oid: Oid } | { readonly problem: string }
+
+/** The file of the one record that a commit adds. */
+function addedBy({ parents, changes }: LedgerCommit): Added {
+  if (parents.length > 1) return { problem: 'is a merge' }
+  const entries = changes.filter(({ path }) => path.startsWith('entries/'))
+  const [added] = entries
+  if (entries.length !== 1 || added === undefined)
+    return { problem: `changes ${entries.length} records, not one` }
+  const { path, oid, status, mode } = added
+  if (status !== 'A') return { problem: `does not add the file ${path} but changes what was there` }
+  if (mode !== '100644') return { problem: `adds ${path} with the mode ${mode}, as no file is` }
+  return { path, oid }
 }

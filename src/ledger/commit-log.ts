@@ -34,12 +34,14 @@ export async function* readCommits(
     return record
   }
   const count = `--max-count=${head.seq - from + 1}`
-  for await (const commit of logCommits(repository, [count, tip])) {
-    const reading = readAdded(repository, commit)
-    // Whoever awaits it below gets the error; it must not count as unhandled until then.
-    reading.catch(() => {})
-    ahead.push(reading)
-    if (ahead.length >= READ_AHEAD) yield next()
+  for await (const commits of logCommits(repository, [count, tip])) {
+    for (const commit of commits) {
+      const reading = readAdded(repository, commit)
+      // Whoever awaits it below gets the error; it must not count as unhandled until then.
+      reading.catch(() => {})
+      ahead.push(reading)
+      if (ahead.length >= READ_AHEAD) yield next()
+    }
   }
   while (ahead.length > 0) yield next()
   if (expected !== head.seq + 1) {
@@ -73,13 +75,13 @@ async function readAdded(repository: LedgerRepository, commit: LedgerCommit): Pr
 }
 
 /**
- * The commits of a range, oldest first, each with the files that it changed. There is one commit a record: with
- * `--max-count` the last ones are found without walking the whole history.
+ * The commits of a range, oldest first, each with the files that it changed; as many at once as git printed. There is
+ * one commit a record: with `--max-count` the last ones are found without walking the whole history.
  */
 export async function* logCommits(
   repository: LedgerRepository,
   range: readonly string[],
-): AsyncGenerator<LedgerCommit> {
+): AsyncGenerator<readonly LedgerCommit[], void, undefined> {
   const output = repository.stream([
     'log',
     '--first-parent',
@@ -93,43 +95,69 @@ export async function* logCommits(
     ...range,
     '--',
   ])
-  let commit: (LedgerCommit & { changes: Change[] }) | undefined
-  let change: Omit<Change, 'path'> | undefined
-  for await (const token of tokens(output)) {
-    const header = /^\x01(\S+) ?(.*)$/.exec(token)
-    if (header !== null) {
-      if (commit !== undefined) yield commit
-      commit = { oid: header[1]!, parents: header[2]!.split(' ').filter(isOid), changes: [] }
-      change = undefined
-    } else if (change === undefined) {
-      const raw = /^\n?:\d{6} (\d{6}) \S+ ([0-9a-f]+) ([A-Z])\d*$/.exec(token)
-      if (raw === null || commit === undefined) throw unexpected(token)
-      change = { mode: raw[1]!, oid: raw[2]!, status: raw[3]! }
-    } else {
-      if (commit === undefined) throw unexpected(token)
-      commit.changes.push({ ...change, path: token })
-      change = undefined
-      if (commit.changes.length > MAX_CHANGES) {
-        throw new HeadgateError('data', `ledger commit ${shortOid(commit.oid)} changes more than a record`)
-      }
-    }
-  }
-  if (commit !== undefined) yield commit
-}
-
-async function* tokens(output: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  let rest = Buffer.alloc(0)
+  const log = new LogParser()
+  let rest: Buffer = Buffer.alloc(0)
   for await (const chunk of output) {
     const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
     let start = 0
-    for (let end = bytes.indexOf(0, start); end >= 0; end = bytes.indexOf(0, start)) {
-      yield bytes.toString('utf8', start, end)
-      start = end + 1
+    try {
+      for (let end = bytes.indexOf(0, start); end >= 0; end = bytes.indexOf(0, start)) {
+        log.add(bytes.toString('utf8', start, end))
+        start = end + 1
+      }
+      rest = Buffer.from(bytes.subarray(start))
+      if (rest.length > MAX_TOKEN_BYTES) throw unexpected(rest.toString('utf8', 0, 100))
+    } finally {
+      // Those before the one that is odd come first, or it would be told of the wrong one.
+      yield log.take()
     }
-    rest = Buffer.from(bytes.subarray(start))
-    if (rest.length > MAX_TOKEN_BYTES) throw unexpected(rest.toString('utf8', 0, 100))
   }
-  if (rest.length > 0) yield rest.toString('utf8')
+  if (rest.length > 0) log.add(rest.toString('utf8'))
+  yield log.end()
+}
+
+class LogParser {
+  #whole: LedgerCommit[] = []
+  #commit: (LedgerCommit & { changes: Change[] }) | undefined
+  #change: Omit<Change, 'path'> | undefined
+
+  add(token: string): void {
+    if (this.#change !== undefined) {
+      this.#addPath(token, this.#change)
+      return
+    }
+    if (token.startsWith('\x01')) {
+      const [oid = '', ...parents] = token.slice(1).split(' ')
+      if (this.#commit !== undefined) this.#whole.push(this.#commit)
+      this.#commit = { oid, parents: parents.filter(isOid), changes: [] }
+      return
+    }
+    const raw = /^\n?:\d{6} (\d{6}) \S+ ([0-9a-f]+) ([A-Z])\d*$/.exec(token)
+    if (raw === null || this.#commit === undefined) throw unexpected(token)
+    this.#change = { mode: raw[1]!, oid: raw[2]!, status: raw[3]! }
+  }
+
+  /** A path may have any bytes but NUL, those that begin a commit too. */
+  #addPath(path: string, change: Omit<Change, 'path'>): void {
+    const commit = this.#commit!
+    commit.changes.push({ ...change, path })
+    this.#change = undefined
+    if (commit.changes.length > MAX_CHANGES)
+      throw new HeadgateError('data', `ledger commit ${shortOid(commit.oid)} changes more than a record`)
+  }
+
+  /** The commits that are whole since the last time. */
+  take(): readonly LedgerCommit[] {
+    const whole = this.#whole
+    this.#whole = []
+    return whole
+  }
+
+  /** The same, after the last token. */
+  end(): readonly LedgerCommit[] {
+    if (this.#commit !== undefined) this.#whole.push(this.#commit)
+    return this.take()
+  }
 }
 
 function unexpected(token: string): HeadgateError {

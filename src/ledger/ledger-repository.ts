@@ -35,6 +35,11 @@ export interface LedgerRepository {
    * if it is elsewhere; an error may mean either.
    */
   moveRef(ref: string, from: Oid | null, to: Oid): Promise<boolean>
+  /** Objects by full id, in order; ends before the first that is missing, damaged or larger than `maxBytes`. */
+  readInOrder(
+    oids: AsyncIterable<readonly Oid[]>,
+    maxBytes: number,
+  ): AsyncIterable<{ readonly oid: Oid; readonly type: string; readonly body: Buffer }>
   /** The output of a git command that reads. */
   stream(args: readonly string[]): AsyncIterable<Buffer>
 }

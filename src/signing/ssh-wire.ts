@@ -37,12 +37,13 @@ export class WireReader {
     if (!this.atEnd) throw new HeadgateError('data', 'SSH data has trailing bytes')
   }
 
+  /** A view of the bytes that are read, as are all others here that return a Buffer. */
   bytes(length: number): Buffer {
     // `length` is hostile: compare with what is left instead of adding to the offset.
     if (length > this.#bytes.length - this.#offset) throw new HeadgateError('data', 'SSH data ends too early')
     const start = this.#offset
     this.#offset += length
-    return Buffer.from(this.#bytes.subarray(start, this.#offset))
+    return this.#bytes.subarray(start, this.#offset)
   }
 
   byte(): number {

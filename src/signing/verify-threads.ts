@@ -24,20 +24,41 @@ const CHECKED_HERE = 400
 /** What goes over at once: enough to make the way cheap, few enough for all threads to have some. */
 const BUNDLE = 32
 /** Bundles under way with every thread, from which on the reader helps: it would only wait for them. */
-const BEHIND = 3
+const BEHIND = 8
 /** One thread reads and judges; beyond this many others it cannot keep up. */
 const MAX_THREADS = 4
 
-/** Plain JavaScript that needs no file beside the program. An exception of OpenSSL is a no. */
+/** Keys that a thread remembers: of a handful that sign a ledger each goes over once. */
+const MAX_KEYS = 64
+
+/**
+ * Plain JavaScript that needs no file beside the program. An exception of OpenSSL is a no. All bytes of a bundle come in
+ * one buffer that changes hands: of each small one the whole block of memory that it lies in would be copied.
+ */
 const CODE = `
 const { parentPort } = require('node:worker_threads')
 const { verify } = require('node:crypto')
-parentPort.on('message', (jobs) => parentPort.postMessage(jobs.map(({ hash, data, key, signature }) => {
-  try { return verify(hash, data, { key, dsaEncoding: 'ieee-p1363' }, signature) } catch { return false }
-})))`
+let keys = []
+parentPort.on('message', ({ forget, newKeys, bytes, jobs }) => {
+  if (forget) keys = []
+  keys.push(...newKeys)
+  let at = 0
+  const next = (length) => bytes.subarray(at, (at += length))
+  parentPort.postMessage(jobs.map(([hash, key, dataLength, signatureLength]) => {
+    const data = next(dataLength), signature = next(signatureLength)
+    try { return verify(hash, data, { key: keys[key], dsaEncoding: 'ieee-p1363' }, signature) } catch { return false }
+  }))
+})`
+
+type Thread = {
+  readonly worker: Worker
+  /** Bundles whose answer is still to come. */
+  readonly under: Job[][]
+  readonly keys: Map<KeyObject, number>
+}
 
 export class VerifyThreads {
-  readonly #threads: { readonly worker: Worker; readonly under: Job[][] }[] = []
+  readonly #threads: Thread[] = []
   #waiting: Job[] = []
   #count = 0
 
@@ -65,14 +86,15 @@ export class VerifyThreads {
       idle === undefined || (idle.under.length > 1 && this.#threads.length < wanted) ? this.#start() : idle
     thread.under.push(jobs)
     if (thread.under.length === 1) thread.worker.ref()
-    thread.worker.postMessage(jobs.map(({ hash, data, key, signature }) => ({ hash, data, key, signature })))
+    const message = packed(jobs, thread.keys)
+    thread.worker.postMessage(message, [message.bytes.buffer])
   }
 
   #start() {
     // Loaded here: a single decision starts no thread.
     const { Worker } = process.getBuiltinModule('node:worker_threads')
     const worker = new Worker(CODE, { eval: true })
-    const thread = { worker, under: [] as Job[][] }
+    const thread: Thread = { worker, under: [], keys: new Map() }
     worker.on('message', (results: readonly boolean[]) => {
       const jobs = thread.under.shift() ?? []
       for (const [index, job] of jobs.entries()) job.resolve(results[index] === true)
@@ -85,6 +107,26 @@ export class VerifyThreads {
     this.#threads.push(thread)
     return thread
   }
+}
+
+function packed(jobs: readonly Job[], keys: Map<KeyObject, number>) {
+  const forget = keys.size > MAX_KEYS
+  if (forget) keys.clear()
+  const newKeys: KeyObject[] = []
+  const bytes = new Uint8Array(jobs.reduce((sum, job) => sum + job.data.length + job.signature.length, 0))
+  let at = 0
+  const lines = jobs.map(({ hash, data, key, signature }) => {
+    const number = keys.get(key) ?? keys.size
+    if (number === keys.size) {
+      keys.set(key, number)
+      newKeys.push(key)
+    }
+    bytes.set(data, at)
+    bytes.set(signature, at + data.length)
+    at += data.length + signature.length
+    return [hash, number, data.length, signature.length] as const
+  })
+  return { forget, newKeys, bytes, jobs: lines }
 }
 
 function checkHere({ hash, data, key, signature }: Verification): boolean {

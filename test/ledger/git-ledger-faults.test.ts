@@ -55,6 +55,7 @@ function faulty(faults: Faults): GitLedger {
     refs: (names) => (faults.refs ?? ((read) => read()))(() => repository.refs(names), ++reads),
     objects: () => repository.objects(),
     isAncestor: (ancestor, descendant) => repository.isAncestor(ancestor, descendant),
+    readInOrder: (oids, maxBytes) => repository.readInOrder(oids, maxBytes),
     stream: (args) => repository.stream(args),
     newObject: (type, body) => repository.newObject(type, body),
     holds: (objects) => repository.holds(objects),
