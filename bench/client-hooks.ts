@@ -1,11 +1,12 @@
 /**
- * What client hooks cost those who work on branches that nobody guards: a commit and a push without hooks, with
- * headgate's, with husky's and lefthook's that start `true`, and with headgate's started by those two. Every round runs
+ * What client hooks cost those who work on branches that nobody guards: a commit and a push without hooks, with as many
+ * as headgate has that end at once (what is left to git and the start of a shell), with headgate's, with husky's and lefthook's that start `true`, and with headgate's started by those two. Every round runs
  * all of them in turn. The repository that is pushed to has no hooks.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { CLIENT_HOOKS } from '../src/cli/client-hooks/hook-script.ts'
 import { writeRemoteList } from '../src/git/guarded-remotes.ts'
 import { PROGRAM, TestRepository } from '../test/make-repository.ts'
 import { printTable, Rounds } from './rounds.ts'
@@ -15,6 +16,7 @@ const LEFTHOOK = join(MODULES, `lefthook-${process.platform}-${process.arch}`, '
 
 const VARIANTS = [
   'no hooks',
+  'empty hooks',
   'headgate',
   'husky',
   'lefthook',
@@ -30,6 +32,8 @@ function makeClone(variant: Variant): TestRepository {
     writeFileSync(join(repository.clone, path), text, { mode: 0o755 })
   }
   repository.env.PATH += `:${dirname(LEFTHOOK)}`
+  if (variant === 'empty hooks')
+    for (const name of CLIENT_HOOKS) write(`.git/hooks/${name}`, '#!/bin/sh\nexit 0\n')
   if (variant.startsWith('husky')) {
     symlinkSync(MODULES, join(repository.clone, 'node_modules'))
     write('.git/info/exclude', 'node_modules\n')
