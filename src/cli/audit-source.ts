@@ -11,6 +11,7 @@ import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger, LEDGER_REF } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { ClientRepository } from './client-repository.ts'
+import { fetchCopies } from './fetch-copies.ts'
 import { branchCopyRef, copyAt, copyName, ledgerCopyRef } from './remote-copies.ts'
 import { VerifiedCopy } from './verified-copy.ts'
 
@@ -48,11 +49,11 @@ export async function openAuditSource({ remote, offline, history }: SourceOption
     let ledger = await readLedger(repository, copyRef)
     if (!offline) {
       const expected = ledger === null ? [] : namesOf(ledger)
-      await client.fetchCopies(remote, expected, { whole: isWithout && expected.length > 0 })
+      await fetchCopies(client, remote, expected, { whole: isWithout && expected.length > 0 })
       ledger = await readLedger(repository, copyRef, ledger)
       const names = ledger === null ? [] : namesOf(ledger)
       if (names.some((name) => !expected.includes(name))) {
-        await client.fetchCopies(remote, names, { whole: isWithout && expected.length === 0 })
+        await fetchCopies(client, remote, names, { whole: isWithout && expected.length === 0 })
         ledger = await readLedger(repository, copyRef, ledger)
       }
     }

@@ -1,5 +1,4 @@
 /** The user's own clone and its remotes: porcelain, with the user's environment, configuration and credentials. */
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,18 +11,13 @@ import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { notACommit } from './not-a-commit.ts'
-import { branchCopyRef, copyAt, ledgerCopyRef } from './remote-copies.ts'
+import { copyAt, ledgerCopyRef } from './remote-copies.ts'
 import { serverWords } from './server-words.ts'
 
 export const LEDGER_REF = 'refs/headgate/ledger'
 
 /** Two commands of one clone at a time lock the same ref for milliseconds. */
 const FETCH_ATTEMPTS = 5
-
-/** A remote that is never the same twice is busy; what was seen last is not wrong. */
-const COPY_ATTEMPTS = 5
-
-export type RemoteLedger = { readonly snapshot: Snapshot; readonly close: () => void }
 
 export type ClientOptions = {
   readonly folder?: string
@@ -59,6 +53,8 @@ export class ClientRepository {
 
   /** The full id of a commit that the user names. */
   async resolveCommit(name: string): Promise<Oid> {
+    // Whoever names a commit asks for the folder next. What is wrong with it is told below, or then.
+    this.gitDirectory().catch(() => {})
     const oid = await this.#try(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`])
     if (typeof oid === 'string' && isOid(oid.trim())) return oid.trim()
     await this.gitDirectory()
@@ -113,50 +109,9 @@ export class ClientRepository {
     return file !== undefined && file.size > 0
   }
 
-  /**
-   * Copies the ledger of a guarded remote and branches of it, by their full names, as they are at one moment; where a
-   * branch does not exist, its copy is removed. `whole` brings the history that a shallow clone lacks.
-   */
-  async fetchCopies(
-    remote: string,
-    branches: readonly string[],
-    { whole }: { whole: boolean } = { whole: false },
-  ): Promise<void> {
-    const repository = await this.open()
-    let isWithout = whole
-    try {
-      for (let attempt = 1; attempt <= COPY_ATTEMPTS; attempt++) {
-        const there = await this.#guardedRefs(remote, branches)
-        const lacking: string[] = []
-        for (const [ref, oid] of there)
-          if (isWithout || (await repository.objects().info(oid)) === null) lacking.push(ref)
-        if (lacking.length > 0)
-          await this.#fetch(
-            remote,
-            lacking.map((ref) => `+${ref}:${copyRef(remote, ref)}`),
-            isWithout ? ['--unshallow'] : [],
-          )
-        isWithout = false
-        let isOfOneMoment = true
-        for (const [ref, oid] of there) {
-          const copy = copyRef(remote, ref)
-          const here = (await copyAt(repository, copy))?.oid ?? null
-          if (here === oid) continue
-          // What was fetched and is another than what was listed, moved in between.
-          if (lacking.includes(ref) || !(await repository.moveRef(copy, here, oid))) isOfOneMoment = false
-        }
-        for (const ref of branches)
-          if (!there.has(ref)) await this.git('update-ref', '-d', branchCopyRef(remote, ref))
-        if (isOfOneMoment) return
-      }
-    } finally {
-      repository.close()
-    }
-  }
-
   /** Brings the remote's ledger, and the objects behind other refs of it, here. */
   async fetchRefs(remote: string, refs: readonly string[]): Promise<void> {
-    await this.#fetch(
+    await this.fetch(
       remote,
       refs.map((ref) => (ref === LEDGER_REF ? `+${LEDGER_REF}:${ledgerCopyRef(remote)}` : ref)),
     )
@@ -172,41 +127,24 @@ export class ClientRepository {
     return oid === undefined ? null : { oid, snapshot: await readOnly(repository, ref).snapshot() }
   }
 
-  /** Fetches the ledger of a guarded remote and opens it for reading. */
-  async fetchLedger(remote: string): Promise<RemoteLedger> {
-    await this.fetchCopies(remote, [])
-    const repository = await this.open()
-    const snapshot = await readOnly(repository, ledgerCopyRef(remote)).snapshot()
-    return { snapshot, close: () => repository.close() }
-  }
-
-  /** The ledger and those of the named branches that the remote has. */
-  async #guardedRefs(remote: string, branches: readonly string[]): Promise<Map<string, Oid>> {
-    await this.gitDirectory()
-    const there = await this.remoteRefs(remote, [LEDGER_REF, ...branches])
-    if (there.has(LEDGER_REF)) return there
-    throw new HeadgateError(
-      'configuration',
-      `the remote "${printable(remote, 200)}" is not guarded by headgate: it has no ${LEDGER_REF}`,
-      {
-        hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
-      },
-    )
-  }
-
   /**
    * Sends one envelope to the inbox of a remote. When this returns, the statement is a durable record there.
    * Throws HeadgateError 'refused' with the server's own words, 'unavailable' if it could not be asked.
    */
   async submit(remote: string, envelopeText: string): Promise<string> {
     const digest = createHash('sha256').update(envelopeText).digest('hex')
-    const made = spawnSync('git', ['hash-object', '-w', '--stdin'], { input: envelopeText, encoding: 'utf8' })
-    if (made.status !== 0) {
-      throw new HeadgateError('unavailable', `git hash-object: ${lastWords(made.stderr ?? '')}`, {
+    const repository = await this.open()
+    const statement = repository.newObject('blob', Buffer.from(envelopeText))
+    try {
+      await repository.store([statement])
+    } catch (cause) {
+      if (!(cause instanceof HeadgateError)) throw cause
+      throw new HeadgateError('unavailable', cause.message, {
         hint: 'the statement passes through this clone: it must be writable',
+        cause,
       })
     }
-    await this.#push(remote, `${made.stdout.trim()}:refs/headgate/inbox/${digest}`)
+    await this.#push(remote, `${statement.oid}:refs/headgate/inbox/${digest}`)
     return digest
   }
 
@@ -239,7 +177,8 @@ export class ClientRepository {
     )
   }
 
-  async #fetch(remote: string, refspecs: readonly string[], more: readonly string[] = []): Promise<void> {
+  /** Fetches by refspecs, and nothing that is not named, with more options for `git fetch`. */
+  async fetch(remote: string, refspecs: readonly string[], more: readonly string[] = []): Promise<void> {
     // Nothing but what is named, and all of it, also where this is a partial clone. The branches that follow the remote
     // stay where they are: --force-with-lease compares with them.
     const options = [
@@ -328,11 +267,8 @@ export class ClientRepository {
   }
 }
 
-function copyRef(remote: string, ref: string): string {
-  return ref === LEDGER_REF ? ledgerCopyRef(remote) : branchCopyRef(remote, ref)
-}
-
-function readOnly(repository: GitRepository, ref: string): GitLedger {
+/** The ledger at a copy, which nobody appends to. */
+export function readOnly(repository: GitRepository, ref: string): GitLedger {
   return new GitLedger(
     repository,
     () => {

@@ -7,8 +7,8 @@ import { printable } from '../core/printable.ts'
 import { statementPayload } from '../core/statement.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import { ClientRepository } from './client-repository.ts'
+import { fetchLedger } from './fetch-copies.ts'
 import { viewGuarded } from './guarded-remote.ts'
-import { readJunitFiles } from './junit.ts'
 import { keyHolder } from './key-holder.ts'
 import { note, plural, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
@@ -33,7 +33,7 @@ type Result = { readonly name: string; readonly outcome: 'passed' | 'failed' | '
 export async function addEvidence(options: AddOptions): Promise<void> {
   const key = requireKey(options.key)
   const url = requireCiUrl(options.ciUrl)
-  const reported = collectResults(options)
+  const reported = await collectResults(options)
   if (options.servedCommit !== undefined && !isOid(options.servedCommit)) {
     throw new HeadgateError('usage', '--served-commit must be a full commit id', {
       hint: 'git rev-parse COMMIT prints it',
@@ -136,11 +136,11 @@ function listed(names: readonly string[]): string {
   )
 }
 
-function collectResults({ passed, failed, junit }: AddOptions): Result[] {
+async function collectResults({ passed, failed, junit }: AddOptions): Promise<Result[]> {
   const results: Result[] = [
     ...passed.map((name) => ({ name, outcome: 'passed' as const })),
     ...failed.map((name) => ({ name, outcome: 'failed' as const })),
-    ...readJunitFiles(junit),
+    ...(junit.length === 0 ? [] : (await import('./junit.ts')).readJunitFiles(junit)),
   ]
   if (results.length === 0) {
     throw new HeadgateError('usage', 'there is no result to record', {
@@ -177,7 +177,7 @@ export async function listEvidence(options: {
 }): Promise<void> {
   const repository = new ClientRepository()
   const commit = await repository.resolveCommit(options.commit)
-  const { snapshot, close } = await repository.fetchLedger(options.remote)
+  const { snapshot, close } = await fetchLedger(repository, options.remote)
   try {
     const { about } = await gatherHistory(snapshot, commit)
     const rows = about.flatMap(({ seq, at, statement, signer }): EvidenceRow[] => {

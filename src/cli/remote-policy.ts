@@ -4,13 +4,14 @@ import type { Policy } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import type { LedgerState } from '../core/state.ts'
 import type { ClientRepository } from './client-repository.ts'
+import { fetchLedger } from './fetch-copies.ts'
 
 /** The policy in force on a guarded remote, and what its ledger says besides. */
 export async function remotePolicy(
   repository: ClientRepository,
   remote: string,
 ): Promise<{ policy: Policy; state: LedgerState }> {
-  const { snapshot, close } = await repository.fetchLedger(remote)
+  const { snapshot, close } = await fetchLedger(repository, remote)
   try {
     const files = await snapshot.policyInForce()
     if (files === null) {

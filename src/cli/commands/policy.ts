@@ -139,7 +139,8 @@ async function inForceFiles(repo: string | undefined, remote: string) {
     return policyInForce(repo)
   }
   const { ClientRepository } = await import('../client-repository.ts')
-  const { snapshot, close } = await new ClientRepository().fetchLedger(remote)
+  const { fetchLedger } = await import('../fetch-copies.ts')
+  const { snapshot, close } = await fetchLedger(new ClientRepository(), remote)
   try {
     return await snapshot.policyInForce()
   } finally {

@@ -1,0 +1,82 @@
+/** Brings the copies of a guarded remote's ledger and branches up to date. */
+import { HeadgateError } from '../core/errors.ts'
+import type { Oid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
+import type { Snapshot } from '../ledger/ledger.ts'
+import { type ClientRepository, LEDGER_REF, readOnly } from './client-repository.ts'
+import { branchCopyRef, copyAt, ledgerCopyRef } from './remote-copies.ts'
+
+/** A remote that is never the same twice is busy; what was seen last is not wrong. */
+const ATTEMPTS = 5
+
+export type RemoteLedger = { readonly snapshot: Snapshot; readonly close: () => void }
+
+/** Fetches the ledger of a guarded remote and opens it for reading. Errors: see `fetchCopies`. */
+export async function fetchLedger(client: ClientRepository, remote: string): Promise<RemoteLedger> {
+  await fetchCopies(client, remote, [])
+  const repository = await client.open()
+  const snapshot = await readOnly(repository, ledgerCopyRef(remote)).snapshot()
+  return { snapshot, close: () => repository.close() }
+}
+
+/**
+ * Copies the ledger of a guarded remote and branches of it, by their full names, as they are at one moment; where a
+ * branch does not exist, its copy is removed. `whole` brings the history that a shallow clone lacks. Throws HeadgateError
+ * 'configuration' if nobody guards the remote, 'unavailable' if it cannot be reached.
+ */
+export async function fetchCopies(
+  client: ClientRepository,
+  remote: string,
+  branches: readonly string[],
+  { whole }: { whole: boolean } = { whole: false },
+): Promise<void> {
+  const repository = await client.open()
+  let isWithout = whole
+  try {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const there = await guardedRefs(client, remote, branches)
+      const lacking: string[] = []
+      for (const [ref, oid] of there)
+        if (isWithout || (await repository.objects().info(oid)) === null) lacking.push(ref)
+      if (lacking.length > 0) {
+        const refspecs = lacking.map((ref) => `+${ref}:${copyRef(remote, ref)}`)
+        await client.fetch(remote, refspecs, isWithout ? ['--unshallow'] : [])
+      }
+      isWithout = false
+      let isOfOneMoment = true
+      for (const [ref, oid] of there) {
+        const copy = copyRef(remote, ref)
+        const here = (await copyAt(repository, copy))?.oid ?? null
+        if (here === oid) continue
+        // What was fetched and is another than what was listed, moved in between.
+        if (lacking.includes(ref) || !(await repository.moveRef(copy, here, oid))) isOfOneMoment = false
+      }
+      for (const ref of branches)
+        if (!there.has(ref)) await client.git('update-ref', '-d', branchCopyRef(remote, ref))
+      if (isOfOneMoment) return
+    }
+  } finally {
+    repository.close()
+  }
+}
+
+/** The ledger and those of the named branches that the remote has. */
+async function guardedRefs(
+  client: ClientRepository,
+  remote: string,
+  branches: readonly string[],
+): Promise<Map<string, Oid>> {
+  const there = await client.remoteRefs(remote, [LEDGER_REF, ...branches])
+  if (there.has(LEDGER_REF)) return there
+  throw new HeadgateError(
+    'configuration',
+    `the remote "${printable(remote, 200)}" is not guarded by headgate: it has no ${LEDGER_REF}`,
+    {
+      hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
+    },
+  )
+}
+
+function copyRef(remote: string, ref: string): string {
+  return ref === LEDGER_REF ? ledgerCopyRef(remote) : branchCopyRef(remote, ref)
+}
