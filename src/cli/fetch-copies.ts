@@ -13,7 +13,14 @@ export type RemoteLedger = { readonly snapshot: Snapshot; readonly close: () => 
 
 /** Fetches the ledger of a guarded remote and opens it for reading. Errors: see `fetchCopies`. */
 export async function fetchLedger(client: ClientRepository, remote: string): Promise<RemoteLedger> {
-  await fetchCopies(client, remote, [])
+  try {
+    // One connection, where asking first would be two. The server has something new for most who ask.
+    await client.fetch(remote, [`+${LEDGER_REF}:${ledgerCopyRef(remote)}`])
+  } catch (error) {
+    if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+    // Asking tells what is wrong with the remote, where something is.
+    await fetchCopies(client, remote, [])
+  }
   const repository = await client.open()
   const snapshot = await readOnly(repository, ledgerCopyRef(remote)).snapshot()
   return { snapshot, close: () => repository.close() }
