@@ -1,5 +1,6 @@
 /** One git process from start to end: argument arrays only, a built environment, limits on time and output. */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import type { Writable } from 'node:stream'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 
@@ -105,8 +106,7 @@ function pour(input: AsyncIterable<string>, child: ChildProcessWithoutNullStream
     try {
       for await (const text of input) {
         if (child.stdin.destroyed) return
-        if (child.stdin.write(text)) continue
-        await new Promise((resolve) => child.stdin.once('drain', resolve).once('close', resolve))
+        if (!child.stdin.write(text)) await takesMore(child.stdin)
       }
     } finally {
       child.stdin.end()
@@ -129,6 +129,16 @@ export function startGit(command: GitCommand): ChildProcessWithoutNullStreams {
   // No file descriptor is left for the pipes. Node tells that later, by an event.
   child.on('error', () => {})
   throw problem(command, 'could not be started (EMFILE)')
+}
+
+function takesMore(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done).off('close', done)
+      resolve()
+    }
+    stream.on('drain', done).on('close', done)
+  })
 }
 
 function ended(

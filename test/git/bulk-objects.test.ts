@@ -63,6 +63,31 @@ test('it ends before an object that is missing, larger than wanted, or damaged',
   expect([texts.slice(0, 30), 'an error']).toContainEqual(before)
 })
 
+test('a reader slower than git holds it up, and nothing piles up', { timeout: 60_000 }, async () => {
+  const warnings: string[] = []
+  const note = (warning: Error) => warnings.push(warning.message)
+  process.on('warning', note)
+  let asked = 0
+  const many = async function* () {
+    for (let round = 0; round < 60; round++) {
+      asked += oids.length
+      yield oids
+    }
+  }
+  let read = 0
+  let most = 0
+  for await (const _ of repository.readInOrder(many(), 100_000)) {
+    read += 1
+    most = Math.max(most, asked - read)
+    if (read % 1000 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  process.off('warning', note)
+  expect(read).toBe(60 * oids.length)
+  // What the pipes hold.
+  expect(most).toBeLessThan(20_000)
+  expect(warnings).toEqual([])
+})
+
 test('who reads no further ends git, and what goes wrong with the ids is told', async () => {
   let asked = 0
   const endless = async function* () {
