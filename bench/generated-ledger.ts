@@ -31,6 +31,9 @@ const POLICY_TEXT_DIGEST = sha256(POLICY)
 /** After the commits, which begin in November 2023, as records are: git walks by dates. And none of the future. */
 const START = Date.parse('2024-01-01T00:00:00.000Z')
 
+/** Commits at the end of the branch that are proved and not promoted. */
+const WAITING = 997
+
 export function makeLedger(options: {
   readonly records: number
   readonly moves: number
@@ -174,7 +177,7 @@ export function makeLedger(options: {
       })
       await append('admin root', serverStates(payload))
       while (moved < moves) await move()
-      while (head.seq < records) await prove(commits.at(-1 - (head.seq % 7)) ?? '')
+      while (head.seq < records) await prove(commits.at(-1 - (head.seq % WAITING)) ?? '')
     },
     get release() {
       return release ?? ''
@@ -188,7 +191,7 @@ export function makeLedger(options: {
         isFirst = true
         const end = head.seq + options.more
         while (head.seq + runs + 2 <= end) await move()
-        while (head.seq < end) await prove(commits.at(-1 - (head.seq % 7)) ?? '')
+        while (head.seq < end) await prove(commits.at(-1 - (head.seq % WAITING)) ?? '')
       },
       get release() {
         return release ?? ''

@@ -10,6 +10,8 @@ import type { GitRepository } from './repository.ts'
  * second where it is far.
  */
 const ASKED_OF_GIT = 60
+/** Without what was looked at before the graph is small. */
+const ASKED_OF_GIT_BEFORE_SMALL = 6
 /** Commits that no given tip contains: overrides of `on-staging`. More of them are not worth a process each. */
 const MAX_STRANGERS = 1000
 
@@ -34,7 +36,7 @@ export class CommitAncestry {
 
   /** Says how many questions will come: for many the graph is read now, while there is other work. */
   expect(questions: number): void {
-    if (questions >= ASKED_OF_GIT) this.#read()
+    if (questions >= this.#patience) this.#read()
   }
 
   /** What an id names here; null if it names nothing. */
@@ -50,7 +52,7 @@ export class CommitAncestry {
    */
   async contains(ancestor: Oid, descendant: Oid): Promise<boolean | null> {
     if (ancestor === descendant) return (await this.typeOf(ancestor)) === 'commit' ? true : null
-    if (this.#graph === undefined && ++this.#asked > ASKED_OF_GIT) this.#read()
+    if (this.#graph === undefined && ++this.#asked > this.#patience) this.#read()
     const answer = (await this.#graph)?.isAncestor(ancestor, descendant) ?? null
     if (answer !== null) return answer
     if ((await this.typeOf(descendant)) !== 'commit') return null
@@ -70,6 +72,10 @@ export class CommitAncestry {
       )
     }
     return this.#repository.isAncestor(ancestor, descendant)
+  }
+
+  get #patience(): number {
+    return this.#leftOut.length > 0 ? ASKED_OF_GIT_BEFORE_SMALL : ASKED_OF_GIT
   }
 
   #read(): void {
