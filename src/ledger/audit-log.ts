@@ -17,6 +17,8 @@ export type AuditedCommit = LedgerCommit & {
 
 /** Records read ahead: enough to keep git busy, few enough to hold, since each may have 1 MiB. */
 const READ_AHEAD = 64
+/** Commits whose records are under way: more than pipes hold names of. Those that add none hold nobody up. */
+const MAX_WAITING = 50_000
 
 /** The commits from the root, or from after `after`, which must be one of them, to `tip`; oldest first. */
 export async function* auditCommits(
@@ -49,6 +51,7 @@ async function* fastRead(
   const waiting: (LedgerCommit & { readonly added: Added })[] = []
   const wanted = async function* (): AsyncGenerator<readonly Oid[], void, undefined> {
     for await (const commits of logCommits(repository, range)) {
+      if (waiting.length > MAX_WAITING) return
       const some = commits.map((commit) => ({ ...commit, added: addedBy(commit) }))
       waiting.push(...some)
       yield some.flatMap(({ added }) => ('oid' in added ? [added.oid] : []))

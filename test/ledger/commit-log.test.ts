@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openRepository } from '../../src/git/repository.ts'
+import { auditCommits } from '../../src/ledger/audit-log.ts'
 import { type LedgerCommit, logCommits } from '../../src/ledger/commit-log.ts'
 
 let folder: string
@@ -31,7 +32,7 @@ function imported(...commits: readonly (readonly string[])[]): string {
         .map((path) => `M 100644 inline "${path}"\ndata 1\nx\n`)
         .join('')}`,
   )
-  git(stream.join(''), 'fast-import', '--quiet')
+  git(stream.join(''), 'fast-import', '--quiet', '--force')
   return git('', 'rev-parse', 'refs/heads/log')
 }
 
@@ -55,4 +56,23 @@ test('the commits before one that changes too much come first', async () => {
   })()
   await expect(reading).rejects.toThrow(/changes more than a record/)
   expect(seen).toEqual(['a', 'b'])
+})
+
+test('an auditor is told of every commit, in order, however many add no record', {
+  timeout: 60_000,
+}, async () => {
+  const count = 52_000
+  const none = Array.from({ length: count }, () => [] as string[])
+  const tip = imported(['entries/1'], ...none, ['entries/2'])
+  const repository = await openRepository(folder)
+  const seen: string[] = []
+  let before: string | undefined
+  for await (const { oid, parents, entry, problem } of auditCommits(repository, tip, null)) {
+    if (parents[0] !== before) seen.push(`${oid} is not on top of ${before}`)
+    before = oid
+    if (entry !== null || problem !== 'changes 0 records, not one') seen.push(entry?.path ?? problem)
+  }
+  repository.close()
+  expect(seen).toEqual(['entries/1', 'entries/2'])
+  expect(before).toBe(tip)
 })
