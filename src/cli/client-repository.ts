@@ -16,6 +16,10 @@ import { serverWords } from './server-words.ts'
 
 export const LEDGER_REF = 'refs/headgate/ledger'
 
+/** What git says of a remote that is not there, or lets nobody in. */
+const NO_ANSWER =
+  /could not read from remote repository|unable to access '|does not appear to be a git repository|^fatal: repository '.*' not found|authentication failed|could not read (?:username|password)/im
+
 /** Two commands of one clone at a time lock the same ref for milliseconds. */
 const FETCH_ATTEMPTS = 5
 
@@ -201,6 +205,7 @@ export class ClientRepository {
     for (let attempt = 1; ; attempt++) {
       const result = await this.#try([...negotiation, ...options, '--', remote, ...refspecs])
       if (typeof result === 'string') return
+      if (NO_ANSWER.test(result.message)) throw await this.#unreachable(remote, result)
       const locked = /cannot lock ref|unable to lock|\.lock': File exists/.test(result.message)
       if (!locked || attempt === FETCH_ATTEMPTS) {
         throw new HeadgateError('unavailable', `git fetch: ${lastWords(result.message)}`, {
@@ -221,24 +226,25 @@ export class ClientRepository {
   async #listRemote(remote: string, refs: readonly string[]): Promise<string> {
     const result = await this.#try(['ls-remote', '--', remote, ...refs])
     if (typeof result === 'string') return result
+    throw await this.#unreachable(remote, result)
+  }
+
+  async #unreachable(remote: string, cause: GitError): Promise<HeadgateError> {
     const shown = printable(remote, 200)
     const remotes = (await this.git('remote')).split('\n').filter((name) => name !== '')
     if (!remotes.includes(remote) && !/[/:\\]/.test(remote) && !existsSync(remote)) {
-      throw new HeadgateError('usage', `there is no remote "${shown}" in this clone`, {
+      return new HeadgateError('usage', `there is no remote "${shown}" in this clone`, {
         hint:
           remotes.length === 0
             ? 'git remote add origin URL, or give --remote a URL'
             : `--remote takes ${remotes.map((name) => printable(name, 60)).join(', ')}, or a URL`,
-        cause: result,
+        cause,
       })
     }
-    throw new HeadgateError(
+    return new HeadgateError(
       'unavailable',
-      `the remote "${shown}" cannot be reached: ${lastWords(result.message)}`,
-      {
-        hint: `try it by hand: git ls-remote ${shown}`,
-        cause: result,
-      },
+      `the remote "${shown}" cannot be reached: ${lastWords(cause.message)}`,
+      { hint: `try it by hand: git ls-remote ${shown}`, cause },
     )
   }
 

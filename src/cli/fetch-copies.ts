@@ -17,8 +17,9 @@ export async function fetchLedger(client: ClientRepository, remote: string): Pro
     // One connection, where asking first would be two. The server has something new for most who ask.
     await client.fetch(remote, [`+${LEDGER_REF}:${ledgerCopyRef(remote)}`])
   } catch (error) {
-    if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
-    // Asking tells what is wrong with the remote, where something is.
+    const { cause } = error as Error
+    if (!(cause instanceof Error) || !/couldn't find remote ref/.test(cause.message)) throw error
+    // Whoever lists the refs tells why that is.
     await fetchCopies(client, remote, [])
   }
   const repository = await client.open()
