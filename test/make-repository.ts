@@ -353,6 +353,7 @@ export class TestRepository {
   }
 
   remove(): void {
-    rmSync(this.folder, { recursive: true, force: true })
+    // A hook that decided by itself outlives the push by a moment, and writes what it compiled.
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
   }
 }

@@ -74,6 +74,8 @@ export class ReleaseLogAudit {
     const mark = { tip, seq: record.seq, policy: inForce.policy }
     this.#marks.push(mark)
     if (inForce.version !== this.#start.lastPolicy || this.#start.tip === null) return
+    // Each is a process, and a dishonest ledger can have one version a thousand times.
+    if (this.#ahead !== undefined) return
     const move = this.#gather(mark, this.#start.tip)
     // Whoever awaits it gets the error.
     move.catch(() => {})

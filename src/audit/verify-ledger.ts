@@ -134,6 +134,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
 
   const flight: Begun[] = []
   let flightBytes = 0
+  let inARow = 0
   const land = async () => {
     const begun = flight.shift()!
     flightBytes -= begun.record.bytes.length
@@ -148,7 +149,8 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       flight.push(begun)
       flightBytes += begun.record.bytes.length
       while (flight.length >= IN_FLIGHT || flightBytes > MAX_IN_FLIGHT_BYTES) await land()
-      if (begun.record.seq % IN_A_ROW === 0) await setImmediate()
+      inARow++
+      if (inARow % IN_A_ROW === 0) await setImmediate()
     }
   } catch (error) {
     if (!(error instanceof HeadgateError) || error.code !== 'data') throw error

@@ -7,6 +7,7 @@ import { HeadgateError } from '../core/errors.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { findGit } from '../git/find-git.ts'
+import { isShallow } from '../git/locate.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger, LEDGER_REF } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
@@ -38,7 +39,7 @@ export type SourceOptions = {
 export async function openAuditSource({ remote, offline, history }: SourceOptions): Promise<AuditSource> {
   const client = new ClientRepository()
   const repository = await openRepository(await client.gitDirectory(), { gitPath: findGit() })
-  const isWithout = history === true && (await client.isShallow())
+  const isWithout = history === true && isShallow(repository.commonDirectory)
   if (isWithout && offline) {
     throw new HeadgateError('unavailable', 'this clone is shallow, and moves are judged by the history', {
       hint: `without --offline it is fetched; or by hand: git fetch --unshallow ${printable(remote, 200)}`,
@@ -49,11 +50,11 @@ export async function openAuditSource({ remote, offline, history }: SourceOption
     let ledger = await readLedger(repository, copyRef)
     if (!offline) {
       const expected = ledger === null ? [] : namesOf(ledger)
-      await fetchCopies(client, remote, expected, { whole: isWithout && expected.length > 0 })
+      await fetchCopies(client, repository, remote, expected, { whole: isWithout && expected.length > 0 })
       ledger = await readLedger(repository, copyRef, ledger)
       const names = ledger === null ? [] : namesOf(ledger)
       if (names.some((name) => !expected.includes(name))) {
-        await fetchCopies(client, remote, names, { whole: isWithout && expected.length === 0 })
+        await fetchCopies(client, repository, remote, names, { whole: isWithout && expected.length === 0 })
         ledger = await readLedger(repository, copyRef, ledger)
       }
     }

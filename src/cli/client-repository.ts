@@ -1,7 +1,6 @@
 /** The user's own clone and its remotes: porcelain, with the user's environment, configuration and credentials. */
 import { createHash } from 'node:crypto'
-import { existsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { GitError, type SimpleGit, simpleGit } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
@@ -57,8 +56,6 @@ export class ClientRepository {
 
   /** The full id of a commit that the user names. */
   async resolveCommit(name: string): Promise<Oid> {
-    // Whoever names a commit asks for the folder next. What is wrong with it is told below, or then.
-    this.gitDirectory().catch(() => {})
     const oid = await this.#try(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`])
     if (typeof oid === 'string' && isOid(oid.trim())) return oid.trim()
     await this.gitDirectory()
@@ -104,13 +101,6 @@ export class ClientRepository {
   gitDirectory(): Promise<string> {
     this.#directory ??= this.#findDirectory()
     return this.#directory
-  }
-
-  /** Whether commits lack their parents here, as in `git clone --depth 1`: git lists them in a file, which may be empty. */
-  async isShallow(): Promise<boolean> {
-    const { commonDirectory } = await this.open()
-    const file = statSync(join(commonDirectory, 'shallow'), { throwIfNoEntry: false })
-    return file !== undefined && file.size > 0
   }
 
   /** Brings the remote's ledger, and the objects behind other refs of it, here. */

@@ -49,7 +49,7 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
     const landed =
       environment === 'production'
         ? await isRelease(view, commit)
-        : await isOnStaging(client, repository, options.remote, view, commit)
+        : await isOnStaging(repository, options.remote, view, commit)
     const findings = [
       ...landed.findings,
       ...(options.sealKey === undefined ? [] : sealFindings(landed.move, options.sealKey)),
@@ -98,7 +98,6 @@ async function isRelease(view: RemoteView, commit: Oid): Promise<Answer> {
 }
 
 async function isOnStaging(
-  client: ClientRepository,
   repository: GitRepository,
   remote: string,
   view: RemoteView,
@@ -108,7 +107,7 @@ async function isOnStaging(
   const staging = view.refs.get(refsOf(policy).staging)
   const none = { remarks: [], move: null }
   if (staging === undefined) return { ...none, findings: [`there is no ${policy.staging} yet`] }
-  if (commit !== staging) await requireHistory(client, remote)
+  if (commit !== staging) requireHistory(repository, remote)
   const known = commit === staging || (await repository.objects().info(commit))?.type === 'commit'
   const on = commit === staging || (known && (await repository.isAncestor(commit, staging)))
   return { ...none, findings: on ? [] : [`${shortOid(commit)} is not on ${policy.staging}`] }

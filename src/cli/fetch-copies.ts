@@ -2,9 +2,10 @@
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import type { GitRepository } from '../git/repository.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { type ClientRepository, LEDGER_REF, readOnly } from './client-repository.ts'
-import { branchCopyRef, copyAt, ledgerCopyRef } from './remote-copies.ts'
+import { branchCopyRef, copyAt, lacking, ledgerCopyRef } from './remote-copies.ts'
 
 /** A remote that is never the same twice is busy; what was seen last is not wrong. */
 const ATTEMPTS = 5
@@ -20,7 +21,8 @@ export async function fetchLedger(client: ClientRepository, remote: string): Pro
     const { cause } = error as Error
     if (!(cause instanceof Error) || !/couldn't find remote ref/.test(cause.message)) throw error
     // Whoever lists the refs tells why that is.
-    await fetchCopies(client, remote, [])
+    await guardedRefs(client, remote, [])
+    throw error
   }
   const repository = await client.open()
   const snapshot = await readOnly(repository, ledgerCopyRef(remote)).snapshot()
@@ -34,37 +36,34 @@ export async function fetchLedger(client: ClientRepository, remote: string): Pro
  */
 export async function fetchCopies(
   client: ClientRepository,
+  repository: GitRepository,
   remote: string,
   branches: readonly string[],
   { whole }: { whole: boolean } = { whole: false },
 ): Promise<void> {
-  const repository = await client.open()
   let isWithout = whole
-  try {
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const there = await guardedRefs(client, remote, branches)
-      const lacking: string[] = []
-      for (const [ref, oid] of there)
-        if (isWithout || (await repository.objects().info(oid)) === null) lacking.push(ref)
-      if (lacking.length > 0) {
-        const refspecs = lacking.map((ref) => `+${ref}:${copyRef(remote, ref)}`)
-        await client.fetch(remote, refspecs, isWithout ? ['--unshallow'] : [])
-      }
-      isWithout = false
-      let isOfOneMoment = true
-      for (const [ref, oid] of there) {
-        const copy = copyRef(remote, ref)
-        const here = (await copyAt(repository, copy))?.oid ?? null
-        if (here === oid) continue
-        // What was fetched and is another than what was listed, moved in between.
-        if (lacking.includes(ref) || !(await repository.moveRef(copy, here, oid))) isOfOneMoment = false
-      }
-      for (const ref of branches)
-        if (!there.has(ref)) await client.git('update-ref', '-d', branchCopyRef(remote, ref))
-      if (isOfOneMoment) return
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const there = await guardedRefs(client, remote, branches)
+    const missing = isWithout ? [...there.keys()] : await lacking(repository, there)
+    if (missing.length > 0) {
+      const refspecs = missing.map((ref) => `+${ref}:${copyRef(remote, ref)}`)
+      await client.fetch(remote, refspecs, isWithout ? ['--unshallow'] : [])
     }
-  } finally {
-    repository.close()
+    isWithout = false
+    let isOfOneMoment = true
+    for (const [ref, oid] of there) {
+      const copy = copyRef(remote, ref)
+      const here = (await copyAt(repository, copy))?.oid ?? null
+      if (here === oid) continue
+      // What was fetched and is another than what was listed, moved in between.
+      if (missing.includes(ref) || !(await repository.moveRef(copy, here, oid))) isOfOneMoment = false
+    }
+    for (const ref of branches) {
+      const copy = branchCopyRef(remote, ref)
+      if (!there.has(ref) && (await copyAt(repository, copy)) !== undefined)
+        await client.git('update-ref', '-d', copy)
+    }
+    if (isOfOneMoment) return
   }
 }
 

@@ -1,6 +1,7 @@
 import type { RemoteView } from '../audit/foresee.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { printable, shellWord } from '../core/printable.ts'
+import { isShallow } from '../git/locate.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { lookAt } from './remote-view.ts'
@@ -19,8 +20,8 @@ export async function viewGuarded(client: ClientRepository, remote: string): Pro
 }
 
 /** What can be promoted and gone back to is found by ancestry, of which a shallow clone has only the end. */
-export async function requireHistory(client: ClientRepository, remote: string): Promise<void> {
-  if (!(await client.isShallow())) return
+export function requireHistory(repository: GitRepository, remote: string): void {
+  if (!isShallow(repository.commonDirectory)) return
   throw new HeadgateError('configuration', 'this clone is shallow: it has only the end of the history', {
     hint: `git fetch --unshallow ${shellWord(remote)}`,
   })

@@ -77,7 +77,7 @@ export class ReleaseSession {
     const client = new ClientRepository()
     const repository = await client.open()
     try {
-      await requireHistory(client, options.remote)
+      requireHistory(repository, options.remote)
       const view = await lookAtGuarded(client, repository, options.remote)
       return new ReleaseSession(client, repository, options, view)
     } catch (error) {

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
+import type { Oid } from '../core/oid.ts'
 import { shellWord } from '../core/printable.ts'
 import type { GitRepository, Ref } from '../git/repository.ts'
 
@@ -36,6 +37,13 @@ export async function copyAt(repository: GitRepository, ref: string): Promise<Re
       cause,
     })
   }
+}
+
+/** The names of the refs whose objects this clone lacks. */
+export async function lacking(repository: GitRepository, refs: ReadonlyMap<string, Oid>): Promise<string[]> {
+  const names: string[] = []
+  for (const [name, oid] of refs) if ((await repository.objects().info(oid)) === null) names.push(name)
+  return names
 }
 
 function copyFolder(remote: string): string {

@@ -4,6 +4,7 @@ import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type ClientRepository, LEDGER_REF } from './client-repository.ts'
+import { lacking } from './remote-copies.ts'
 
 /** What a clone has just seen of a remote. */
 export type Look =
@@ -44,10 +45,10 @@ export async function lookAt(
     const refs = await client.remoteRefs(remote, [LEDGER_REF, ...names])
     const tip = refs.get(LEDGER_REF)
     if (tip === undefined) return { kind: 'open' }
-    const missing = before?.oid === tip ? [] : [LEDGER_REF]
-    for (const [name, oid] of refs) {
-      if (name !== LEDGER_REF && !(await has(repository, oid))) missing.push(name)
-    }
+    refs.delete(LEDGER_REF)
+    const missing = await lacking(repository, refs)
+    // The copy is what is read, so that the object alone is not enough.
+    if (before?.oid !== tip) missing.push(LEDGER_REF)
     if (missing.length > 0) await client.fetchRefs(remote, missing)
     const now = missing.includes(LEDGER_REF) ? await readCopy(client, repository, remote) : before
     if (now === null) return { kind: 'open' }
@@ -55,7 +56,6 @@ export async function lookAt(
     const agree =
       now.oid === tip && Object.values(refsOf(now.inForce.policy)).every((name) => names.includes(name))
     if (!agree) continue
-    refs.delete(LEDGER_REF)
     const { snapshot, inForce } = now
     const view = { snapshot, inForce, refs }
     // A server lists its refs one after the other: a push that lands meanwhile looks like drift. Real drift stays.
@@ -89,8 +89,4 @@ export async function readCopy(
   const files = await copy?.snapshot.policyInForce()
   if (copy === null || files === null || files === undefined) return null
   return { ...copy, inForce: parsePolicyFiles(files) }
-}
-
-async function has(repository: GitRepository, oid: Oid): Promise<boolean> {
-  return (await repository.objects().info(oid)) !== null
 }

@@ -22,7 +22,7 @@ export async function showStatus(options: StatusOptions): Promise<void> {
   const client = new ClientRepository()
   const repository = await client.open()
   try {
-    await requireHistory(client, options.remote)
+    requireHistory(repository, options.remote)
     const view = await lookAtGuarded(client, repository, options.remote)
     const { policy } = view.inForce
     const now = Date.now()

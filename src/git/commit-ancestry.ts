@@ -11,7 +11,7 @@ import type { GitRepository } from './repository.ts'
  */
 const ASKED_OF_GIT = 60
 /** Without what was looked at before the graph is small. */
-const ASKED_OF_GIT_BEFORE_SMALL = 6
+const ASKED_BEFORE_SMALL = 6
 /** Commits that no given tip contains: overrides of `on-staging`. More of them are not worth a process each. */
 const MAX_STRANGERS = 1000
 
@@ -75,7 +75,7 @@ export class CommitAncestry {
   }
 
   get #patience(): number {
-    return this.#leftOut.length > 0 ? ASKED_OF_GIT_BEFORE_SMALL : ASKED_OF_GIT
+    return this.#leftOut.length > 0 ? ASKED_BEFORE_SMALL : ASKED_OF_GIT
   }
 
   #read(): void {

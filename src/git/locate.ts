@@ -29,6 +29,11 @@ function gitDirAt(path: string): { gitDirectory: string; commonDirectory: string
   return { gitDirectory: realpathSync(gitDir), commonDirectory: realpathSync(commonDirectory) }
 }
 
+/** Whether commits lack their parents here, as in `git clone --depth 1`: git lists them in a file, which may be empty. */
+export function isShallow(commonDirectory: string): boolean {
+  return (statSync(join(commonDirectory, 'shallow'), { throwIfNoEntry: false })?.size ?? 0) > 0
+}
+
 export function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 }

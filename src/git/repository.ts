@@ -13,7 +13,7 @@ import { objectsOf } from './bulk-objects.ts'
 import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine } from './environment.ts'
 import { findGit } from './find-git.ts'
 import type { GitObject } from './git-object.ts'
-import { isFile, locate, readText } from './locate.ts'
+import { isFile, isShallow, locate, readText } from './locate.ts'
 import { holdsLoose, type NewObject, objectId, writeLooseObjects } from './loose-objects.ts'
 import { ObjectReader } from './object-reader.ts'
 import {
@@ -255,7 +255,7 @@ export class GitRepository {
   }
 
   #unreadableHistory(stderr: string): HeadgateError {
-    return existsSync(join(this.commonDirectory, 'shallow'))
+    return isShallow(this.commonDirectory)
       ? new HeadgateError(
           'unavailable',
           'this clone is shallow and lacks history that the rules read (git fetch --unshallow)',

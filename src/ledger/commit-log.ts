@@ -107,10 +107,12 @@ export async function* logCommits(
       }
       rest = Buffer.from(bytes.subarray(start))
       if (rest.length > MAX_TOKEN_BYTES) throw unexpected(rest.toString('utf8', 0, 100))
-    } finally {
+    } catch (error) {
       // Those before the one that is odd come first, or it would be told of the wrong one.
       yield log.take()
+      throw error
     }
+    yield log.take()
   }
   if (rest.length > 0) log.add(rest.toString('utf8'))
   yield log.end()

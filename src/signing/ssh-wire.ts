@@ -37,7 +37,7 @@ export class WireReader {
     if (!this.atEnd) throw new HeadgateError('data', 'SSH data has trailing bytes')
   }
 
-  /** A view of the bytes that are read, as are all others here that return a Buffer. */
+  /** A view of the bytes that are read, as `string` returns too. */
   bytes(length: number): Buffer {
     // `length` is hostile: compare with what is left instead of adding to the offset.
     if (length > this.#bytes.length - this.#offset) throw new HeadgateError('data', 'SSH data ends too early')

@@ -114,25 +114,14 @@ function ed25519Blob(key: KeyObject): Buffer {
 }
 
 function signedData(namespace: string, hashAlgorithm: HashAlgorithm, message: Uint8Array): Buffer {
-  const digest = createHash(hashAlgorithm).update(message).digest()
-  return Buffer.concat([signedStart(namespace, hashAlgorithm, digest.length), digest])
+  return Buffer.concat([
+    MAGIC,
+    wireString(namespace),
+    wireString(''),
+    wireString(hashAlgorithm),
+    wireString(createHash(hashAlgorithm).update(message).digest()),
+  ])
 }
-
-/** All before the digest; made once for each of the few namespaces. */
-function signedStart(namespace: string, hashAlgorithm: HashAlgorithm, digestBytes: number): Buffer {
-  const name = `${hashAlgorithm} ${namespace}`
-  const known = STARTS.get(name)
-  if (known !== undefined) return known
-  const fields = [namespace, '', hashAlgorithm].map((field) => wireString(field))
-  const start = Buffer.concat([MAGIC, ...fields, wireUint32(digestBytes)])
-  // Whoever signs in a new namespace each time shall not make it grow.
-  if (STARTS.size >= MAX_STARTS) STARTS.clear()
-  STARTS.set(name, start)
-  return start
-}
-
-const STARTS = new Map<string, Buffer>()
-const MAX_STARTS = 64
 
 function parseHashAlgorithm(name: string): HashAlgorithm {
   if (name === 'sha256' || name === 'sha512') return name

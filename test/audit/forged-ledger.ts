@@ -157,9 +157,13 @@ export class Forger {
     return this.write(this.commits(drafts))
   }
 
-  /** Audits a ledger commit of the bare repository, with its branches as they are. */
-  async audit(tip: string, options: Partial<Omit<VerifyInput, 'repository' | 'tip'>> = {}) {
-    const repository = await openRepository(this.repository.bare)
+  /** Audits a ledger commit of the bare repository, with its branches as they are, through git or what stands before it. */
+  async audit(
+    tip: string,
+    options: Partial<Omit<VerifyInput, 'repository' | 'tip'>> = {},
+    git: { gitPath?: string } = {},
+  ) {
+    const repository = await openRepository(this.repository.bare, git)
     try {
       const ref = 'refs/audited'
       writeFileSync(join(this.repository.bare, ref), `${tip}\n`)

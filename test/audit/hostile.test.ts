@@ -1,4 +1,6 @@
 /** Ledgers that nobody would write but to hurt whoever reads them: bounded time, bounded memory, no crash. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { countFindings, Findings } from '../../src/audit/finding.ts'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
@@ -104,6 +106,19 @@ test('thousands of bad records are counted, and fifty are listed', { timeout: 30
   expect(audit.findings.length).toBeLessThan(500)
   expect(audit.findings.at(-1)?.found).toMatch(/more of this kind/)
   expect(countFindings(audit.findings, 'violation')).toBeGreaterThan(1000)
+})
+
+test('a policy that comes a hundred times starts git no hundred times', async () => {
+  const [first, ...rest] = forger.drafts()
+  const policies = Array.from({ length: 100 }, () => first!)
+  const started = join(repository.bare, '..', 'started')
+  const gitPath = join(repository.bare, '..', 'counted-git')
+  writeFileSync(gitPath, `#!/bin/sh\necho "$*" >>'${started}'\nexec git "$@"\n`, { mode: 0o755 })
+  const audit = await forger.audit(forger.forge(forger.rechain([...policies, ...rest])), {}, { gitPath })
+  expect(violations(audit)).toContain('policy@2')
+  const lines = readFileSync(started, 'utf8').trimEnd().split('\n')
+  expect(lines.length).toBeGreaterThan(0)
+  expect(lines.length).toBeLessThan(30)
 })
 
 test('what is only counted is counted on by the audit that goes on from there', () => {
