@@ -152,8 +152,11 @@ function systemFailure(error: NodeJS.ErrnoException): HeadgateError {
       },
     )
   }
+  const isFull = ['ENOSPC', 'EDQUOT'].includes(error.code ?? '')
   return new HeadgateError('unavailable', printable(error.message, 500), {
-    hint: 'look at the disk and the folder that it names, then try again',
+    hint: isFull
+      ? 'make room where this clone and the temporary files are (df -h), then try again'
+      : 'look at the disk and the folder that it names, then try again',
     cause: error,
   })
 }

@@ -1,5 +1,5 @@
 /** The file and the ref by which an auditor remembers the ledger that was verified last. */
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MAX_REMEMBERED_BYTES, parseRemembered, type Remembered } from '../audit/remembered.ts'
 import { HeadgateError } from '../core/errors.ts'
@@ -35,12 +35,17 @@ export class VerifiedCopy {
     }
   }
 
-  /** Whole or not at all: a crash leaves the one before. */
+  /** Whole or not at all: a crash leaves the one before. Throws what the system says. */
   write(remembered: Remembered): void {
     const fresh = `${this.#file}.${process.pid}`
     mkdirSync(join(this.#file, '..'), { recursive: true })
-    writeFileSync(fresh, `${JSON.stringify(remembered)}\n`, { mode: 0o600, flush: true })
-    renameSync(fresh, this.#file)
+    try {
+      writeFileSync(fresh, `${JSON.stringify(remembered)}\n`, { mode: 0o600, flush: true })
+      renameSync(fresh, this.#file)
+    } catch (error) {
+      rmSync(fresh, { force: true })
+      throw error
+    }
   }
 
   #damaged(why: string, cause?: unknown): HeadgateError {

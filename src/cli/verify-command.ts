@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { AuditRule } from '../audit/finding.ts'
 import { checkReceipt, MAX_RECEIPT_BYTES } from '../audit/receipt.ts'
+import type { Remembered } from '../audit/remembered.ts'
 import { type AuditReport, reportOf } from '../audit/report.ts'
 import { MAX_TRUST_BYTES, parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
 import { verifyCommit } from '../audit/verify-commit.ts'
@@ -12,7 +13,7 @@ import { printable } from '../core/printable.ts'
 import { parseReleaseLog } from '../core/release-log.ts'
 import { type AuditSource, openAuditSource } from './audit-source.ts'
 import { ClientRepository } from './client-repository.ts'
-import { print, printJson } from './output.ts'
+import { note, print, printJson } from './output.ts'
 import { textReport } from './reports/text-report.ts'
 
 export type VerifyFormat = 'text' | 'json' | 'sarif' | 'html' | 'junit'
@@ -153,11 +154,23 @@ async function auditSource(
     now: Date.now(),
     readReleaseLog: parseReleaseLog,
   })
-  if (audit.remember !== null) {
-    source.copy.write(audit.remember)
-    await source.keep(audit.remember.tip)
-  }
+  if (audit.remember !== null) await remember(source, audit.remember)
   return audit
+}
+
+/** What was found stands, whether or not it can be remembered: a clone may be where nobody can write. */
+async function remember({ copy, keep }: AuditSource, audit: Remembered): Promise<void> {
+  try {
+    copy.write(audit)
+    await keep(audit.tip)
+  } catch (error) {
+    const isOfSystem = typeof (error as NodeJS.ErrnoException).syscall === 'string'
+    if (!isOfSystem && !(error instanceof HeadgateError)) throw error
+    note(
+      `headgate: this audit cannot be remembered in ${printable(copy.file, 400)}: ${printable((error as Error).message, 400)}\n` +
+        '  what it found stands; the next one begins where this one began',
+    )
+  }
 }
 
 async function hasGrown({ tip, branches }: AuditSource, options: VerifyOptions): Promise<boolean> {

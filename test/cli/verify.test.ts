@@ -1,6 +1,6 @@
 /** `headgate verify` and `headgate log`, the built program in a clone. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { describe, expect, test } from 'vitest'
@@ -42,6 +42,18 @@ test('a ledger that is in order: exit 0, every check told, one line of verdict',
   expect(report.moves).toHaveLength(1)
   expect(repository.git('for-each-ref', '--format=%(refname)', 'refs/headgate-copies')).toContain(
     'origin/verified',
+  )
+})
+
+test('where nothing can be remembered, what was found is told all the same', { timeout: 300_000 }, () => {
+  const repository = guarded({ prepare: released })
+  // Nobody makes files there.
+  symlinkSync('/proc', join(repository.clone, '.git', 'headgate-verified'))
+  const ran = repository.headgate('verify')
+  expect(ran.code).toBe(0)
+  expect(verdict(ran.stdout)).toContain('VERIFIED')
+  expect(ran.stderr).toMatch(
+    /^headgate: this audit cannot be remembered in \S+origin\.json: ENOENT.*\n {2}what it found stands; /,
   )
 })
 
