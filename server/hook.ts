@@ -1,69 +1,21 @@
-/**
- * The embedded decision: a shell hook starts this where no service answers. The request is on standard input, the answer
- * goes to standard output, which ends with it.
- */
-import './short-lived.ts'
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { answerHook } from './answer-hook.ts'
-import { followMove } from './follow-move.ts'
-import { openGuarded } from './guarded-repository.ts'
-import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
-import { keepPolicy, recallPolicy } from './policy-memo.ts'
+/** What a shell hook starts where no service answers: the program beside this one, as far as it can be compiled already. */
+import { writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { runCompiled } from './compiled-code.ts'
+import type * as DecideHook from './decide-hook.ts'
 
-/** A hook that answers later than this helps nobody: the client has hung up, or somebody kills it. */
-const DEADLINE_MS = 60_000
-/** How long git may take from our yes to its move, before that is left to the next push to find out. */
-const FOLLOW_MS = 10_000
+const PROGRAM = join(__dirname, 'decide-hook.cjs')
+/** The hook names the folder of its repository. */
+const CACHE = process.env.HEADGATE_CACHE ?? ''
 
-/** This very file, once it is bundled. */
-const PROGRAM = process.argv[1] ?? ''
-
-let phase: HookRequest['phase'] | undefined
-
-async function main(): Promise<void> {
-  const deadline = setTimeout(() => {
-    say('failed\nheadgate: no decision within a minute\n')
-    process.exit()
-  }, DEADLINE_MS)
-  const request = parseHookRequest(readFileSync(0))
-  phase = request.phase
-  const guarded = await openGuarded(resolve(request.repository))
-  const { commonDirectory } = guarded.repository
-  const memo = recallPolicy(commonDirectory, PROGRAM)
-  if (memo !== undefined) guarded.parsed.memo = memo
-  try {
-    const answer = await answerHook(guarded, request, Date.now)
-    say(answerText(answer))
-    clearTimeout(deadline)
-    hangUp()
-    if (answer.move !== undefined)
-      await followMove(guarded, answer.move, { clock: Date.now, patienceMs: FOLLOW_MS })
-    const inForce = guarded.parsed.last
-    if (inForce !== undefined && inForce.policy !== memo?.policy)
-      keepPolicy(commonDirectory, PROGRAM, { text: inForce.files.policy, policy: inForce.policy })
-  } finally {
-    guarded.close()
-  }
+try {
+  const code = runCompiled<typeof DecideHook>(PROGRAM, CACHE, require)
+  code.exports.decideHook(code)
+} catch (error) {
+  const { message } = error as Error
+  writeSync(
+    1,
+    `failed\nheadgate: ${PROGRAM} cannot run: ${message}\n  the server admin installs again: headgate server install\n`,
+  )
+  process.exit()
 }
-
-function say(text: string): void {
-  for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(1, rest))
-}
-
-/**
- * Lets the hook go on while this process lives: it waits for our output to end, and git for everything that could still
- * write to the pusher. The numbers stay taken, so that no file is opened as standard output by accident.
- */
-function hangUp(): void {
-  for (const descriptor of [0, 1, 2]) closeSync(descriptor)
-  for (const _ of [0, 1, 2]) openSync('/dev/null', 'r+')
-}
-
-main().then(
-  () => process.exit(),
-  (error: unknown) => {
-    say(failureText(error, phase))
-    process.exit()
-  },
-)

@@ -64,6 +64,7 @@ describe('the tarball', () => {
         'package.json',
         'dist/headgate.js',
         'dist/hook.cjs',
+        'dist/decide-hook.cjs',
         'hooks/server/pre-receive',
         'hooks/server/reference-transaction',
         'hooks/server/post-receive',
