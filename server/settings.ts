@@ -8,8 +8,8 @@
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
 import { HeadgateError } from '../src/core/errors.ts'
+import * as z from '../src/core/zod-mini.ts'
 import { HOSTS } from './hook-places.ts'
 
 export const SERVER_DIRECTORY = 'headgate'
@@ -19,8 +19,8 @@ const ENVIRONMENT_NAME = /^[A-Z_][A-Z0-9_]{0,99}$/
 const settingsSchema = z.strictObject({
   version: z.literal(1),
   identity: z.string(),
-  git: z.string().startsWith('/'),
-  host: z.enum(HOSTS).default('plain'),
+  git: z.string().check(z.startsWith('/')),
+  host: z._default(z.enum(HOSTS), 'plain'),
 })
 
 export type ServerSettings = z.output<typeof settingsSchema>

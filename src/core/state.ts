@@ -2,13 +2,15 @@
  * What every decision needs to know of the whole log, folded record by record, so that no decision reads the log.
  * It is derived and nothing else: `emptyState` advanced over all records in order is always the state at the head.
  */
-import * as z from 'zod'
 import { isZeroOid } from './oid.ts'
 import type { Statement } from './statement.ts'
+import * as z from './zod-mini.ts'
+
+const sequenceNumber = z.int().check(z.positive())
 
 const moveSchema = z.object({
   /** Sequence number of the authorization (for a drift note: of the note). */
-  seq: z.number().int().positive(),
+  seq: sequenceNumber,
   kind: z.enum(['promotion', 'rollback', 'override', 'bootstrap', 'drift']),
   ref: z.string(),
   from: z.string(),
@@ -22,24 +24,24 @@ const moveSchema = z.object({
 
 export const ledgerStateSchema = z.object({
   /** Every policy that was ever in force, oldest first; the last one is in force. */
-  policies: z.array(z.object({ version: z.number().int().positive(), seq: z.number().int().positive() })),
+  policies: z.array(z.object({ version: sequenceNumber, seq: sequenceNumber })),
   /** The last landed move of each guarded ref. */
   landed: z.record(z.string(), moveSchema),
   /** How many moves of each kind have landed, over all refs. */
-  counts: z.record(z.string(), z.number().int().nonnegative()),
+  counts: z.record(z.string(), z.int().check(z.nonnegative())),
   /** Authorizations that have no outcome yet. */
   open: z.array(moveSchema),
   /** Commits that were rolled back from, each with its latest rollback. */
-  bars: z.array(z.object({ commit: z.string(), seq: z.number().int().positive(), at: z.string() })),
-  freeze: z
-    .object({
-      seq: z.number().int().positive(),
+  bars: z.array(z.object({ commit: z.string(), seq: sequenceNumber, at: z.string() })),
+  freeze: z.nullable(
+    z.object({
+      seq: sequenceNumber,
       until: z.string(),
       reason: z.string(),
       by: z.string(),
       issuedAt: z.string(),
-    })
-    .nullable(),
+    }),
+  ),
 })
 
 export type LedgerState = z.output<typeof ledgerStateSchema>

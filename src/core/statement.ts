@@ -7,12 +7,12 @@
  *
  * Unknown fields are ignored, as in-toto asks of consumers; what headgate reads is checked here, once.
  */
-import * as z from 'zod'
 import { sha256 } from './canonical-json.ts'
 import { HeadgateError } from './errors.ts'
 import { isOid, isZeroOid, type Oid } from './oid.ts'
 import { printable, showValue } from './printable.ts'
 import { parseUniqueJson } from './unique-json.ts'
+import * as z from './zod-mini.ts'
 
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1'
 export const PAYLOAD_TYPE = 'application/vnd.in-toto+json'
@@ -55,147 +55,175 @@ export const SUBMITTED_KINDS = [
 ] as const
 export type SubmittedKind = (typeof SUBMITTED_KINDS)[number]
 
-const oid = z.string().refine((text) => isOid(text) && !isZeroOid(text), 'must be a full lowercase object id')
-const oidOrZeros = z.string().refine(isOid, 'must be a full lowercase object id')
+const oid = z
+  .string()
+  .check(z.refine((text) => isOid(text) && !isZeroOid(text), 'must be a full lowercase object id'))
+const oidOrZeros = z.string().check(z.refine(isOid, 'must be a full lowercase object id'))
 /** RFC 3339 with any offset. */
 const time = z.iso.datetime({ offset: true })
 /** Free text by people: long enough for a paragraph, short enough for a terminal. */
-const prose = z.string().max(4096)
-const reason = prose.refine((text) => text.trim() !== '', 'must say why')
+const prose = z.string().check(z.maxLength(4096))
+const reason = prose.check(z.refine((text) => text.trim() !== '', 'must say why'))
 const branchRef = z
   .string()
-  .regex(/^refs\/heads\/\S+$/, 'must be a full branch name, refs/heads/...')
-  .max(1024)
-const gateName = z.string().min(1).max(200)
-const gateNames = z
-  .array(gateName)
-  .max(1000)
-  .nullish()
-  .transform((names) => names ?? [])
-const hash = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits')
+  .check(z.regex(/^refs\/heads\/\S+$/, 'must be a full branch name, refs/heads/...'), z.maxLength(1024))
+const gateName = named(200)
+const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits'))
 const digest = z.object({ sha256: hash })
 
-const evidencePredicate = z
-  .object({
+/** Text of 1 to so many characters. */
+function named(maximum: number) {
+  return z.string().check(z.minLength(1), z.maxLength(maximum))
+}
+
+function upTo(maximum: number) {
+  return z.string().check(z.maxLength(maximum))
+}
+
+/** A schema is made when it is first asked for: a process that decides once needs few of them. */
+function lazily<S extends z.ZodMiniType>(make: () => S): () => S {
+  let made: S | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+function makeEvidence() {
+  const gateNames = z.pipe(
+    z.nullish(z.array(gateName).check(z.maxLength(1000))),
+    z.transform((names) => names ?? []),
+  )
+  const predicate = z.object({
     result: z.enum(['PASSED', 'WARNED', 'FAILED']),
     configuration: z
       // Other tools describe other things here, with other digests or none; headgate looks for its own entry.
       .array(
         z.object({
-          name: z.string().max(1024).nullish(),
-          digest: z.object({ sha256: hash.nullish() }).nullish(),
+          name: z.nullish(upTo(1024)),
+          digest: z.nullish(z.object({ sha256: z.nullish(hash) })),
         }),
       )
-      .min(1)
-      .max(16),
+      .check(z.minLength(1), z.maxLength(16)),
     passedTests: gateNames,
     warnedTests: gateNames,
     failedTests: gateNames,
-    url: z.string().max(2048).nullish(),
+    url: z.nullish(upTo(2048)),
     headgate: z.object({
-      environment: z.string().min(1).max(100),
-      baseUrl: z.string().max(2048).nullish(),
+      environment: named(100),
+      baseUrl: z.nullish(upTo(2048)),
       startedAt: time,
       finishedAt: time,
-      servedCommit: z
-        .object({ before: z.string().max(200).nullish(), after: z.string().max(200).nullish() })
-        .nullish(),
+      servedCommit: z.nullish(z.object({ before: z.nullish(upTo(200)), after: z.nullish(upTo(200)) })),
       gates: z
         .array(
           z.object({
             name: gateName,
             outcome: z.enum(['passed', 'failed', 'skipped']),
-            status: z.number().int().nullish(),
+            status: z.nullish(z.int()),
             /** Of a burst: how many answers had which status. */
-            statuses: z.record(z.string().max(20), z.number().int().nonnegative()).nullish(),
-            attempts: z.number().int().nonnegative().nullish(),
-            durationMs: z.number().nonnegative().nullish(),
-            reason: prose.nullish(),
+            statuses: z.nullish(z.record(upTo(20), z.int().check(z.nonnegative()))),
+            attempts: z.nullish(z.int().check(z.nonnegative())),
+            durationMs: z.nullish(z.number().check(z.nonnegative())),
+            reason: z.nullish(prose),
           }),
         )
-        .max(1000),
-      runner: prose.nullish(),
+        .check(z.maxLength(1000)),
+      runner: z.nullish(prose),
     }),
   })
-  .superRefine((predicate, context) => {
-    const complain = (message: string) => context.addIssue({ code: 'custom', message })
-    const lists = [...predicate.passedTests, ...predicate.warnedTests, ...predicate.failedTests]
-    const twice = duplicate(lists) ?? duplicate(predicate.headgate.gates.map((gate) => gate.name))
-    if (twice !== undefined) complain(`gate "${twice}" is reported twice`)
-    if (predicate.result === 'PASSED' && predicate.failedTests.length > 0) {
-      complain('result is PASSED although failedTests names a gate')
-    }
-    const passed = new Set(predicate.passedTests)
-    const failed = new Set(predicate.failedTests)
-    for (const gate of predicate.headgate.gates) {
-      if (passed.has(gate.name) && gate.outcome !== 'passed') {
-        complain(`gate "${gate.name}" stands in passedTests but its outcome is ${gate.outcome}`)
+  return predicate.check(
+    z.superRefine((predicate, context) => {
+      const complain = (message: string) => context.addIssue({ code: 'custom', message })
+      const lists = [...predicate.passedTests, ...predicate.warnedTests, ...predicate.failedTests]
+      const twice = duplicate(lists) ?? duplicate(predicate.headgate.gates.map((gate) => gate.name))
+      if (twice !== undefined) complain(`gate "${twice}" is reported twice`)
+      if (predicate.result === 'PASSED' && predicate.failedTests.length > 0) {
+        complain('result is PASSED although failedTests names a gate')
       }
-      if (failed.has(gate.name) && gate.outcome === 'passed') {
-        complain(`gate "${gate.name}" stands in failedTests but its outcome is passed`)
+      const passed = new Set(predicate.passedTests)
+      const failed = new Set(predicate.failedTests)
+      for (const gate of predicate.headgate.gates) {
+        if (passed.has(gate.name) && gate.outcome !== 'passed') {
+          complain(`gate "${gate.name}" stands in passedTests but its outcome is ${gate.outcome}`)
+        }
+        if (failed.has(gate.name) && gate.outcome === 'passed') {
+          complain(`gate "${gate.name}" stands in failedTests but its outcome is passed`)
+        }
       }
-    }
-    if (Date.parse(predicate.headgate.finishedAt) < Date.parse(predicate.headgate.startedAt)) {
-      complain('finishedAt is before startedAt')
-    }
-  })
-
-const permission = {
-  ref: branchRef,
-  from: oidOrZeros,
-  to: oid,
-  trigger: prose.nullish(),
-  reason,
-  symptoms: prose.nullish(),
-  issuedAt: time,
-  expiresAt: time,
-  nonce: z.string().min(8).max(200),
+      if (Date.parse(predicate.headgate.finishedAt) < Date.parse(predicate.headgate.startedAt)) {
+        complain('finishedAt is before startedAt')
+      }
+    }),
+  )
 }
 
-const moveKind = z.enum(['promotion', 'rollback', 'override', 'bootstrap'])
+function permission() {
+  return {
+    ref: branchRef,
+    from: oidOrZeros,
+    to: oid,
+    trigger: z.nullish(prose),
+    reason,
+    symptoms: z.nullish(prose),
+    issuedAt: time,
+    expiresAt: time,
+    nonce: z.string().check(z.minLength(8), z.maxLength(200)),
+  }
+}
 
 const predicates = {
-  evidence: evidencePredicate,
-  approval: z.object(permission),
-  override: z.object({ ...permission, waives: z.array(z.string().max(100)).min(1).max(32) }),
-  invalidation: z.object({ reason, issuedAt: time }),
-  freeze: z.object({ until: time, reason, issuedAt: time }),
-  drift: z.object({ ref: branchRef, expected: oidOrZeros, found: oidOrZeros, reason, issuedAt: time }),
-  authorization: z.object({
-    verifier: z.object({ id: z.string().min(1).max(2048) }),
-    timeVerified: time,
-    resourceUri: z.string().min(1).max(2048),
-    policy: z.object({ uri: z.string().max(2048).optional(), digest }),
-    inputAttestations: z.array(z.object({ digest })),
-    verificationResult: z.enum(['PASSED', 'FAILED']),
-    verifiedLevels: z.array(z.string().max(200)),
-    'urn:headgate:move': z.object({
-      kind: moveKind,
-      ref: branchRef,
-      from: oidOrZeros,
-      to: oidOrZeros,
-      pusher: z.string(),
-      enforcement: z.enum(['enforce', 'evaluate']),
-      facts: z.record(z.string(), z.json()),
-      objections: z.array(z.object({ rule: z.string(), found: z.string(), waived: z.boolean() })),
-      pushOptions: z.array(z.string()),
-      pushCertificate: z.string().nullish(),
+  evidence: lazily(makeEvidence),
+  approval: lazily(() => z.object(permission())),
+  override: lazily(() =>
+    z.object({ ...permission(), waives: z.array(upTo(100)).check(z.minLength(1), z.maxLength(32)) }),
+  ),
+  invalidation: lazily(() => z.object({ reason, issuedAt: time })),
+  freeze: lazily(() => z.object({ until: time, reason, issuedAt: time })),
+  drift: lazily(() =>
+    z.object({ ref: branchRef, expected: oidOrZeros, found: oidOrZeros, reason, issuedAt: time }),
+  ),
+  authorization: lazily(() =>
+    z.object({
+      verifier: z.object({ id: named(2048) }),
+      timeVerified: time,
+      resourceUri: named(2048),
+      policy: z.object({ uri: z.optional(upTo(2048)), digest }),
+      inputAttestations: z.array(z.object({ digest })),
+      verificationResult: z.enum(['PASSED', 'FAILED']),
+      verifiedLevels: z.array(upTo(200)),
+      'urn:headgate:move': z.object({
+        kind: z.enum(['promotion', 'rollback', 'override', 'bootstrap']),
+        ref: branchRef,
+        from: oidOrZeros,
+        to: oidOrZeros,
+        pusher: z.string(),
+        enforcement: z.enum(['enforce', 'evaluate']),
+        facts: z.record(z.string(), z.json()),
+        objections: z.array(z.object({ rule: z.string(), found: z.string(), waived: z.boolean() })),
+        pushOptions: z.array(z.string()),
+        pushCertificate: z.nullish(z.string()),
+      }),
     }),
-  }),
-  outcome: z.object({
-    authorization: z.number().int().positive(),
-    result: z.enum(['landed', 'not-landed']),
-    observed: oidOrZeros,
-  }),
-  policy: z.object({
-    version: z.number().int().positive(),
-    policy: z.object({ text: z.string(), digest }),
-    allowedSigners: z.object({ text: z.string(), digest }),
-    sealKey: z.string().max(1024),
-  }),
+  ),
+  outcome: lazily(() =>
+    z.object({
+      authorization: z.int().check(z.positive()),
+      result: z.enum(['landed', 'not-landed']),
+      observed: oidOrZeros,
+    }),
+  ),
+  policy: lazily(() =>
+    z.object({
+      version: z.int().check(z.positive()),
+      policy: z.object({ text: z.string(), digest }),
+      allowedSigners: z.object({ text: z.string(), digest }),
+      sealKey: upTo(1024),
+    }),
+  ),
 } as const
 
-export type Predicates = { readonly [K in StatementKind]: z.output<(typeof predicates)[K]> }
+export type Predicates = { readonly [K in StatementKind]: z.output<ReturnType<(typeof predicates)[K]>> }
 
 /** A statement that has been parsed; `payloadDigest` is the SHA-256 of the signed payload bytes. */
 export type Statement<K extends StatementKind = StatementKind> = {
@@ -211,10 +239,8 @@ export type Statement<K extends StatementKind = StatementKind> = {
 const header = z.object({
   _type: z.literal(STATEMENT_TYPE),
   // Exactly one subject: a statement about two commits could be filed under one and believed for the other.
-  subject: z.tuple([
-    z.object({ name: z.string().min(1).max(1024), digest: z.object({ gitCommit: oidOrZeros }) }),
-  ]),
-  predicateType: z.string().max(1024),
+  subject: z.tuple([z.object({ name: named(1024), digest: z.object({ gitCommit: oidOrZeros }) })]),
+  predicateType: upTo(1024),
   predicate: z.unknown(),
 })
 
@@ -234,7 +260,7 @@ export function parseStatement(payload: Uint8Array): Statement {
     kind,
     repository: subject.name,
     commit: subject.digest.gitCommit,
-    predicate: check(predicates[kind], head.predicate, `${kind} statement`),
+    predicate: check(predicates[kind](), head.predicate, `${kind} statement`),
     payloadDigest: sha256(payload),
   } as Statement
 }
@@ -244,9 +270,9 @@ export function statementPayload<K extends StatementKind>(
   kind: K,
   repository: string,
   commit: Oid,
-  predicate: z.input<(typeof predicates)[K]>,
+  predicate: z.input<ReturnType<(typeof predicates)[K]>>,
 ): string {
-  check(predicates[kind], predicate, `${kind} statement`)
+  check(predicates[kind](), predicate, `${kind} statement`)
   const statement = {
     _type: STATEMENT_TYPE,
     subject: [{ name: repository, digest: { gitCommit: commit } }],
@@ -261,7 +287,7 @@ const KIND_OF = new Map(
   Object.entries(PREDICATE_TYPES).map(([kind, type]) => [type as string, kind as StatementKind]),
 )
 
-function check<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
+function check<S extends z.ZodMiniType>(schema: S, value: unknown, what: string): z.output<S> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]

@@ -6,12 +6,12 @@
  *     policy.yaml, allowed_signers                                                                the one in force
  *     state.json                                                                                  head and folded state
  */
-import * as z from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { type LedgerState, ledgerStateSchema } from '../core/state.ts'
+import * as z from '../core/zod-mini.ts'
 import type { Head, PolicyFiles } from './ledger.ts'
 import type { LedgerObjects, LedgerTreeEntry } from './ledger-repository.ts'
 import { type LedgerRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts'
@@ -164,7 +164,10 @@ function entryFolder(commit: Oid): string[] {
 }
 
 const stateFileSchema = z.strictObject({
-  head: z.strictObject({ seq: z.int().positive(), hash: z.string().regex(/^[0-9a-f]{64}$/) }),
+  head: z.strictObject({
+    seq: z.int().check(z.positive()),
+    hash: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  }),
   state: ledgerStateSchema,
 })
 

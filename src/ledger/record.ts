@@ -7,10 +7,10 @@
  * `previous` is the SHA-256 of the bytes of the record before it, zeros in the first. `seal` is the server's SSHSIG blob
  * in base64, over the canonical JSON of the record without `seal`. A record's hash is the SHA-256 of its bytes.
  */
-import * as z from 'zod'
 import { canonicalJson, sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { PAYLOAD_TYPE, parseStatement, type Statement } from '../core/statement.ts'
+import * as z from '../core/zod-mini.ts'
 
 /** A DSSE envelope. The signing layer has the same type; neither imports the other. */
 export type Envelope = {
@@ -39,25 +39,25 @@ export type LedgerRecord = RecordFields & {
 /** Submissions are at most 64 KiB; a policy with its keys, or a move with a push certificate, may be larger. */
 export const MAX_RECORD_BYTES = 1024 * 1024
 
-const hash = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits')
-const base64 = z.string().min(1).refine(isBase64, 'must be standard base64 with padding')
-const text = (maximum: number) => z.string().max(maximum).refine(isWellFormed, 'must be well-formed Unicode')
+const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits'))
+const base64 = z.string().check(z.minLength(1), z.refine(isBase64, 'must be standard base64 with padding'))
+const text = (maximum: number) =>
+  z.string().check(z.maxLength(maximum), z.refine(isWellFormed, 'must be well-formed Unicode'))
 
 const envelopeSchema = z.strictObject({
   payloadType: z.literal(PAYLOAD_TYPE),
   payload: base64,
   // As many as a submission may have.
   signatures: z
-    .array(z.strictObject({ keyid: text(256).exactOptional(), sig: base64 }))
-    .min(1)
-    .max(16),
+    .array(z.strictObject({ keyid: z.exactOptional(text(256)), sig: base64 }))
+    .check(z.minLength(1), z.maxLength(16)),
 })
 
 const fields = {
-  seq: z.int().positive(),
+  seq: z.int().check(z.positive()),
   previous: hash,
-  at: z.string().refine(isUtcMilliseconds, 'must be a UTC time with milliseconds'),
-  by: text(256).min(1),
+  at: z.string().check(z.refine(isUtcMilliseconds, 'must be a UTC time with milliseconds')),
+  by: text(256).check(z.minLength(1)),
   envelope: envelopeSchema,
 }
 const unsealedSchema = z.strictObject(fields)
@@ -124,7 +124,7 @@ function isBase64(text: string): boolean {
   return Buffer.from(text, 'base64').toString('base64') === text
 }
 
-function check<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+function check<S extends z.ZodMiniType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]
