@@ -1,5 +1,6 @@
 /** Waits for git to make a move that was authorized, and records that it landed. */
 import { zeroOidLike } from '../src/core/oid.ts'
+import { elapsedMs } from '../src/git/elapsed.ts'
 import type { PreparedAppend } from '../src/ledger/ledger.ts'
 import { type GuardedRepository, viewServer } from './guarded-repository.ts'
 import { type AuthorizedMove, writeLanded } from './move-file.ts'
@@ -21,14 +22,14 @@ export async function followMove(
   move: AuthorizedMove,
   { clock, patienceMs }: Follow,
 ): Promise<void> {
-  const start = performance.now()
+  const start = elapsedMs()
   const prepared = await prepareLanded(guarded, move, clock)
   while (!(await isThere(guarded, move))) {
-    const waited = performance.now() - start
+    const waited = elapsedMs() - start
     if (waited > patienceMs) return
     await new Promise((resolve) => setTimeout(resolve, waited < 50 ? 1 : Math.min(waited / 10, 100)))
   }
-  const ready = performance.now() - start < PREPARED_MS ? prepared : null
+  const ready = elapsedMs() - start < PREPARED_MS ? prepared : null
   const appended = await ready?.commit()
   if (appended?.kind !== 'appended') await committed(guarded, clock)
   const text = landedText(await viewServer(guarded), move)

@@ -3,6 +3,7 @@ import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
+import { elapsedMs } from '../src/git/elapsed.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
@@ -121,11 +122,11 @@ export async function untilDone<T>(
   { inTurn }: GuardedRepository,
   attempt: () => Promise<Attempt<T>>,
 ): Promise<T> {
-  const start = performance.now()
+  const start = elapsedMs()
   for (let count = 0; ; count++) {
     const result = await inTurn(attempt)
     if ('done' in result) return result.done
-    if (performance.now() - start > PATIENCE_MS) {
+    if (elapsedMs() - start > PATIENCE_MS) {
       throw new HeadgateError('unavailable', result.again, { hint: 'push again in a moment' })
     }
     // Jitter, so that two that lost together do not meet again; it grows, because many may be waiting.

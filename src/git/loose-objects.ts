@@ -3,12 +3,22 @@
  * the hash of that. Reading and writing them here saves the start of a git process, which costs more than all the rest.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, constants as files, readFileSync, statSync } from 'node:fs'
-import { chmod, mkdir, open, rename, rm, utimes } from 'node:fs/promises'
+import {
+  chmodSync,
+  existsSync,
+  constants as files,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync, inflateSync, constants as zlib } from 'node:zlib'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import { openNow, openSoon } from './files.ts'
 import type { GitObject } from './git-object.ts'
 import type { SpareFile, SpareFiles } from './spare-files.ts'
 
@@ -121,15 +131,15 @@ async function writeObject(
   const { path: temporary, file } = spare?.take() ?? (await createIn(folder, folderMode))
   try {
     try {
-      await file.writeFile(deflateSync(raw, { level: zlib.Z_BEST_SPEED }))
-      if ((0o444 & ~process.umask()) !== (folderMode & 0o444)) await file.chmod(folderMode & 0o444)
+      file.write(deflateSync(raw, { level: zlib.Z_BEST_SPEED }))
+      if ((0o444 & ~process.umask()) !== (folderMode & 0o444)) file.chmod(folderMode & 0o444)
       await file.sync()
     } finally {
-      await file.close()
+      file.close()
     }
-    await inFolder(folder, folderMode, () => rename(temporary, path))
+    inFolder(folder, folderMode, () => renameSync(temporary, path))
   } catch (error) {
-    await rm(temporary, { force: true })
+    rmSync(temporary, { force: true })
     throw error
   }
 }
@@ -139,9 +149,9 @@ async function isKept(directory: string, path: string, { oid, body }: NewObject)
   if (readLooseObject(directory, oid, body.length) === null) return false
   const now = new Date()
   try {
-    await utimes(path, now, now)
+    utimesSync(path, now, now)
     // Whoever wrote it may not have synced it.
-    const file = await open(path, 'r')
+    const file = openNow(path, 'r')
     await file.sync().finally(() => file.close())
     return true
   } catch {
@@ -150,27 +160,28 @@ async function isKept(directory: string, path: string, { oid, body }: NewObject)
 }
 
 /** Most folders are there: a repository has 256 of them. */
-async function inFolder<T>(folder: string, folderMode: number, action: () => Promise<T>): Promise<T> {
+function inFolder<T>(folder: string, folderMode: number, action: () => T): T {
   try {
-    return await action()
+    return action()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
-  await makeFolder(folder, folderMode)
+  makeFolder(folder, folderMode)
   return action()
 }
 
-function createIn(folder: string, folderMode: number): Promise<SpareFile> {
+async function createIn(folder: string, folderMode: number): Promise<SpareFile> {
   // The name that git gives its own, so that `git gc` removes what a crash leaves.
   const path = join(folder, `tmp_obj_${randomBytes(8).toString('hex')}`)
   const flags = files.O_WRONLY | files.O_CREAT | files.O_EXCL
-  return inFolder(folder, folderMode, async () => ({ path, file: await open(path, flags, 0o444) }))
+  if (!existsSync(folder)) makeFolder(folder, folderMode)
+  return { path, file: await openSoon(path, flags, 0o444) }
 }
 
-async function makeFolder(folder: string, mode: number): Promise<void> {
+function makeFolder(folder: string, mode: number): void {
   try {
-    await mkdir(folder)
-    await chmod(folder, mode)
+    mkdirSync(folder)
+    chmodSync(folder, mode)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }

@@ -2,10 +2,12 @@
  * Moves a ref that is a file, as git does: `REF.lock` is made where none may be, the present value compared, the new
  * one written, synced and renamed into place. Whoever holds the lock, git or headgate, keeps the other out.
  */
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import { elapsedMs } from './elapsed.ts'
+import { type OpenFile, openNow } from './files.ts'
 import { readRefFile } from './ref-files.ts'
 
 /** Writers hold the lock for milliseconds and meet often; git would wait 100 ms. */
@@ -30,32 +32,40 @@ export async function moveRefFile(
     const found = readRefFile(commonDirectory, ref, to.length as 40 | 64)
     if (found === 'ask-git' || found?.symref !== undefined) return 'ask-git'
     if ((found?.oid ?? null) !== from) return false
-    await file.writeFile(`${to}\n`)
+    file.write(`${to}\n`)
     await file.sync()
-    await rename(lock, path)
+    renameSync(lock, path)
     held = false
     return true
   } catch (cause) {
     throw new HeadgateError('unavailable', `could not write ${ref}: ${(cause as Error).message}`, { cause })
   } finally {
-    await file.close().catch(() => {})
-    if (held) await rm(lock, { force: true })
+    file.close()
+    if (held) rmSync(lock, { force: true })
   }
 }
 
-async function takeLock(lock: string): ReturnType<typeof open> {
-  const start = performance.now()
+async function takeLock(lock: string): Promise<OpenFile> {
+  const start = elapsedMs()
   for (;;) {
     try {
-      return await open(lock, 'wx', 0o666)
+      return openNow(lock, 'wx', 0o666)
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException
       // git removes folders that have become empty.
-      if (code === 'ENOENT') await mkdir(dirname(lock), { recursive: true })
+      if (code === 'ENOENT') makeFolder(dirname(lock))
       else if (code !== 'EEXIST') throw problem(message, cause)
-      if (performance.now() - start > LOCK_TIMEOUT_MS) throw problem(message, cause)
+      if (elapsedMs() - start > LOCK_TIMEOUT_MS) throw problem(message, cause)
     }
     await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 5))
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true })
+  } catch (cause) {
+    throw problem((cause as Error).message, cause)
   }
 }
 

@@ -4,10 +4,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import { constants, existsSync, rmSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type OpenFile, openSoon } from './files.ts'
 
-export type SpareFile = { readonly path: string; readonly file: FileHandle }
+export type SpareFile = { readonly path: string; readonly file: OpenFile }
 
 /** Without a use for this long they are given back. */
 const IDLE_MS = 10_000
@@ -54,7 +54,7 @@ export class SpareFiles {
     // The name that git gives its own, so that `git gc` removes what a crash leaves.
     const path = join(this.#directory, `tmp_obj_${randomBytes(8).toString('hex')}`)
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
-    const file = await open(path, flags, 0o444).catch(() => null)
+    const file = await openSoon(path, flags, 0o444).catch(() => null)
     this.#coming--
     if (file === null) return
     if (this.#closed) remove({ path, file })
@@ -68,5 +68,5 @@ export class SpareFiles {
 
 function remove({ path, file }: SpareFile): void {
   rmSync(path, { force: true })
-  file.close().catch(() => undefined)
+  file.close()
 }
