@@ -314,8 +314,8 @@ async function* linesOf(oids: AsyncIterable<readonly Oid[]>): AsyncGenerator<str
   for await (const some of oids) if (some.length > 0) yield `${some.join('\n')}\n`
 }
 
-/** An authorization and its outcome are seven objects each. */
-const SPARE_FILES = 16
+/** What an authorization needs. Its outcome, seven more, is written while git moves the ref. */
+const SPARE_FILES = 7
 
 /** git syncs neither loose objects nor refs unless told; before 2.36 it knew the last of these only. */
 const DURABLE_CONFIGURATION: readonly string[] = [
