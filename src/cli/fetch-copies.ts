@@ -2,6 +2,7 @@
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { conflictingRef } from '../git/name-conflict.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { type ClientRepository, LEDGER_REF, readOnly } from './client-repository.ts'
@@ -44,6 +45,7 @@ export async function fetchCopies(
   let isWithout = whole
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const there = await guardedRefs(client, remote, branches)
+    for (const ref of there.keys()) await makeRoom(client, repository, copyRef(remote, ref))
     const missing = isWithout ? [...there.keys()] : await lacking(repository, there)
     if (missing.length > 0) {
       const refspecs = missing.map((ref) => `+${ref}:${copyRef(remote, ref)}`)
@@ -64,6 +66,16 @@ export async function fetchCopies(
         await client.git('update-ref', '-d', copy)
     }
     if (isOfOneMoment) return
+  }
+}
+
+/** A branch may be where an earlier one had a folder of its name, or the other way round: that one's copy is in the way. */
+async function makeRoom(client: ClientRepository, repository: GitRepository, copy: string): Promise<void> {
+  if ((await copyAt(repository, copy)) !== undefined) return
+  for (;;) {
+    const other = await conflictingRef(repository, copy)
+    if (other === null) return
+    await client.git('update-ref', '-d', other)
   }
 }
 

@@ -45,6 +45,26 @@ test('a ledger that is in order: exit 0, every check told, one line of verdict',
   )
 })
 
+test('a copy of a branch makes room for one that needs its name', { timeout: 300_000 }, () => {
+  const repository = guarded({ prepare: released })
+  const main = repository.git('rev-parse', 'main')
+  const copies = 'refs/headgate-copies/origin/heads'
+  // As after an audit when the branches were called main/old and release/old/one.
+  for (const name of ['main/old', 'release/old/one', 'release/two'])
+    repository.git('update-ref', `${copies}/${name}`, main)
+  const ran = repository.headgate('verify')
+  expect(ran.stderr).toBe('')
+  expect(ran.code).toBe(0)
+  const names = repository.git('for-each-ref', '--format=%(refname)', copies).split('\n')
+  expect(names).toEqual([`${copies}/main`, `${copies}/release`])
+
+  repository.git('update-ref', '-d', `${copies}/main`)
+  repository.git('update-ref', '-d', `${copies}/release`)
+  repository.git('update-ref', copies, main)
+  expect(repository.headgate('verify').code).toBe(0)
+  expect(repository.git('for-each-ref', '--format=%(refname)', copies).split('\n')).toEqual(names)
+})
+
 test('where nothing can be remembered, what was found is told all the same', { timeout: 300_000 }, () => {
   const repository = guarded({ prepare: released })
   // Nobody makes files there.
