@@ -145,7 +145,7 @@ function withGuard(name: string, text: string): string {
   if (name.includes('/t5411'))
     return edited.replaceAll(/hooks\/(pre-receive|post-receive)\b(?!\.ok)/g, 'hooks/$1.kept')
   if (name.includes('/t1416'))
-    return edited.replaceAll(/(hooks\/reference-transaction) (prepared|committed)/g, '$1.kept $2')
+    return edited.replaceAll(/(hooks\/reference-transaction) (prepar\w+|committed|aborted)/g, '$1.kept $2')
   return edited
 }
 
