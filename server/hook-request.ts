@@ -71,7 +71,9 @@ export function parseHookRequest(input: Uint8Array): HookRequest {
     certificateNonce: values.get('certificate-nonce') ?? '',
     login,
     pushOptions: pushOptions.slice(0, MAX_PUSH_OPTIONS),
-    updates: parseUpdates(bytes.subarray(end + 2)),
+    updates: parseUpdates(bytes.subarray(end + 2), {
+      symbolic: phase === 'prepared' || phase === 'committed',
+    }),
   }
 }
 

@@ -4,8 +4,10 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
+import { printable } from '../src/core/printable.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import { releaseRef } from './guarded-branches.ts'
 import { type GuardedRepository, LEDGER_MOVED, untilDone, viewServer } from './guarded-repository.ts'
@@ -24,6 +26,10 @@ export async function prepared(
   const { inForce, snapshot } = await viewServer(guarded)
   const found = await guarded.repository.refs(updates.map(({ ref }) => ref))
   for (const update of updates) {
+    if (update.symref !== undefined) {
+      objections.push(...symbolic(update.ref, update.symref, inForce))
+      continue
+    }
     const current = found.get(update.ref)?.oid
     if (isNoChange(guarded, update, current)) continue
     if (update.ref === LEDGER_REF) {
@@ -63,6 +69,17 @@ export async function committed(guarded: GuardedRepository, clock: () => number)
     const appended = await guarded.ledger.append(snapshot.head, records)
     return appended.kind === 'stale' ? LEDGER_MOVED : { done: { accepted: true, text: '' } }
   })
+}
+
+/** A guarded ref that is another name of a branch would move with it, and nobody judges that one. */
+function symbolic(ref: string, target: string, inForce: PolicyInForce | null): string[] {
+  const isGuarded =
+    ref === LEDGER_REF || (inForce?.policy.enforcement === 'enforce' && ref === releaseRef(inForce.policy))
+  if (!isGuarded) return []
+  return [
+    `headgate: refused: ${shortRef(ref)} cannot become a symbolic ref: it would move whenever ${printable(target, 200)} does`,
+    '  to move it, promote with a push',
+  ]
 }
 
 function sameValue(expected: Oid, actual: Oid | undefined): boolean {

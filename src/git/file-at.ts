@@ -1,6 +1,6 @@
 /** What stands at a path in a commit, read from trees that leave no doubt. */
-import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import { missingObject } from './missing-object.ts'
 import type { GitRepository } from './repository.ts'
 import { TREE_MODE } from './tree.ts'
 
@@ -17,7 +17,7 @@ export async function fileAt(
   let tree = commit
   for (const [index, name] of names.entries()) {
     const entries = await repository.objects().tree(tree)
-    if (entries === null) throw new HeadgateError('unavailable', `the tree ${tree} is missing`)
+    if (entries === null) throw missingObject(repository.commonDirectory, `the tree ${tree}`)
     const entry = entries.find((candidate) => candidate.name === name)
     if (entry === undefined) return null
     if (index === names.length - 1) return { mode: plainMode(entry.mode), blob: entry.oid }

@@ -7,6 +7,7 @@ import type { LogStep, LogVersion } from '../core/facts.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { isAppend } from '../core/release-log.ts'
 import { fileAt } from './file-at.ts'
+import { missingObject } from './missing-object.ts'
 import type { GitRepository } from './repository.ts'
 
 /** A release log is a text that people write; 32 MiB is decades of it. */
@@ -92,8 +93,7 @@ async function isAppended(
         `${info.size} bytes are more than the ${MAX_LOG_BYTES} that are compared`,
       )
     const object = await repository.objects().read(blob, MAX_LOG_BYTES)
-    if (object === null)
-      throw new HeadgateError('unavailable', `object ${blob} of the release log is missing`)
+    if (object === null) throw missingObject(repository.commonDirectory, `object ${blob} of the release log`)
     texts.push(object.body)
   }
   const [former = EMPTY, latter = EMPTY] = texts

@@ -3,6 +3,7 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import { MAKE_WHOLE } from './missing-object.ts'
 
 export type GitCommand = {
   readonly gitPath: string
@@ -193,7 +194,7 @@ function exitProblem(command: GitCommand, exitCode: number, stderr: string): Hea
 export function partialProblem(command: string, stderr: string): HeadgateError | null {
   if (!/lazy fetching disabled|promisor remote/.test(stderr)) return null
   return new HeadgateError('unavailable', `git ${command}: objects are missing in this partial clone`, {
-    hint: 'use a whole clone, or make this one whole: git fetch --refetch --no-filter',
+    hint: MAKE_WHOLE,
   })
 }
 

@@ -243,9 +243,32 @@ describe('what git does without asking is found by the next push:', () => {
     expectSoundLedger(repository)
   })
 
+  test('release is not made a symbolic ref where git asks first', () => {
+    const hook = join(repository.bare, 'hooks', 'reference-transaction')
+    const asked = (...lines: string[]) =>
+      repository.run(hook, ['prepared'], {
+        cwd: repository.bare,
+        input: lines.map((line) => `${line}\n`).join(''),
+      })
+    // What git says since 2.46.
+    for (const ref of [RELEASE, LEDGER]) {
+      const { code, all } = asked(`${zeros} ref:refs/heads/other ${ref}`)
+      expect(all).toMatch(/refused: \S+ cannot become a symbolic ref: .* refs\/heads\/other does/)
+      expect(code).toBe(1)
+      expect(asked(`ref:refs/heads/one ref:refs/heads/other ${ref}`).code).toBe(1)
+    }
+    expect(asked(`${zeros} ref:${RELEASE} HEAD`, `${zeros} ref:${RELEASE} refs/heads/alias`).code).toBe(0)
+
+    const asks = Number(/\d+\.(\d+)/.exec(repository.server('--version'))?.[1]) >= 46
+    const { code } = onServer('symbolic-ref', RELEASE, 'refs/heads/nowhere')
+    expect(code).toBe(asks ? 128 : 0)
+    if (!asks) writeFileSync(join(repository.bare, RELEASE), `${second}\n`)
+    expect(repository.ref(RELEASE)).toBe(second)
+  })
+
   test('release made a symbolic ref, which moves with another branch', async () => {
     repository.server('update-ref', 'refs/heads/other', second)
-    repository.server('symbolic-ref', RELEASE, 'refs/heads/other')
+    repository.server(...OFF, 'symbolic-ref', RELEASE, 'refs/heads/other')
     try {
       const { code, all } = repository.push(`${third}:${RELEASE}`)
       expect(code, all).not.toBe(0)

@@ -107,8 +107,8 @@ describe('what nobody can judge is told by the next push:', () => {
       commands: [`${one} ${two} ${RELEASE}`, `${one} ${zeros} ${RELEASE}`],
     })
     expect(all).toContain('twice')
-    // git has taken the first of the two.
-    expect(other.ref(RELEASE)).toBe(two)
+    // git has taken one of the two: up to 2.50 the first.
+    expect([two, null]).toContain(other.ref(RELEASE))
     expect(kindsSince(other, count)).toEqual([])
     const next = other.mustRun(other.push(`+${one}:${RELEASE}`))
     expect(rulesIn(next.all)).toContain('drift')
