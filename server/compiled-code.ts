@@ -34,19 +34,19 @@ const MAX_HEADER_BYTES = 1024
 type Kept = { readonly kinds: readonly string[]; readonly data: Buffer }
 
 /**
- * Runs a CommonJS program, a file of ASCII text, which loads others by `load`. Errors: those of reading it, and whatever
+ * Runs a CommonJS program, a file of ASCII text, which loads others by `load`. Without a folder nothing is kept. Errors: those of reading it, and whatever
  * it throws.
  */
 export function runCompiled<Exports>(
   program: string,
-  cacheFolder: string,
+  cacheFolder: string | undefined,
   load: NodeJS.Require,
 ): CompiledCode<Exports> {
   const source = readFileSync(program)
   const { version, arch } = process
   const identity = `${version}-${arch}-${source.length}-${hex(source)}`
-  const file = join(cacheFolder, 'code')
-  const kept = recall(file, identity)
+  const file = cacheFolder === undefined ? undefined : join(cacheFolder, 'code')
+  const kept = file === undefined ? undefined : recall(file, identity)
   const script = new Script(
     `(function (exports, require, module, __filename, __dirname) {${source.toString('latin1')}\n})`,
     { filename: program, ...(kept === undefined ? {} : { cachedData: kept.data }) },
@@ -55,7 +55,7 @@ export function runCompiled<Exports>(
   const module = { exports: {} as Exports }
   script.runInThisContext()(module.exports, load, module, program, join(program, '..'))
   const keep = (kind: string) => {
-    if (kinds.includes(kind)) return
+    if (file === undefined || kinds.includes(kind)) return
     const data = script.createCachedData()
     const header = `${FORM} ${identity} ${hex(data)} ${[...kinds, kind].join(',')}\n`
     keepFile(file, Buffer.concat([Buffer.from(header), data]))

@@ -6,7 +6,7 @@ import type * as DecideHook from './decide-hook.ts'
 
 const PROGRAM = join(__dirname, 'decide-hook.cjs')
 /** The hook names the folder of its repository. */
-const CACHE = process.env.HEADGATE_CACHE ?? ''
+const CACHE = process.env.HEADGATE_CACHE
 
 try {
   const code = runCompiled<typeof DecideHook>(PROGRAM, CACHE, require)

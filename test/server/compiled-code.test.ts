@@ -94,6 +94,19 @@ test('what a crash has torn, and what another V8 has made, is compiled again', (
   }
 })
 
+test('without a folder nothing is kept, wherever the process is', () => {
+  const before = process.cwd()
+  process.chdir(folder)
+  try {
+    const { exports, keep } = runCompiled<{ say(): string }>(program, undefined, load)
+    expect(exports.say()).toBe('a/one')
+    keep('push')
+    expect(readdirSync(folder)).toEqual(['program.cjs'])
+  } finally {
+    process.chdir(before)
+  }
+})
+
 test('where nothing can be kept, the program runs all the same', () => {
   writeFileSync(cache, 'a file where the folder would be')
   run().keep('push')
