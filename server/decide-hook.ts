@@ -51,7 +51,7 @@ async function decide(code: CompiledCode<unknown>): Promise<void> {
     // Functions that read a policy are not worth loading each time.
     else code.keep(kindOf(request, answer))
   } finally {
-    guarded.close()
+    await guarded.close()
   }
 }
 

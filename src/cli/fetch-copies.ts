@@ -26,8 +26,13 @@ export async function fetchLedger(client: ClientRepository, remote: string): Pro
     throw error
   }
   const repository = await client.open()
-  const snapshot = await readOnly(repository, ledgerCopyRef(remote)).snapshot()
-  return { snapshot, close: () => repository.close() }
+  try {
+    const snapshot = await readOnly(repository, ledgerCopyRef(remote)).snapshot()
+    return { snapshot, close: () => repository.close() }
+  } catch (error) {
+    repository.close()
+    throw error
+  }
 }
 
 /**

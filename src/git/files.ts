@@ -1,7 +1,7 @@
 /**
- * A file by its descriptor. Only what waits for a disk is a promise: a thread for each small step costs a hook more than
- * the steps, and `node:fs/promises` takes two milliseconds to load, a twentieth of all that a hook does. Errors are those
- * of `node:fs`.
+ * A file by its descriptor. Syncing, which always waits for a disk, is a promise, and the rest is not: a thread for each
+ * small step costs a hook more than the steps, and `node:fs/promises` takes two milliseconds to load, a twentieth of all
+ * that a hook does. Errors are those of `node:fs`.
  */
 import * as fs from 'node:fs'
 

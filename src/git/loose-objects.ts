@@ -94,8 +94,8 @@ export function readLooseByName(
 }
 
 /**
- * Writes objects and fsyncs each; when the promise resolves they are all on disk. Nothing refers to them yet: a crash
- * before leaves files that `git gc` prunes. Throws HeadgateError 'unavailable' if one cannot be written.
+ * Writes objects and fsyncs each; when the promise resolves their bytes are all on disk, and their names with the next ref
+ * that is synced. Nothing refers to them yet: a crash before leaves files that `git gc` prunes. Throws HeadgateError 'unavailable' if one cannot be written.
  */
 export async function writeLooseObjects(
   objectsDirectory: string,

@@ -27,7 +27,6 @@ export async function moveRefFile(
   const path = join(commonDirectory, ref)
   const lock = `${path}.lock`
   const file = await takeLock(lock)
-  let held = true
   try {
     const found = readRefFile(commonDirectory, ref, to.length as 40 | 64)
     if (found === 'ask-git' || found?.symref !== undefined) return 'ask-git'
@@ -35,13 +34,29 @@ export async function moveRefFile(
     file.write(`${to}\n`)
     await file.sync()
     renameSync(lock, path)
-    held = false
+    HELD.delete(lock)
     return true
   } catch (cause) {
     throw new HeadgateError('unavailable', `could not write ${ref}: ${(cause as Error).message}`, { cause })
   } finally {
     file.close()
-    if (held) rmSync(lock, { force: true })
+    if (HELD.has(lock)) giveBack(lock)
+  }
+}
+
+/** A process may be told to end while a slow disk syncs: nobody would remove the lock of one that has ended. */
+const HELD = new Set<string>()
+process.on('exit', () => {
+  for (const lock of HELD) giveBack(lock)
+})
+
+/** Never throws: what went wrong before is what matters. */
+function giveBack(lock: string): void {
+  HELD.delete(lock)
+  try {
+    rmSync(lock, { force: true })
+  } catch {
+    // The lock stays, and whoever comes next is told of it.
   }
 }
 
@@ -49,7 +64,9 @@ async function takeLock(lock: string): Promise<OpenFile> {
   const start = elapsedMs()
   for (;;) {
     try {
-      return openNow(lock, 'wx', 0o666)
+      const file = openNow(lock, 'wx', 0o666)
+      HELD.add(lock)
+      return file
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException
       // git removes folders that have become empty.

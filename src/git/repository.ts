@@ -263,12 +263,13 @@ export class GitRepository {
       : new HeadgateError('unavailable', `git merge-base: ${firstLines(stderr)}`)
   }
 
-  /** Ends the process that reads objects, and removes what was made ahead. */
-  close(): void {
-    this.#spare?.close()
+  /** Ends the process that reads objects, and removes what was made ahead: all of it once the promise resolves. */
+  close(): Promise<void> {
+    const spare = this.#spare
     this.#spare = undefined
     this.#reader?.close()
     this.#reader = undefined
+    return spare?.close() ?? Promise.resolve()
   }
 
   /** Names of refs hold no pattern characters, so that as patterns they match themselves and what is below them. */

@@ -16,7 +16,7 @@ export class SpareFiles {
   readonly #directory: string
   readonly #count: number
   #ready: SpareFile[] = []
-  #coming = 0
+  readonly #coming = new Set<Promise<void>>()
   #closed = false
   #idle: NodeJS.Timeout | undefined
 
@@ -29,7 +29,10 @@ export class SpareFiles {
   /** Makes as many as are missing, in the background. Where that fails, nobody gets one. */
   fill(): void {
     if (this.#closed) return
-    for (; this.#ready.length + this.#coming < this.#count; this.#coming++) void this.#make()
+    while (this.#ready.length + this.#coming.size < this.#count) {
+      const making: Promise<void> = this.#make().finally(() => this.#coming.delete(making))
+      this.#coming.add(making)
+    }
     clearTimeout(this.#idle)
     this.#idle = setTimeout(() => this.#giveBack(), IDLE_MS).unref()
   }
@@ -43,11 +46,12 @@ export class SpareFiles {
     }
   }
 
-  /** Removes what was not used. A process that dies first leaves them to `git gc`. */
-  close(): void {
+  /** Removes what was not used, and what is still being made. A process that ends before leaves them to `git gc`. */
+  async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#idle)
     this.#giveBack()
+    await Promise.all(this.#coming)
   }
 
   async #make(): Promise<void> {
@@ -55,7 +59,6 @@ export class SpareFiles {
     const path = join(this.#directory, `tmp_obj_${randomBytes(8).toString('hex')}`)
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
     const file = await openSoon(path, flags, 0o444).catch(() => null)
-    this.#coming--
     if (file === null) return
     if (this.#closed) remove({ path, file })
     else this.#ready.push({ path, file })
@@ -66,7 +69,12 @@ export class SpareFiles {
   }
 }
 
+/** Never throws: a disk that takes nothing any more must not end a service that has others. */
 function remove({ path, file }: SpareFile): void {
-  rmSync(path, { force: true })
   file.close()
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // `git gc` removes it.
+  }
 }
