@@ -34,8 +34,8 @@ const MAX_HEADER_BYTES = 1024
 type Kept = { readonly kinds: readonly string[]; readonly data: Buffer }
 
 /**
- * Runs a CommonJS program, a file of ASCII text, which loads others by `load`. Without a folder nothing is kept. Errors: those of reading it, and whatever
- * it throws.
+ * Runs a CommonJS program, a file of ASCII text, which loads others by `load`. Without a folder nothing is kept. Errors:
+ * those of reading it, and whatever it throws.
  */
 export function runCompiled<Exports>(
   program: string,

@@ -259,7 +259,8 @@ describe('what git does without asking is found by the next push:', () => {
     }
     expect(asked(`${zeros} ref:${RELEASE} HEAD`, `${zeros} ref:${RELEASE} refs/heads/alias`).code).toBe(0)
 
-    const asks = Number(/\d+\.(\d+)/.exec(repository.server('--version'))?.[1]) >= 46
+    const [, major, minor] = /(\d+)\.(\d+)/.exec(repository.server('--version')) ?? []
+    const asks = Number(major) > 2 || Number(minor) >= 46
     const { code } = onServer('symbolic-ref', RELEASE, 'refs/heads/nowhere')
     expect(code).toBe(asks ? 128 : 0)
     if (!asks) writeFileSync(join(repository.bare, RELEASE), `${second}\n`)
