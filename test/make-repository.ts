@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
@@ -354,6 +354,8 @@ export class TestRepository {
 
   remove(): void {
     // A hook that decided by itself outlives the push by a moment, and writes what it compiled.
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
+    // Where it removes a file at the same time, rmSync stops halfway and says nothing.
+    for (let attempt = 0; attempt < 10 && existsSync(this.folder); attempt++)
+      rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
   }
 }

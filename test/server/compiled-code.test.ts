@@ -107,6 +107,12 @@ test('without a folder nothing is kept, wherever the process is', () => {
   }
 })
 
+test('a repository that was removed meanwhile does not come back', () => {
+  const gone = join(folder, 'app.git', 'headgate', 'cache')
+  runCompiled(program, gone, load).keep('push')
+  expect(readdirSync(folder)).toEqual(['program.cjs'])
+})
+
 test('where nothing can be kept, the program runs all the same', () => {
   writeFileSync(cache, 'a file where the folder would be')
   run().keep('push')
