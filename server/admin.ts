@@ -4,6 +4,7 @@ import { userInfo } from 'node:os'
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { policyRemarks } from '../src/audit/policy-remarks.ts'
 import { HeadgateError } from '../src/core/errors.ts'
+import { parsePolicy } from '../src/core/policy-yaml.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { type AppliedPolicy, applyPolicy } from './apply-policy.ts'
 import { stagingRef } from './guarded-branches.ts'
@@ -132,7 +133,7 @@ async function withGuarded<T>(path: string, action: (guarded: GuardedRepository)
   const repository = await openNamed(path)
   const directory = repository.commonDirectory
   repository.close()
-  const guarded = await openGuarded(directory)
+  const guarded = await openGuarded(directory, parsePolicy)
   try {
     return await action(guarded)
   } finally {

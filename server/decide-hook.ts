@@ -5,9 +5,9 @@ import { resolve } from 'node:path'
 import { type Answered, answerHook } from './answer-hook.ts'
 import type { CompiledCode } from './compiled-code.ts'
 import { followMove } from './follow-move.ts'
-import { openGuarded } from './guarded-repository.ts'
+import { type GuardedRepository, openGuarded } from './guarded-repository.ts'
 import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
-import { keepPolicy, recallPolicy } from './policy-memo.ts'
+import { RememberedPolicy } from './remembered-policy.ts'
 
 /** A hook that answers later than this helps nobody: the client has hung up, or somebody kills it. */
 const DEADLINE_MS = 60_000
@@ -34,10 +34,10 @@ async function decide(code: CompiledCode<unknown>): Promise<void> {
   }, DEADLINE_MS)
   const request = parseHookRequest(readFileSync(0))
   phase = request.phase
-  const guarded = await openGuarded(resolve(request.repository))
-  const { commonDirectory } = guarded.repository
-  const memo = recallPolicy(commonDirectory, code.identity)
-  if (memo !== undefined) guarded.parsed.memo = memo
+  const policy = new RememberedPolicy(() => guarded.repository.commonDirectory, code.identity)
+  const guarded: GuardedRepository = await openGuarded(resolve(request.repository), (text) =>
+    policy.read(text),
+  )
   try {
     const answer = await answerHook(guarded, request, Date.now)
     say(answerText(answer))
@@ -45,11 +45,8 @@ async function decide(code: CompiledCode<unknown>): Promise<void> {
     hangUp()
     if (answer.move !== undefined)
       await followMove(guarded, answer.move, { clock: Date.now, patienceMs: FOLLOW_MS })
-    const inForce = guarded.parsed.last
-    if (inForce !== undefined && inForce.policy !== memo?.policy)
-      keepPolicy(commonDirectory, code.identity, { text: inForce.files.policy, policy: inForce.policy })
-    // Functions that read a policy are not worth loading each time.
-    else code.keep(kindOf(request, answer))
+    policy.keep()
+    code.keep(kindOf(request, answer))
   } finally {
     await guarded.close()
   }

@@ -2,6 +2,7 @@ import { parseSigners } from '../src/audit/parse-signers.ts'
 import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
+import type { Policy } from '../src/core/policy.ts'
 import { printable } from '../src/core/printable.ts'
 import { elapsedMs } from '../src/git/elapsed.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
@@ -9,7 +10,6 @@ import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
 import { guardedBranches } from './guarded-branches.ts'
 import { requireNeverGuarded } from './guarded-list.ts'
-import type { PolicyMemo } from './policy-memo.ts'
 import { readSealKey, type SealKey } from './seal-key.ts'
 import { readSettings, type ServerSettings } from './settings.ts'
 
@@ -20,8 +20,10 @@ export type GuardedRepository = {
   readonly repository: GitRepository
   readonly ledger: Ledger
   readonly sealKey: SealKey
-  /** The policy that was parsed last, here or by an earlier process: it changes once a month. */
-  readonly parsed: { last?: PolicyInForce; memo?: PolicyMemo }
+  /** What a policy's text says. Throws HeadgateError 'configuration' that lists what is wrong with it. */
+  readonly readPolicy: (text: string) => Policy
+  /** The policy that was parsed last: it changes once a month. */
+  readonly parsed: { last?: PolicyInForce }
   /** Runs one attempt of `untilDone`; the service lets one of them at a time look at a repository. */
   inTurn<T>(attempt: () => Promise<T>): Promise<T>
   /** Ends the git processes that reading needs; once it resolves nothing that was begun is left. */
@@ -36,7 +38,11 @@ export type ServerView = {
   readonly refs: ReadonlyMap<string, Oid>
 }
 
-export async function openGuarded(gitDirectory: string): Promise<GuardedRepository> {
+/** `readPolicy` is given, because reading YAML against schemas is half of the program, and a hook can mostly do without. */
+export async function openGuarded(
+  gitDirectory: string,
+  readPolicy: GuardedRepository['readPolicy'],
+): Promise<GuardedRepository> {
   const settings = readSettings(gitDirectory)
   const repository = await openRepository(gitDirectory, { gitPath: settings.git })
   const sealKey = readSealKey(gitDirectory)
@@ -46,6 +52,7 @@ export async function openGuarded(gitDirectory: string): Promise<GuardedReposito
     repository,
     ledger,
     sealKey,
+    readPolicy,
     parsed: {},
     inTurn: (attempt) => attempt(),
     close: () => repository.close(),
@@ -64,7 +71,7 @@ export function inQuarantine(guarded: GuardedRepository, path: string): GuardedR
 export async function viewServer(guarded: GuardedRepository): Promise<ServerView> {
   const { ledger, repository } = guarded
   const snapshot = await ledger.snapshot()
-  const inForce = await parsePolicyOnce(guarded, await snapshot.policyInForce())
+  const inForce = parsePolicyOnce(guarded, await snapshot.policyInForce())
   if (inForce === null) requireNeverGuarded(repository.commonDirectory)
   // The refs are read after the ledger: a move that the ledger already knows as landed is then on disk, too.
   const names = inForce === null ? [] : guardedBranches(inForce.policy)
@@ -82,12 +89,12 @@ export async function viewServer(guarded: GuardedRepository): Promise<ServerView
   return { snapshot, inForce, refs: new Map([...found].map(([name, ref]) => [name, ref.oid])) }
 }
 
-async function parsePolicyOnce(
-  { parsed }: GuardedRepository,
+function parsePolicyOnce(
+  { readPolicy, parsed }: GuardedRepository,
   files: PolicyFiles | null,
-): Promise<PolicyInForce | null> {
+): PolicyInForce | null {
   if (files === null) return null
-  const { last, memo } = parsed
+  const { last } = parsed
   if (
     last?.version === files.version &&
     last.files.policy === files.policy &&
@@ -95,10 +102,8 @@ async function parsePolicyOnce(
   ) {
     return last
   }
-  const inForce =
-    memo?.text === files.policy
-      ? { version: files.version, policy: memo.policy, signers: parseSigners(files), files }
-      : (await import('../src/audit/policy-in-force.ts')).parsePolicyFiles(files)
+  const policy = readPolicy(files.policy)
+  const inForce = { version: files.version, policy, signers: parseSigners(files), files }
   parsed.last = inForce
   return inForce
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import { shortRef } from '../src/core/explain.ts'
 import { shortOid, zeroOidLike } from '../src/core/oid.ts'
+import { parsePolicy } from '../src/core/policy-yaml.ts'
 import { answerHook } from './answer-hook.ts'
 import { followMove } from './follow-move.ts'
 import { releaseRef } from './guarded-branches.ts'
@@ -95,7 +96,7 @@ export class ServedRepository {
       .join()
     if (this.#open?.stamp !== stamp) {
       this.close()
-      const guarded = await openGuarded(this.path)
+      const guarded = await openGuarded(this.path, parsePolicy)
       this.#open = { guarded: { ...guarded, inTurn: (attempt) => this.#inTurn(attempt) }, stamp }
     }
     return this.#open.guarded

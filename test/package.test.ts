@@ -65,6 +65,7 @@ describe('the tarball', () => {
         'dist/headgate.js',
         'dist/hook.cjs',
         'dist/decide-hook.cjs',
+        'dist/read-policy.cjs',
         'hooks/server/pre-receive',
         'hooks/server/reference-transaction',
         'hooks/server/post-receive',

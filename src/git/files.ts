@@ -3,7 +3,7 @@
  * small step costs a hook more than the steps, and `node:fs/promises` takes two milliseconds to load, a twentieth of all
  * that a hook does. Errors are those of `node:fs`.
  */
-import * as fs from 'node:fs'
+import { closeSync, fchmodSync, fsync, open, openSync, writeFileSync } from 'node:fs'
 
 export class OpenFile {
   readonly #descriptor: number
@@ -13,24 +13,24 @@ export class OpenFile {
   }
 
   write(data: string | Buffer): void {
-    fs.writeFileSync(this.#descriptor, data)
+    writeFileSync(this.#descriptor, data)
   }
 
   chmod(mode: number): void {
-    fs.fchmodSync(this.#descriptor, mode)
+    fchmodSync(this.#descriptor, mode)
   }
 
   /** Resolves when all that was written is on disk. */
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
-      fs.fsync(this.#descriptor, (error) => (error === null ? resolve() : reject(error)))
+      fsync(this.#descriptor, (error) => (error === null ? resolve() : reject(error)))
     })
   }
 
   /** Once: the number may be another file's afterwards. Never throws: what counts was synced. */
   close(): void {
     try {
-      fs.closeSync(this.#descriptor)
+      closeSync(this.#descriptor)
     } catch {
       // It is closed all the same.
     }
@@ -38,13 +38,13 @@ export class OpenFile {
 }
 
 export function openNow(path: string, flags: string | number, mode?: number): OpenFile {
-  return new OpenFile(fs.openSync(path, flags, mode))
+  return new OpenFile(openSync(path, flags, mode))
 }
 
 /** For files that are made: where there is a journal, that may wait for it. */
 export function openSoon(path: string, flags: string | number, mode?: number): Promise<OpenFile> {
   return new Promise((resolve, reject) => {
-    fs.open(path, flags, mode, (error, descriptor) => {
+    open(path, flags, mode, (error, descriptor) => {
       if (error === null) resolve(new OpenFile(descriptor))
       else reject(error)
     })

@@ -4,7 +4,6 @@
  * their work in bundles, and do not keep the process running.
  */
 import { type KeyObject, verify } from 'node:crypto'
-import { availableParallelism } from 'node:os'
 import type { Worker } from 'node:worker_threads'
 
 export type Verification = {
@@ -77,7 +76,7 @@ export class VerifyThreads {
     if (jobs.length === 0) return
     this.#waiting = []
     const idle = this.#threads.toSorted((a, b) => a.under.length - b.under.length)[0]
-    const wanted = Math.min(MAX_THREADS, Math.max(1, availableParallelism() - 1))
+    const wanted = Math.min(MAX_THREADS, Math.max(1, cores() - 1))
     if (idle !== undefined && idle.under.length >= BEHIND && this.#threads.length >= wanted) {
       for (const job of jobs) job.resolve(checkHere(job))
       return
@@ -107,6 +106,11 @@ export class VerifyThreads {
     this.#threads.push(thread)
     return thread
   }
+}
+
+/** Loaded here as `Worker` is. */
+function cores(): number {
+  return process.getBuiltinModule('node:os').availableParallelism()
 }
 
 function packed(jobs: readonly Job[], keys: Map<KeyObject, number>) {

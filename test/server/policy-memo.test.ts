@@ -1,7 +1,7 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { POLICY, TestRepository } from '../make-repository.ts'
+import { POLICY, PROGRAM, TestRepository } from '../make-repository.ts'
 
 /** The hook answers first and keeps what it parsed afterwards. */
 async function kept(repository: TestRepository, isNew: (memo: string) => boolean): Promise<string> {
@@ -48,4 +48,40 @@ test('what a policy says is kept for the next hook, and only for that policy and
   expect(repository.push(`${third}:refs/heads/release`).all).toContain('alice is not an operator')
   const second = await kept(repository, (memo) => memo.includes('"operators":["bob"]'))
   expect(second).not.toBe(first)
+})
+
+test('what another reader of policies understood is not taken over; without a reader there is no decision', async () => {
+  const repository = new TestRepository()
+  onTestFinished(() => repository.remove())
+  const program = join(repository.folder, 'dist')
+  cpSync(dirname(PROGRAM), program, { recursive: true })
+  const hook = join(repository.bare, 'hooks', 'pre-receive')
+  const text = readFileSync(hook, 'utf8').replace(/APP='[^']*'/, `APP='${join(program, 'hook.cjs')}'`)
+  writeFileSync(hook, text)
+  repository.release('first release')
+  const first = await kept(repository, () => true)
+
+  // A program of before, which does not know a word that this policy has.
+  const reader = join(program, 'read-policy.cjs')
+  const code = readFileSync(reader, 'utf8')
+  writeFileSync(reader, code.replaceAll('servedCommit', 'knownCommit'))
+  const commit = repository.commit('second release')
+  const unknown = repository.push('main')
+  expect(unknown.code).toBe(1)
+  expect(unknown.all).toMatch(/no decision can be made: policy\.yaml has .*\n.*servedCommit: is unknown here/)
+  expect(unknown.all).not.toContain('a bug')
+  expect(readFileSync(memoPath(repository), 'utf8')).toBe(first)
+
+  rmSync(reader)
+  const gone = repository.push('main')
+  expect(gone.code).toBe(1)
+  expect(gone.all).toMatch(
+    /no decision can be made: .*read-policy\.cjs is gone\s*\n.*headgate server install/,
+  )
+  repository.mustRun(repository.push(`${commit}:refs/heads/topic`))
+
+  writeFileSync(reader, code)
+  repository.mustRun(repository.push('main'))
+  const [, json] = (await kept(repository, (memo) => memo !== first)).split('\n')
+  expect(json).toBe(first.split('\n')[1])
 })
