@@ -34,7 +34,7 @@ export async function moveRefFile(
     file.write(`${to}\n`)
     await file.sync()
     renameSync(lock, path)
-    HELD.delete(lock)
+    letGo(lock)
     return true
   } catch (cause) {
     throw new HeadgateError('unavailable', `could not write ${ref}: ${(cause as Error).message}`, { cause })
@@ -46,13 +46,36 @@ export async function moveRefFile(
 
 /** A process may be told to end while a slow disk syncs: nobody would remove the lock of one that has ended. */
 const HELD = new Set<string>()
-process.on('exit', () => {
+process.on('exit', giveBackAll)
+
+/** What ends a process that does not listen: a pusher who hangs up or gives up, an admin, a machine that goes down. */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+function hold(lock: string): void {
+  // Whoever listens already, as the service does, finishes what is under way.
+  if (HELD.size === 0)
+    for (const signal of ENDING) if (process.listenerCount(signal) === 0) process.on(signal, giveUp)
+  HELD.add(lock)
+}
+
+function letGo(lock: string): void {
+  HELD.delete(lock)
+  if (HELD.size === 0) for (const signal of ENDING) process.off(signal, giveUp)
+}
+
+/** With the last lock goes this listener, and then the signal does what it does by default. */
+function giveUp(signal: NodeJS.Signals): void {
+  giveBackAll()
+  process.kill(process.pid, signal)
+}
+
+function giveBackAll(): void {
   for (const lock of HELD) giveBack(lock)
-})
+}
 
 /** Never throws: what went wrong before is what matters. */
 function giveBack(lock: string): void {
-  HELD.delete(lock)
+  letGo(lock)
   try {
     rmSync(lock, { force: true })
   } catch {
@@ -65,7 +88,7 @@ async function takeLock(lock: string): Promise<OpenFile> {
   for (;;) {
     try {
       const file = openNow(lock, 'wx', 0o666)
-      HELD.add(lock)
+      hold(lock)
       return file
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException

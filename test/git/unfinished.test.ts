@@ -48,7 +48,8 @@ test('a hook that refuses leaves no file behind', async () => {
   expect(left()).toEqual([])
 })
 
-test('a process that ends while the disk syncs leaves no lock', () => {
+/** Runs a process that moves a ref and, once it holds the lock, does `next`. */
+function endWithLock(next: string): void {
   mkdirSync(join(folder, 'refs', 'heads'), { recursive: true })
   const lock = join(folder, 'refs', 'heads', 'x.lock')
   const code = `
@@ -57,10 +58,18 @@ test('a process that ends while the disk syncs leaves no lock', () => {
     moveRefFile(${JSON.stringify(folder)}, 'refs/heads/x', null, 'a'.repeat(40))
     for (let turn = 0; turn < 20; turn++) await null
     console.log(existsSync(${JSON.stringify(lock)}))
-    process.exit()`
+    ${next}`
   const ran = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
   expect(ran.stderr).toBe('')
   expect(ran.stdout).toBe('true\n')
   expect(existsSync(lock)).toBe(false)
+}
+
+test('a process that ends while the disk syncs leaves no lock', () => {
+  endWithLock('process.exit()')
   expect(readdirSync(join(folder, 'refs', 'heads'))).toEqual([])
+})
+
+test.for(['SIGINT', 'SIGTERM', 'SIGHUP'])('neither does one that gets %s then', (signal) => {
+  endWithLock(`process.kill(process.pid, '${signal}')`)
 })
