@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
+import { VERSION } from '../src/core/version.ts'
 import { keepPolicy, type PolicyMemo, recallPolicy } from './policy-memo.ts'
 import type * as ReadPolicy from './read-policy.ts'
 
@@ -48,6 +49,16 @@ function readerIdentity(): string {
 
 function parsePolicy(text: string): Policy {
   const reader = require(READER) as typeof ReadPolicy
+  if (reader.VERSION !== VERSION) {
+    // What one version calls a key of the policy, another one may call otherwise.
+    throw new HeadgateError(
+      'unavailable',
+      `headgate was replaced meanwhile: ${READER} is ${reader.VERSION}`,
+      {
+        hint: `this hook is ${VERSION}; push again in a moment`,
+      },
+    )
+  }
   try {
     return reader.parsePolicy(text)
   } catch (cause) {

@@ -27,6 +27,7 @@ const CORE_PACKAGES: { readonly [name: string]: readonly string[] | 'any' } = {
   yaml: ['src/core/policy-text.ts', 'src/core/policy-yaml.ts'],
   canonicalize: ['src/core/canonical-json.ts'],
   'node:crypto': ['src/core/canonical-json.ts'],
+  'package.json': ['src/core/version.ts'],
 }
 
 type Import = { readonly from: string; readonly to: string; readonly typeOnly: boolean }
@@ -138,7 +139,7 @@ test("the decision of a clone's pre-push hook needs nothing of the server", () =
 describe('the core', () => {
   const core = SOURCES.filter(({ path }) => partOf(path) === 'src/core')
 
-  test('imports zod, and in one place each a parser of YAML, canonical JSON and hashes', () => {
+  test('imports zod, and in one place each a parser of YAML, canonical JSON, hashes and the version', () => {
     const foreign = IMPORTS.filter(({ from, to }) => {
       if (partOf(from) !== 'src/core' || to.startsWith('src/')) return false
       const allowed = CORE_PACKAGES[to]

@@ -5,6 +5,7 @@ import { isOid, shortOid } from '../core/oid.ts'
 import { type Environment, requiredGates } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import { statementPayload } from '../core/statement.ts'
+import { VERSION } from '../core/version.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import { ClientRepository } from './client-repository.ts'
 import { fetchLedger } from './fetch-copies.ts'
@@ -13,7 +14,6 @@ import { keyHolder } from './key-holder.ts'
 import { note, plural, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
 import { requireCiUrl, requireKey, requireReason, signAndSubmit } from './submit.ts'
-import { VERSION } from './version.ts'
 
 type AddOptions = {
   readonly commit: string

@@ -3,8 +3,8 @@ import type { Oid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import { statementPayload } from '../core/statement.ts'
+import { VERSION } from '../core/version.ts'
 import type { GateOutcome, GateRun } from '../gate/run-gates.ts'
-import { VERSION } from './version.ts'
 
 /** In base64, with the largest signature, this is less than the 64 KiB that an envelope may have. */
 const MAX_PAYLOAD_BYTES = 46_000

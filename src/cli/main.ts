@@ -5,6 +5,7 @@ import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import { VERSION } from '../core/version.ts'
 import { checkCommand } from './commands/check.ts'
 import { completionCommand } from './commands/completion.ts'
 import { demoCommand } from './commands/demo.ts'
@@ -26,7 +27,6 @@ import { statusCommand } from './commands/status.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { note, printError } from './output.ts'
 import { type Grammar, usageError } from './usage-error.ts'
-import { VERSION } from './version.ts'
 
 /** Every command module adds itself; what a handler needs it imports when it runs, so that startup stays short. */
 export type CommandModule = (cli: Argv) => Argv

@@ -1,6 +1,7 @@
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { VERSION } from '../../src/core/version.ts'
 import { POLICY, PROGRAM, TestRepository } from '../make-repository.ts'
 
 /** The hook answers first and keeps what it parsed afterwards. */
@@ -71,6 +72,11 @@ test('what another reader of policies understood is not taken over; without a re
   expect(unknown.all).toMatch(/no decision can be made: policy\.yaml has .*\n.*servedCommit: is unknown here/)
   expect(unknown.all).not.toContain('a bug')
   expect(readFileSync(memoPath(repository), 'utf8')).toBe(first)
+
+  writeFileSync(reader, code.replaceAll(`"${VERSION}"`, '"9.0.0"'))
+  const other = repository.push('main')
+  expect(other.code).toBe(1)
+  expect(other.all).toMatch(/no decision can be made: headgate was replaced meanwhile: .* is 9\.0\.0/)
 
   rmSync(reader)
   const gone = repository.push('main')

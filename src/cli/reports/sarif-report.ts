@@ -2,7 +2,7 @@
 import type { Finding } from '../../audit/finding.ts'
 import type { AuditReport } from '../../audit/report.ts'
 import { printable } from '../../core/printable.ts'
-import { VERSION } from '../version.ts'
+import { VERSION } from '../../core/version.ts'
 
 const LEVELS = { violation: 'error', exception: 'warning', note: 'note' } as const
 
