@@ -1,7 +1,7 @@
 /**
  * `REPO.git/headgate/cache/policy`: what a policy's text says, for the next hook that decides by itself. Reading YAML
- * against its schemas is a fifth of what such a hook does. Two lines: the SHA-256 of the identity of the program that
- * wrote it with the second line, then JSON, `{text, policy}`.
+ * against its schemas is a fifth of what such a hook does. Two lines: the SHA-256 of the identity of the program and its
+ * reader of policies with the second line, then JSON, `{text, policy}`.
  *
  * It is a cache like the compiled code beside it: who can write there can write the hooks. The digest finds what a crash
  * has torn and what another version of the program understood.

@@ -25,7 +25,7 @@ export class RememberedPolicy {
   read(text: string): Policy {
     const memo = recallPolicy(this.#gitDirectory(), this.#program)
     if (memo?.text === text) return memo.policy
-    const policy = parsePolicy(text)
+    const policy = readFresh(text)
     this.#unkept = { text, policy }
     return policy
   }
@@ -39,33 +39,38 @@ export class RememberedPolicy {
 /** An installation changes at least one of these, and with it perhaps what a policy means. */
 function readerIdentity(): string {
   const status = statSync(READER, { throwIfNoEntry: false })
-  if (status === undefined) {
-    throw new HeadgateError('configuration', `${READER} is gone`, {
-      hint: 'the server admin installs again: headgate server install',
-    })
-  }
+  if (status === undefined) throw unusable('is gone')
   return `${status.ino}-${status.size}-${status.ctimeMs}`
 }
 
-function parsePolicy(text: string): Policy {
-  const reader = require(READER) as typeof ReadPolicy
-  if (reader.VERSION !== VERSION) {
-    // What one version calls a key of the policy, another one may call otherwise.
-    throw new HeadgateError(
-      'unavailable',
-      `headgate was replaced meanwhile: ${READER} is ${reader.VERSION}`,
-      {
-        hint: `this hook is ${VERSION}; push again in a moment`,
-      },
-    )
-  }
+function readFresh(text: string): Policy {
+  const reader = loadReader()
   try {
     return reader.parsePolicy(text)
   } catch (cause) {
     // The other bundle has a HeadgateError of its own.
     const { name, code, message, hint } = cause as HeadgateError
-    throw name === HeadgateError.name
+    throw name === 'HeadgateError'
       ? new HeadgateError(code, message, { cause, ...(hint === undefined ? {} : { hint }) })
       : cause
   }
+}
+
+function loadReader(): typeof ReadPolicy {
+  let reader: Partial<typeof ReadPolicy>
+  try {
+    reader = require(READER)
+  } catch (cause) {
+    throw unusable(`cannot run: ${(cause as Error).message.split('\n', 1)[0]}`)
+  }
+  // What one version calls a key of the policy, another one may call otherwise.
+  if (reader.VERSION !== VERSION)
+    throw unusable(`is of headgate ${reader.VERSION}, and this hook of ${VERSION}`)
+  return reader as typeof ReadPolicy
+}
+
+function unusable(problem: string): HeadgateError {
+  return new HeadgateError('configuration', `${READER} ${problem}`, {
+    hint: 'if headgate is not being replaced right now, the server admin installs again: headgate server install',
+  })
 }

@@ -24,6 +24,20 @@ export async function moveRefFile(
   from: Oid | null,
   to: Oid,
 ): Promise<boolean | 'ask-git'> {
+  listen()
+  try {
+    return await moveLocked(commonDirectory, ref, from, to)
+  } finally {
+    listenNoLonger()
+  }
+}
+
+async function moveLocked(
+  commonDirectory: string,
+  ref: string,
+  from: Oid | null,
+  to: Oid,
+): Promise<boolean | 'ask-git'> {
   const path = join(commonDirectory, ref)
   const lock = `${path}.lock`
   const file = await takeLock(lock)
@@ -33,8 +47,10 @@ export async function moveRefFile(
     if ((found?.oid ?? null) !== from) return false
     file.write(`${to}\n`)
     await file.sync()
+    // Without it what is there may be another's.
+    if (!HELD.has(lock)) throw new Error('the process was told to end')
     renameSync(lock, path)
-    letGo(lock)
+    HELD.delete(lock)
     return true
   } catch (cause) {
     throw new HeadgateError('unavailable', `could not write ${ref}: ${(cause as Error).message}`, { cause })
@@ -48,25 +64,37 @@ export async function moveRefFile(
 const HELD = new Set<string>()
 process.on('exit', giveBackAll)
 
-/** What ends a process that does not listen: a pusher who hangs up or gives up, an admin, a machine that goes down. */
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** What ends a process that does not listen: somebody interrupts a push or a command, or the machine goes down. */
+const ENDING = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
+type Ending = keyof typeof ENDING
+const SIGNALS = Object.keys(ENDING) as readonly Ending[]
 
-function hold(lock: string): void {
-  // Whoever listens already, as the service does, finishes what is under way.
-  if (HELD.size === 0)
-    for (const signal of ENDING) if (process.listenerCount(signal) === 0) process.on(signal, giveUp)
-  HELD.add(lock)
+let moving = 0
+
+/** Whoever listens already, as the service does, finishes what is under way. */
+function listen(): void {
+  moving += 1
+  for (const signal of SIGNALS) if (process.listenerCount(signal) === 0) process.on(signal, giveUp)
 }
 
-function letGo(lock: string): void {
-  HELD.delete(lock)
-  if (HELD.size === 0) for (const signal of ENDING) process.off(signal, giveUp)
+/** A signal that came meanwhile is told when the event loop has polled once more, and would be lost without a listener. */
+function listenNoLonger(): void {
+  moving -= 1
+  setImmediate(() => setImmediate(() => moving > 0 || stopListening()))
 }
 
-/** With the last lock goes this listener, and then the signal does what it does by default. */
-function giveUp(signal: NodeJS.Signals): void {
+function stopListening(): void {
+  for (const signal of SIGNALS) process.off(signal, giveUp)
+}
+
+function giveUp(signal: Ending): void {
+  // Somebody else has begun to listen, and has the say.
+  if (process.listenerCount(signal) > 1) return
   giveBackAll()
+  stopListening()
   process.kill(process.pid, signal)
+  // Nothing happens by default to the first process of a container.
+  process.exit(128 + ENDING[signal])
 }
 
 function giveBackAll(): void {
@@ -75,7 +103,7 @@ function giveBackAll(): void {
 
 /** Never throws: what went wrong before is what matters. */
 function giveBack(lock: string): void {
-  letGo(lock)
+  HELD.delete(lock)
   try {
     rmSync(lock, { force: true })
   } catch {
@@ -88,7 +116,7 @@ async function takeLock(lock: string): Promise<OpenFile> {
   for (;;) {
     try {
       const file = openNow(lock, 'wx', 0o666)
-      hold(lock)
+      HELD.add(lock)
       return file
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException

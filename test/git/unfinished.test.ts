@@ -48,28 +48,62 @@ test('a hook that refuses leaves no file behind', async () => {
   expect(left()).toEqual([])
 })
 
-/** Runs a process that moves a ref and, once it holds the lock, does `next`. */
-function endWithLock(next: string): void {
+const LOCK = () => join(folder, 'refs', 'heads', 'x.lock')
+
+/** Runs a process that moves a ref: `before` it, and `next` once it holds the lock. */
+function moveAndThen(next: string, { before = '', within = [] as readonly string[] } = {}) {
   mkdirSync(join(folder, 'refs', 'heads'), { recursive: true })
-  const lock = join(folder, 'refs', 'heads', 'x.lock')
   const code = `
-    import { existsSync } from 'node:fs'
+    import fs, { existsSync } from 'node:fs'
+    import { syncBuiltinESMExports } from 'node:module'
     import { moveRefFile } from ${JSON.stringify(join(SOURCES, 'ref-lock.ts'))}
+    ${before}
     moveRefFile(${JSON.stringify(folder)}, 'refs/heads/x', null, 'a'.repeat(40))
     for (let turn = 0; turn < 20; turn++) await null
-    console.log(existsSync(${JSON.stringify(lock)}))
-    ${next}`
-  const ran = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
+    console.log(existsSync(${JSON.stringify(LOCK())}))
+    ${next}
+    setTimeout(() => console.log('lives on'), 500)`
+  const [program = '', ...args] = [...within, process.execPath, '--input-type=module', '-e', code]
+  const ran = spawnSync(program, args, { encoding: 'utf8' })
   expect(ran.stderr).toBe('')
   expect(ran.stdout).toBe('true\n')
-  expect(existsSync(lock)).toBe(false)
+  expect(existsSync(LOCK())).toBe(false)
+  return ran
 }
 
 test('a process that ends while the disk syncs leaves no lock', () => {
-  endWithLock('process.exit()')
+  moveAndThen('process.exit()')
   expect(readdirSync(join(folder, 'refs', 'heads'))).toEqual([])
 })
 
-test.for(['SIGINT', 'SIGTERM', 'SIGHUP'])('neither does one that gets %s then', (signal) => {
-  endWithLock(`process.kill(process.pid, '${signal}')`)
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+test.for(SIGNALS)('neither does one that gets %s then, and that ends it', (name) => {
+  expect(moveAndThen(`process.kill(process.pid, '${name}')`).signal).toBe(name)
 })
+
+test.for(SIGNALS)('%s is not lost when it comes while the lock is given back', (name) => {
+  const before = `
+    const { renameSync } = fs
+    fs.renameSync = (...names) => (process.kill(process.pid, '${name}'), renameSync(...names))
+    syncBuiltinESMExports()`
+  expect(moveAndThen('', { before }).signal).toBe(name)
+  expect(readdirSync(join(folder, 'refs', 'heads'))).toEqual(['x'])
+})
+
+test('who listens by itself decides alone: the move goes on', () => {
+  const before = "process.on('SIGTERM', () => setTimeout(() => process.exit(3), 200))"
+  expect(moveAndThen("process.kill(process.pid, 'SIGTERM')", { before }).status).toBe(3)
+  expect(readdirSync(join(folder, 'refs', 'heads'))).toEqual(['x'])
+})
+
+const CONTAINED = ['unshare', '--pid', '--fork', '--mount-proc']
+const cannotContain = spawnSync(CONTAINED[0] ?? '', [...CONTAINED.slice(1), 'true']).status !== 0
+
+test.skipIf(cannotContain)(
+  'the first process of a container ends, too (needs util-linux and the right to unshare)',
+  () => {
+    const ran = moveAndThen("process.kill(process.pid, 'SIGTERM')", { within: CONTAINED })
+    expect(ran.status).toBe(143)
+  },
+)

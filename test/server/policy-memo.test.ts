@@ -76,7 +76,18 @@ test('what another reader of policies understood is not taken over; without a re
   writeFileSync(reader, code.replaceAll(`"${VERSION}"`, '"9.0.0"'))
   const other = repository.push('main')
   expect(other.code).toBe(1)
-  expect(other.all).toMatch(/no decision can be made: headgate was replaced meanwhile: .* is 9\.0\.0/)
+  expect(other.all).toMatch(/no decision can be made: .*read-policy\.cjs is of headgate 9\.0\.0/)
+
+  for (const damaged of [code.slice(0, -1000), '', 'throw new Error()']) {
+    writeFileSync(reader, damaged)
+    const refused = repository.push('main')
+    expect(refused.code).toBe(1)
+    expect(refused.all).toMatch(
+      /no decision can be made: .*read-policy\.cjs (?:cannot run|is of headgate undefined)/,
+    )
+    expect(refused.all).toContain('headgate server install')
+    expect(refused.all.length).toBeLessThan(1000)
+  }
 
   rmSync(reader)
   const gone = repository.push('main')
