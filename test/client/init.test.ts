@@ -323,6 +323,145 @@ test('a checkout on Windows leaves the line ends of the scripts alone', () => {
     expect(readFileSync(join(windows, '.headgate/hooks', name), 'utf8')).not.toContain('\r')
 })
 
+describe('where git checks files out with CRLF (core.autocrlf)', () => {
+  const PARTS = ['dist', 'hooks', 'package.json']
+  const START: Record<string, (repository: TestRepository, cwd: string) => void> = {
+    husky: (repository, cwd) => void repository.mustRun(repository.run(process.execPath, [HUSKY], { cwd })),
+    lefthook: (repository, cwd) => void repository.mustRun(repository.run('lefthook', ['install'], { cwd })),
+    'pre-commit': (repository, cwd) => {
+      const types = ['pre-commit', 'pre-push', 'prepare-commit-msg'].flatMap((type) => ['-t', type])
+      repository.mustRun(repository.run('pre-commit', ['install', ...types], { cwd }))
+    },
+  }
+  // Lines of the project's own that a shell takes with CRLF, which headgate can do nothing for.
+  const OWN: Record<string, [string, string]> = {
+    husky: ['.husky/pre-push', 'cat >.git/refs-seen # mine\n'],
+    lefthook: ['lefthook.yml', '# ours\noutput: [failure]\n'],
+    'pre-commit': ['.pre-commit-config.yaml', '# ours\nrepos: [] # none\n'],
+  }
+
+  test.for(names.filter((name) => name in START))('%s still starts the hooks, and pushes work', (name) => {
+    const { repository } = setUp(name)
+    const [path, text] = OWN[name] ?? ['', '']
+    write(repository, path, text)
+    repository.mustRun(repository.headgate('init'))
+    const shown = readFileSync(join(repository.clone, path), 'utf8')
+    // One line is ours, wherever it stands.
+    const others = shown.split('\n').filter((line) => !text.split('\n').includes(line))
+    expect(others, shown).toHaveLength(1)
+    write(repository, '.headgate/policy.yaml', repository.policy)
+    repository.git('add', '-A')
+    repository.git('commit', '-q', '--no-verify', '-m', 'hooks')
+    repository.mustRun(repository.push('main'))
+
+    const windows = join(repository.folder, 'windows')
+    const clone = ['clone', '-q', '-c', 'core.autocrlf=true', repository.bare, windows]
+    repository.mustRun(repository.run('git', clone))
+    expect(readFileSync(join(windows, path), 'utf8')).toContain(' # by headgate init')
+    expect(readFileSync(join(windows, path), 'utf8').replaceAll('\r\n', '')).not.toContain('\n')
+    mkdirSync(join(windows, 'node_modules', 'headgate'), { recursive: true })
+    for (const part of PARTS) symlinkSync(join(ROOT, part), join(windows, 'node_modules', 'headgate', part))
+    START[name]?.(repository, windows)
+
+    gitIn(repository, windows, 'switch', '-q', '-c', 'topic')
+    const commit = gitIn(repository, windows, 'commit', '-q', '--allow-empty', '-m', 'work')
+    expect(commit.code, commit.all).toBe(0)
+    const topic = gitIn(repository, windows, 'push', 'origin', 'topic')
+    expect(topic.code, topic.all).toBe(0)
+    expect(topic.all).not.toContain('headgate: ')
+    if (name === 'husky')
+      expect(readFileSync(join(windows, '.git/refs-seen'), 'utf8')).toMatch(
+        /^refs\/heads\/topic [0-9a-f]{40} refs\/heads\/topic 0{40}\n$/,
+      )
+    // lefthook and pre-commit start nothing where the remote has every file already.
+    writeFileSync(join(windows, 'more.txt'), 'more\n')
+    gitIn(repository, windows, 'add', 'more.txt')
+    expect(gitIn(repository, windows, 'commit', '-q', '-m', 'more').code).toBe(0)
+    expect(gitIn(repository, windows, 'push', 'origin', 'topic:refs/heads/release').all).toContain(
+      'Nothing was sent.',
+    )
+    gitIn(repository, windows, 'switch', '-q', '-c', 'release')
+    writeFileSync(join(windows, 'more.txt'), 'fix\n')
+    expect(gitIn(repository, windows, 'commit', '-a', '-m', 'x').all).toContain(
+      'no commit is made on release',
+    )
+    gitIn(repository, windows, 'reset', '-q', '--hard')
+    gitIn(repository, windows, 'switch', '-q', 'main')
+    const run = (...args: string[]) => repository.run(process.execPath, [PROGRAM, ...args], { cwd: windows })
+    repository.mustRun(run('init'))
+    const doctor = run('doctor').stdout
+    expect(doctor).toMatch(/has 1 problem$/m)
+    // No word of hooks: that the policy lacks the keys is said, which is this test's own doing.
+    expect(doctor).toMatch(/^problem {2}\.headgate\/ on main differs/)
+    expect(run('init').stdout).toContain('are there already')
+    expect(run('init', '--remove').code).toBe(0)
+    expect(readFileSync(join(windows, path), 'utf8')).toBe(text.replaceAll('\n', '\r\n'))
+  })
+
+  const OLD: Record<string, [string, string]> = {
+    husky: [
+      '.husky/pre-push',
+      '# headgate: begin\nif test -r .headgate/hooks/pre-push; then\n  headgate_refs=$(cat)\nfi\n# headgate: end\necho mine\n',
+    ],
+    lefthook: [
+      'lefthook.yml',
+      'extends:\n  # headgate: begin\n  - .headgate/lefthook.yml\n  # headgate: end\n  - team.yml\n',
+    ],
+    'pre-commit': [
+      '.pre-commit-config.yaml',
+      `# headgate: begin\n# in place of: repos: []\nrepos:\n- repo: local\n  hooks:\n${['pre-push', 'pre-commit', 'pre-merge-commit', 'prepare-commit-msg'].map((name) => `    - { id: headgate-${name}, entry: sh .headgate/hooks/${name}, name: h, language: system }\n`).join('')}# headgate: end\nci: {}\n`,
+    ],
+  }
+  const EXPECTED: Record<string, RegExp> = {
+    husky: /^test ! -r \S+ \|\| \. \S+ # by headgate init(\r?)\necho mine\1\n$/,
+    lefthook: /^extends:(\r?)\n {2}- \.headgate\/lefthook\.yml # by headgate init\1\n {2}- team\.yml\1\n$/,
+    'pre-commit':
+      /^repos: \[\{ repo: local, .* \}\] # by headgate init, in place of: repos: \[\](\r?)\nci: \{\}\1\n$/,
+  }
+
+  test.for(
+    names.filter((name) => name in OLD).flatMap((name) => ['\n', '\r\n'].map((end) => [name, end] as const)),
+  )('several lines of an older version give way to one (%s, line end %j)', ([name, end]) => {
+    const { repository } = setUp(name)
+    repository.mustRun(repository.headgate('init'))
+    if (name === 'lefthook') write(repository, 'team.yml', 'output: [failure]\n')
+    const [path, text] = OLD[name] ?? ['', '']
+    write(repository, path, text.replaceAll('\n', end))
+    const doctor = repository.headgate('doctor')
+    expect(doctor.code).toBe(77)
+    expect(doctor.stdout).toContain(
+      `${path} has several lines of an older headgate, which no shell takes with CRLF line ends`,
+    )
+    expect(doctor.stdout).toContain('fix: headgate init  # then commit it')
+    repository.mustRun(repository.headgate('init'))
+    expect(readFileSync(join(repository.clone, path), 'utf8')).toMatch(EXPECTED[name] ?? /^$/)
+    expect(repository.headgate('doctor').all).not.toContain('older headgate')
+    write(repository, path, text.replaceAll('\n', end))
+    repository.mustRun(repository.headgate('init', '--remove'))
+    expect(readFileSync(join(repository.clone, path), 'utf8')).not.toContain('headgate')
+  })
+})
+
+test('what names the hooks by other lines is not left without them', () => {
+  for (const [path, text, name] of [
+    ['lefthook.yml', 'extends:\n  - .headgate/lefthook.yml\n', 'lefthook.yml'],
+    [
+      '.pre-commit-config.yaml',
+      'repos:\n  - repo: local\n    hooks:\n      - id: x\n        name: x\n        entry: sh .headgate/hooks/pre-push\n        language: system\n',
+      '.pre-commit-config.yaml',
+    ],
+  ] as const) {
+    const repository = guardedClone({ install: false })
+    write(repository, path, text)
+    repository.mustRun(repository.headgate('init'))
+    const ran = repository.headgate('init', '--remove')
+    expect(ran.code, ran.all).toBe(78)
+    expect(ran.stderr).toContain(name)
+    expect(ran.stderr).toContain('by hand, then run headgate init --remove again')
+    expect(existsSync(join(repository.clone, '.headgate/hooks/pre-push'))).toBe(true)
+  }
+})
+
 test('in a linked worktree where husky is not set up yet, init and the doctor say so', () => {
   const { repository } = setUp('husky')
   repository.mustRun(repository.headgate('init'))
@@ -368,7 +507,7 @@ describe('lefthook', () => {
     write(repository, 'lefthook.yml', 'extends:\n    - team.yml\n')
     repository.mustRun(repository.headgate('init'))
     expect(readFileSync(join(repository.clone, 'lefthook.yml'), 'utf8')).toBe(
-      'extends:\n    # headgate: begin\n    - .headgate/lefthook.yml\n    # headgate: end\n    - team.yml\n',
+      'extends:\n    - .headgate/lefthook.yml # by headgate init\n    - team.yml\n',
     )
     const dump = repository.run('lefthook', ['dump'], { cwd: repository.clone }).stdout
     expect(dump).toContain('team')

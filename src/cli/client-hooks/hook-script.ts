@@ -6,11 +6,15 @@ import { packageFolder } from '../this-program.ts'
 export const CLIENT_HOOKS = ['pre-push', 'pre-commit', 'pre-merge-commit', 'prepare-commit-msg'] as const
 export type ClientHook = (typeof CLIENT_HOOKS)[number]
 
+/** What husky's own pre-push file takes in to start ours. */
+export const HUSKY_PRE_PUSH = 'husky-pre-push'
+export type SharedScript = ClientHook | typeof HUSKY_PRE_PUSH
+
 /** The second line of each of our hooks begins so. */
 const MARK = '# headgate '
 
 /** One file; `kept` names a hook in the same folder that runs after ours. */
-export function hookScript(name: ClientHook, kept = ''): string {
+export function hookScript(name: SharedScript, kept = ''): string {
   const folder = join(packageFolder(), 'hooks', 'client')
   const clone = readFileSync(join(folder, 'clone'), 'utf8')
   return readFileSync(join(folder, name), 'utf8')

@@ -23,7 +23,7 @@ import {
   takeFromHooks,
   usesPreCommit,
 } from './pre-commit.ts'
-import { removeSharedHooks, writeSharedHooks } from './shared-hooks.ts'
+import { removeSharedHooks, sharedScripts, writeSharedHooks } from './shared-hooks.ts'
 
 /** Who starts the hooks in a clone. */
 export type Runner =
@@ -72,14 +72,20 @@ export async function installClientHooks(client: ClientRepository): Promise<Inst
   }
   switch (runner.kind) {
     case 'husky': {
-      const changed = [...writeSharedHooks(top), ...addToHusky(top, runner.folder)]
+      const changed = [
+        ...writeSharedHooks(top, sharedScripts(runner.kind)),
+        ...addToHusky(top, runner.folder),
+      ]
       const remarks = [COMMIT_IT]
       if (!runner.active)
         remarks.push('husky is not set up in this working tree, so no hook runs here yet: npx husky')
       return { runner, changed, remarks }
     }
     case 'lefthook': {
-      const changed = [...writeSharedHooks(top), ...addToLefthook(top, runner.file)]
+      const changed = [
+        ...writeSharedHooks(top, sharedScripts(runner.kind)),
+        ...addToLefthook(top, runner.file),
+      ]
       const synced = syncLefthook(top)
       if (!synced) return { runner, changed, remarks: [COMMIT_IT, 'then run: lefthook install'] }
       // lefthook moves hooks that it finds away, those of an earlier headgate init among them.
@@ -87,7 +93,7 @@ export async function installClientHooks(client: ClientRepository): Promise<Inst
       return { runner, changed, remarks: [COMMIT_IT] }
     }
     case 'pre-commit': {
-      const changed = [...writeSharedHooks(top), ...addToPreCommit(top)]
+      const changed = [...writeSharedHooks(top, sharedScripts(runner.kind)), ...addToPreCommit(top)]
       changed.push(...putBesidePreCommit(hooks).map((name) => join(hooks, name)))
       return { runner, changed, remarks: [COMMIT_IT] }
     }

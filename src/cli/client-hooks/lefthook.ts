@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
-import { blockOf, hasBlock, withoutBlock } from './marked-block.ts'
+import { hasBlock, ownLine, withLine, withoutOurs } from './own-line.ts'
 import { removeIfEmpty, SHARED_HOOKS } from './shared-hooks.ts'
 
 const NAMES = ['lefthook', '.lefthook', '.config/lefthook']
@@ -61,8 +61,14 @@ export function removeFromLefthook(top: string): string[] {
   const file = lefthookFile(top)
   if (file !== null) {
     const before = readFileSync(join(top, file), 'utf8')
-    if (hasBlock(before)) {
-      writeFileSync(join(top, file), withoutBlock(before))
+    const text = withoutOurs(before)
+    if (text.includes(OWN)) {
+      throw new HeadgateError('configuration', `${file} names ${OWN} by a line that is not headgate's`, {
+        hint: 'take it out by hand, then run headgate init --remove again',
+      })
+    }
+    if (text !== before) {
+      writeFileSync(join(top, file), text)
       changed.push(file)
     }
   }
@@ -78,6 +84,11 @@ export function isInLefthook(top: string, file: string): boolean {
   return existsSync(join(top, OWN)) && readFileSync(join(top, file), 'utf8').includes(OWN)
 }
 
+/** An older version has left several lines there. */
+export function hasBlockInLefthook(top: string, file: string): boolean {
+  return hasBlock(readFileSync(join(top, file), 'utf8'))
+}
+
 /** Lets lefthook make git's hooks anew, with the project's own lefthook or the one in PATH. False if there is none. */
 export function syncLefthook(top: string): boolean {
   const own = join(top, 'node_modules', '.bin', 'lefthook')
@@ -86,24 +97,23 @@ export function syncLefthook(top: string): boolean {
 }
 
 /** Adds our file to the list `extends`, which is a block of lines or not there yet. */
-function extend(text: string, file: string): string {
+function extend(before: string, file: string): string {
+  const text = hasBlock(before) ? withoutOurs(before) : before
   if (text.includes(OWN)) return text
   const byHand = (reason: string) =>
     new HeadgateError('configuration', `${file} ${reason}`, {
       hint: `add "${OWN}" to its list \`extends\` by hand, then run headgate init again`,
     })
   if (!/\.ya?ml$/.test(file)) throw byHand('is not YAML, the only format that headgate adds itself to')
-  const lines = text.split('\n')
+  const lines = text.split('\n').map((line) => line.trimEnd())
   const at = lines.findIndex((line) => /^extends\s*:/.test(line))
   if (at === -1) {
-    const block = blockOf(['extends:', `  - ${OWN}`])
-    if (text === '' || text.endsWith('\n')) return text + block
+    const line = ownLine(`extends: [${OWN}]`)
     // At the end it would need a line break that could not be told from the user's own later.
-    const first = lines[0]?.startsWith('---') ? `${lines.shift()}\n` : ''
-    return `${first}${block}${lines.join('\n')}`
+    const ended = text === '' || text.endsWith('\n')
+    return withLine(text, ended ? lines.length - 1 : lines[0]?.startsWith('---') ? 1 : 0, line)
   }
   if (!/^extends\s*:\s*(?:#.*)?$/.test(lines[at] ?? '')) throw byHand('has its list `extends` on one line')
   const indent = /^(\s*)- /.exec(lines[at + 1] ?? '')?.[1] ?? '  '
-  const block = blockOf([`- ${OWN}`], indent).replace(/\n$/, '')
-  return [...lines.slice(0, at + 1), block, ...lines.slice(at + 1)].join('\n')
+  return withLine(text, at + 1, `${indent}${ownLine(`- ${OWN}`)}`)
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import { putHook, takeHook } from './hook-folder.ts'
 import { CLIENT_HOOKS, type ClientHook, readHook } from './hook-script.ts'
-import { blockOf, hasBlock, withoutBlock } from './marked-block.ts'
+import { hasBlock, ownLine, withLine, withoutOurs } from './own-line.ts'
 import { SHARED_HOOKS } from './shared-hooks.ts'
 
 export const PRE_COMMIT_FILE = '.pre-commit-config.yaml'
@@ -29,7 +29,8 @@ export function usesPreCommit(top: string): boolean {
 export function addToPreCommit(top: string): string[] {
   const path = join(top, PRE_COMMIT_FILE)
   const before = readFileSync(path, 'utf8')
-  const text = addRepository(withoutRepository(before))
+  if (namesAll(before) && !hasBlock(before)) return []
+  const text = addRepository(withoutOurs(before))
   if (text === null) {
     throw new HeadgateError(
       'configuration',
@@ -39,7 +40,6 @@ export function addToPreCommit(top: string): string[] {
       },
     )
   }
-  if (text === before) return []
   writeFileSync(path, text)
   return [PRE_COMMIT_FILE]
 }
@@ -47,14 +47,38 @@ export function addToPreCommit(top: string): string[] {
 export function removeFromPreCommit(top: string): string[] {
   const path = join(top, PRE_COMMIT_FILE)
   const before = existsSync(path) ? readFileSync(path, 'utf8') : ''
-  if (!hasBlock(before)) return []
-  writeFileSync(path, withoutRepository(before))
+  const text = withoutOurs(before)
+  if (namesAny(text)) {
+    // Without the scripts pre-commit would refuse every commit.
+    throw new HeadgateError(
+      'configuration',
+      `${PRE_COMMIT_FILE} starts headgate's hooks by other lines too`,
+      {
+        hint: `take what names ${SHARED_HOOKS} out of it by hand, then run headgate init --remove again`,
+      },
+    )
+  }
+  if (text === before) return []
+  writeFileSync(path, text)
   return [PRE_COMMIT_FILE]
 }
 
+/** All hooks are named, in whatever form: many reformat this file. */
 export function isInPreCommit(top: string): boolean {
-  const text = readFileSync(join(top, PRE_COMMIT_FILE), 'utf8')
-  return text === addRepository(withoutRepository(text))
+  return namesAll(readFileSync(join(top, PRE_COMMIT_FILE), 'utf8'))
+}
+
+/** An older version has left several lines there. */
+export function hasBlockInPreCommit(top: string): boolean {
+  return hasBlock(readFileSync(join(top, PRE_COMMIT_FILE), 'utf8'))
+}
+
+function namesAll(text: string): boolean {
+  return CLIENT_HOOKS.every((name) => text.includes(`sh ${SHARED_HOOKS}/${name}`))
+}
+
+function namesAny(text: string): boolean {
+  return text.includes(`sh ${SHARED_HOOKS}/`)
 }
 
 /** git's own hooks: where pre-commit is not, ours are. Returns the names of what changed. */
@@ -79,47 +103,36 @@ export function takeFromHooks(hooks: string): string[] {
   )
 }
 
-/** The first line of our block where `repos: []` was. */
-const IN_PLACE_OF = '# in place of: '
-
 /** Null where there is no list that can be added to. */
 function addRepository(text: string): string | null {
-  const lines = text.split('\n')
+  const lines = text.split('\n').map((line) => line.trimEnd())
   const at = lines.findIndex((line) => /^repos\s*:\s*(?:\[\s*\])?\s*(?:#.*)?$/.test(line))
   if (at === -1) return null
-  const list = lines[at] ?? ''
-  const [before, after] = [lines.slice(0, at), lines.slice(at + 1)]
-  if (/^repos\s*:\s*\[/.test(list)) {
-    const block = blockOf([`${IN_PLACE_OF}${list}`, 'repos:', ...repository()]).replace(/\n$/, '')
-    return [...before, block, ...after].join('\n')
+  if (/\[/.test(lines[at]?.replace(/#.*/, '') ?? '')) {
+    const all = text.split('\n')
+    all[at] = ownLine(`repos: [${repository()}]`, all[at])
+    return all.join('\n')
   }
-  const block = blockOf(repository(), firstIndent(after)).replace(/\n$/, '')
-  return [...before, list, block, ...after].join('\n')
-}
-
-function withoutRepository(text: string): string {
-  const lines = text.split('\n')
-  const at = lines.findIndex((line) => line.startsWith(IN_PLACE_OF))
-  if (at === -1) return withoutBlock(text)
-  // Before the block, as it was.
-  lines.splice(at - 1, 0, (lines[at] ?? '').slice(IN_PLACE_OF.length))
-  return withoutBlock(lines.join('\n'))
+  return withLine(text, at + 1, `${firstIndent(lines.slice(at + 1))}${ownLine(`- ${repository()}`)}`)
 }
 
 function firstIndent(lines: readonly string[]): string {
   return /^(\s*)- /.exec(lines.find((line) => /^\s*- /.test(line)) ?? '')?.[1] ?? '  '
 }
 
-function repository(): string[] {
-  const hooks = CLIENT_HOOKS.flatMap((name) => [
-    `    - id: headgate-${name}`,
-    `      name: headgate ${name}`,
-    `      entry: sh ${SHARED_HOOKS}/${name}`,
-    '      language: system',
-    '      always_run: true',
-    // That hook is told which file the message is in.
-    `      pass_filenames: ${name === 'prepare-commit-msg'}`,
-    `      stages: [${STAGES[name]}]`,
-  ])
-  return ['- repo: local', '  hooks:', ...hooks]
+/** One line of YAML. */
+function repository(): string {
+  const hooks = CLIENT_HOOKS.map((name) =>
+    [
+      `{ id: headgate-${name}`,
+      `name: headgate ${name}`,
+      `entry: sh ${SHARED_HOOKS}/${name}`,
+      'language: system',
+      'always_run: true',
+      // That hook is told which file the message is in.
+      `pass_filenames: ${name === 'prepare-commit-msg'}`,
+      `stages: [${STAGES[name]}] }`,
+    ].join(', '),
+  )
+  return `{ repo: local, hooks: [${hooks.join(', ')}] }`
 }

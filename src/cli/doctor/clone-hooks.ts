@@ -1,15 +1,20 @@
 /** The client hooks of a clone: are they where git looks, whole, and those of this version? */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { printable } from '../../core/printable.ts'
 import { areHooksOff, type ClonePlaces, unsetHooksPath } from '../client-hooks/clone-places.ts'
 import { CLIENT_HOOKS, type ClientHook, hookScript, readHook } from '../client-hooks/hook-script.ts'
-import { missingInHusky } from '../client-hooks/husky.ts'
+import { blocksInHusky, missingInHusky } from '../client-hooks/husky.ts'
 import type { Runner } from '../client-hooks/install.ts'
-import { isInLefthook } from '../client-hooks/lefthook.ts'
+import { hasBlockInLefthook, isInLefthook } from '../client-hooks/lefthook.ts'
 import { ownFolder, unknownSharedHooks } from '../client-hooks/own-folder.ts'
-import { isInPreCommit, placeBesidePreCommit } from '../client-hooks/pre-commit.ts'
-import { missingSharedHooks, staleSharedHooks } from '../client-hooks/shared-hooks.ts'
+import {
+  hasBlockInPreCommit,
+  isInPreCommit,
+  PRE_COMMIT_FILE,
+  placeBesidePreCommit,
+} from '../client-hooks/pre-commit.ts'
+import { missingSharedHooks, sharedScripts, staleSharedHooks } from '../client-hooks/shared-hooks.ts'
 import { type Finding, problem } from './finding.ts'
 
 const INIT = 'headgate init'
@@ -78,9 +83,11 @@ function checkFolder(folder: string, place: (name: ClientHook) => string): Findi
   })
 }
 
-function checkShared(top: string): Finding[] {
+function checkShared(top: string, runner: 'husky' | 'lefthook' | 'pre-commit'): Finding[] {
   return [
-    ...missingSharedHooks(top).map((path) => problem('hook-missing', `${path} is missing`, INIT, INSTALL)),
+    ...missingSharedHooks(top, sharedScripts(runner)).map((path) =>
+      problem('hook-missing', `${path} is missing`, INIT, INSTALL),
+    ),
     ...staleSharedHooks(top).map((path) =>
       problem(
         'hook-stale',
@@ -92,10 +99,18 @@ function checkShared(top: string): Finding[] {
   ]
 }
 
+/** What an older version put into a file of others': every push fails where git checks that out with CR LF. */
+function olderBlock(file: string): Finding {
+  const what = `${printable(file, 300)} has several lines of an older headgate, which no shell takes with CRLF line ends`
+  return problem('hook-stale', what, `${INIT}  # then commit it`, INSTALL)
+}
+
 function checkHusky({ top, hooks }: ClonePlaces, runner: Extract<Runner, { kind: 'husky' }>): Finding[] {
-  const findings = checkShared(top)
+  const findings = checkShared(top, 'husky')
   for (const name of missingInHusky(runner.folder))
     findings.push(problem('hook-missing', `husky does not start headgate's ${name} hook`, INIT, INSTALL))
+  for (const name of blocksInHusky(runner.folder))
+    findings.push(olderBlock(join(relative(top, runner.folder), name)))
   if (!runner.active) {
     const program = join(top, 'node_modules', '.bin', 'husky')
     const what = existsSync(hooks)
@@ -108,9 +123,10 @@ function checkHusky({ top, hooks }: ClonePlaces, runner: Extract<Runner, { kind:
 }
 
 function checkLefthook({ top, hooks }: ClonePlaces, file: string): Finding[] {
-  const findings = checkShared(top)
+  const findings = checkShared(top, 'lefthook')
   if (!isInLefthook(top, file))
     findings.push(problem('hook-missing', `${file} does not name headgate's hooks`, INIT, INSTALL))
+  else if (hasBlockInLefthook(top, file)) findings.push(olderBlock(file))
   const own = existsSync(join(top, 'node_modules', '.bin', 'lefthook'))
   const command = `${own ? 'npx ' : ''}lefthook install`
   for (const name of CLIENT_HOOKS) {
@@ -121,11 +137,15 @@ function checkLefthook({ top, hooks }: ClonePlaces, file: string): Finding[] {
 }
 
 function checkPreCommit({ top, hooks }: ClonePlaces): Finding[] {
-  const findings = [...checkShared(top), ...checkFolder(hooks, (name) => placeBesidePreCommit(hooks, name))]
+  const findings = [
+    ...checkShared(top, 'pre-commit'),
+    ...checkFolder(hooks, (name) => placeBesidePreCommit(hooks, name)),
+  ]
   if (!isInPreCommit(top))
     findings.push(
       problem('hook-missing', ".pre-commit-config.yaml does not name headgate's hooks", INIT, INSTALL),
     )
+  else if (hasBlockInPreCommit(top)) findings.push(olderBlock(PRE_COMMIT_FILE))
   return findings
 }
 
