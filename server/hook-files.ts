@@ -163,7 +163,9 @@ function render(
   }
   return template
     .replace(/^#!\/bin\/sh\n/, shebang())
-    .replace('@ASK@\n', () => readFileSync(join(root, 'hooks', 'server', 'ask'), 'utf8'))
+    .replace(/^@(ASK|LINES)@\n/gm, (_, name: string) =>
+      readFileSync(join(root, 'hooks', 'server', name.toLowerCase()), 'utf8'),
+    )
     .replace(
       /@(?:NODE|APP|PERL|CURL|GIT|KEPT|HOST|UP|PUSHER|LOGIN)@/g,
       (placeholder) => values[placeholder] ?? '',

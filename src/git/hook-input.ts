@@ -4,6 +4,7 @@
  */
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
 
 export type RefUpdate = {
   readonly from: Oid
@@ -13,8 +14,12 @@ export type RefUpdate = {
   readonly symref?: string
 }
 
+/** No name of a ref holds a blank or a control character: git creates none, and refuses the push of one. */
+export const REF_NAME = /^[!-~\u0080-\u{10ffff}]+$/u
 const SYMBOLIC = /^ref:(?=.)/
 
+/** Two ids and a name that is longer than a file system takes as one of its own. */
+const MAX_LINE_BYTES = 2048
 /** Far above any push that names refs one by one, and small enough to hold. */
 const MAX_INPUT_BYTES = 16 * 1024 * 1024
 
@@ -39,9 +44,18 @@ export function parseUpdates(
       const [former = '', latter = '', ...rest] = line.split(' ')
       const ref = rest.join(' ')
       const [from, to] = symbolic ? withoutTargets(former, latter) : [former, latter]
-      if (!isOid(from) || !isOid(to) || from.length !== to.length || ref === '') {
-        throw new HeadgateError('data', 'the list of ref updates has a malformed line')
-      }
+      if (
+        !isOid(from) ||
+        !isOid(to) ||
+        from.length !== to.length ||
+        !REF_NAME.test(ref) ||
+        line.length > MAX_LINE_BYTES
+      )
+        throw new HeadgateError(
+          'data',
+          `the list of ref updates has a malformed line: ${printable(decoded(line.slice(0, 200)), 120)}`,
+          { hint: "git writes no such line: whatever calls headgate's hooks must pass on what git gave it" },
+        )
       const update = { from, to, ref: decoded(ref) }
       return to === latter ? update : { ...update, symref: decoded(latter.replace(SYMBOLIC, '')) }
     })

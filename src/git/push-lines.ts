@@ -1,7 +1,7 @@
 /** What git tells a pre-push hook: `<local ref> SP <local oid> SP <remote ref> SP <remote oid> LF` for each ref. */
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, zeroOidLike } from '../core/oid.ts'
-import type { RefUpdate } from './hook-input.ts'
+import { REF_NAME, type RefUpdate } from './hook-input.ts'
 
 export type PushLine = Omit<RefUpdate, 'from'> & {
   /** Where the remote says the ref is; null where whoever started the hook does not tell (pre-commit). */
@@ -15,11 +15,16 @@ const MAX_INPUT_BYTES = 16 * 1024 * 1024
 export function parsePushLines(input: Uint8Array): PushLine[] {
   if (input.length > MAX_INPUT_BYTES) throw new HeadgateError('data', 'the push names too many refs to judge')
   const lines = Buffer.from(input).toString('utf8').split('\n')
-  if (lines.pop() !== '') throw new HeadgateError('data', 'the list of refs ends in the middle of a line')
+  // A wrapper of the hook may have trimmed the end of the last line.
+  if (lines.at(-1) === '') lines.pop()
   return lines.map((line) => {
     // What is pushed can be named by any expression, with spaces in it; the other three have none.
     const [, to = '', ref = '', from = ''] = /^.+ (\S+) (\S+) (\S+)$/.exec(line) ?? []
-    if (!isOid(to) || ref === '' || (from !== 'unknown' && (!isOid(from) || from.length !== to.length)))
+    if (
+      !isOid(to) ||
+      !REF_NAME.test(ref) ||
+      (from !== 'unknown' && (!isOid(from) || from.length !== to.length))
+    )
       throw new HeadgateError('data', 'the list of refs has a malformed line')
     return { to, ref, from: from === 'unknown' ? null : from }
   })

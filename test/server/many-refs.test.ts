@@ -25,7 +25,10 @@ afterAll(() => {
 })
 
 const many = (prefix: string) =>
-  Array.from({ length: MANY }, (_, index) => `${ZEROS} ${released} refs/heads/${prefix}/${index}`)
+  Array.from(
+    { length: MANY },
+    (_, index) => `${ZEROS} ${released} refs/heads/${prefix.replaceAll(' ', '-')}/${index}`,
+  )
 
 describe.each([
   ['first', (line: string, others: string[]) => [line, ...others]],
