@@ -1,10 +1,8 @@
 import { defineConfig } from 'vitest/config'
-import { EXHAUSTIVE, isComplete } from './test/exhaustive.ts'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: isComplete ? [] : [...EXHAUSTIVE],
     globalSetup: './test/templates.ts',
     // Most tests start real git, ssh-keygen and node processes; on two busy cores a push takes seconds.
     // They wait for processes more than they compute, so every core gets a worker.
