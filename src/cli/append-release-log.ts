@@ -11,13 +11,15 @@ import { printable, shellWord } from '../core/printable.ts'
 import { appendEntries, type LogEntry, parseReleaseLog } from '../core/release-log.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { ClientRepository } from './client-repository.ts'
+import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { lookAtGuarded } from './guarded-remote.ts'
 import { commitFile, readLogFile } from './log-commit.ts'
 import { note, plural, print } from './output.ts'
-import { pushBranch } from './push-branch.ts'
+import { pushRef } from './push-ref.ts'
+import { whenSettled } from './when-settled.ts'
 
 export type LogTarget = {
-  readonly remote: string
+  readonly place: GuardedPlace
   /** Short name of a branch other than the staging branch; undefined for the staging branch. */
   readonly logBranch: string | undefined
 }
@@ -50,7 +52,7 @@ export async function appendReleaseLog(
   wanted: Wanted,
 ): Promise<AppendedLog> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const view = await lookAtGuarded(client, repository, target.remote)
+    const view = await lookAtGuarded(client, repository, target.place.reads)
     const place = await findPlace(client, repository, view, target)
     const path = view.inForce.policy.releaseLog
     const file = await readLogFile(client, repository, place.base, path)
@@ -69,9 +71,13 @@ export async function appendReleaseLog(
       throw error instanceof HeadgateError ? explainFailure(error, place.branch, target) : error
     })
     const ref = `refs/heads/${place.branch}`
-    const outcome = await pushBranch({ remote: target.remote, ref, from: place.at, to: commit })
+    const outcome = await pushRef({ place: target.place, ref, from: place.at, to: commit })
     if (outcome.kind === 'moved') return { branch: place.branch, commit, entries }
-    if (outcome.kind !== 'stale') throw explainFailure(outcome.error, place.branch, target)
+    if (outcome.kind === 'refused') throw explainFailure(outcome.error, place.branch, target)
+    if (outcome.kind === 'unknown') {
+      await requireWritten(client, repository, { target, ref, commit, error: outcome.error })
+      return { branch: place.branch, commit, entries }
+    }
     note(`${printable(place.branch, 80)} moved meanwhile; the release log entry is written anew`)
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 100 * Math.min(attempt, 10)))
   }
@@ -84,11 +90,47 @@ export async function appendReleaseLog(
   )
 }
 
+/** Looks for a commit whose push ended without the server's word. Throws 'unavailable' where nobody can tell. */
+async function requireWritten(
+  client: ClientRepository,
+  repository: GitRepository,
+  push: {
+    readonly target: LogTarget
+    readonly ref: string
+    readonly commit: Oid
+    readonly error: HeadgateError
+  },
+): Promise<void> {
+  const { target, ref, commit, error } = push
+  const { remote, reads } = target.place
+  const look = async () => {
+    const at = await client.remoteBranch(reads, ref)
+    if (at === null) return null
+    await client.fetchRefs(reads, [ref])
+    return (await repository.isAncestor(commit, at)) ? commit : null
+  }
+  const seen = await whenSettled(look, { isOver: false })
+  if (seen.kind === 'found') return note('remark: the server did not say so, but the release log is written')
+  const why = seen.kind === 'unseen' ? seen.error.message : `${printable(remote)} does not have it so far`
+  throw new HeadgateError(
+    'unavailable',
+    `${error.message}\nwhether the release log entry is written is not known: ${why}`,
+    { hint: catchUp(target) },
+  )
+}
+
 /** `headgate log --append`. */
-export async function catchUpReleaseLog(target: LogTarget): Promise<void> {
+export async function catchUpReleaseLog({
+  remote,
+  logBranch,
+}: {
+  readonly remote: string
+  readonly logBranch: string | undefined
+}): Promise<void> {
   const client = new ClientRepository()
   const repository = await client.open()
   try {
+    const target = { place: await guardedPlace(client, remote), logBranch }
     const { branch, commit, entries } = await appendReleaseLog(client, repository, target, { kind: 'all' })
     if (commit === null) return print('the release log has an entry for every landed move')
     const newest = entries.at(-1)
@@ -142,7 +184,7 @@ async function findPlace(
   client: ClientRepository,
   repository: GitRepository,
   view: RemoteView,
-  { remote, logBranch }: LogTarget,
+  { place: { reads }, logBranch }: LogTarget,
 ): Promise<Place> {
   const { policy } = view.inForce
   const refs = refsOf(policy)
@@ -158,9 +200,9 @@ async function findPlace(
     })
   }
   const ref = `refs/heads/${logBranch}`
-  const at = await client.remoteBranch(remote, ref)
+  const at = await client.remoteBranch(reads, ref)
   if (at === null) return { branch: logBranch, at: '0'.repeat(staging.length), base: staging }
-  await client.fetchRefs(remote, [ref])
+  await client.fetchRefs(reads, [ref])
   // What has been merged is done with: the next entry begins where the staging branch is now.
   const merged = await repository.isAncestor(at, staging)
   return { branch: logBranch, at, base: merged ? staging : at }
@@ -200,7 +242,7 @@ function explainFailure(error: HeadgateError, branch: string, target: LogTarget)
   return new HeadgateError(error.code, message, { hint, cause: error })
 }
 
-function catchUp({ remote, logBranch }: LogTarget): string {
+function catchUp({ place: { remote }, logBranch }: LogTarget): string {
   const at = remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`
   const branch = logBranch === undefined ? '' : ` --log-branch ${shellWord(logBranch)}`
   return `catch up later with: headgate log --append${branch}${at}`

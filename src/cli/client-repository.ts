@@ -1,5 +1,4 @@
 /** The user's own clone and its remotes: porcelain, with the user's environment, configuration and credentials. */
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { GitError, type SimpleGit, simpleGit } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
@@ -11,7 +10,6 @@ import { GitLedger } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { notACommit } from './not-a-commit.ts'
 import { copyAt, ledgerCopyRef } from './remote-copies.ts'
-import { serverWords } from './server-words.ts'
 
 export const LEDGER_REF = 'refs/headgate/ledger'
 
@@ -119,56 +117,6 @@ export class ClientRepository {
     const ref = ledgerCopyRef(remote)
     const oid = (await copyAt(repository, ref))?.oid
     return oid === undefined ? null : { oid, snapshot: await readOnly(repository, ref).snapshot() }
-  }
-
-  /**
-   * Sends one envelope to the inbox of a remote. When this returns, the statement is a durable record there.
-   * Throws HeadgateError 'refused' with the server's own words, 'unavailable' if it could not be asked.
-   */
-  async submit(remote: string, envelopeText: string): Promise<string> {
-    const digest = createHash('sha256').update(envelopeText).digest('hex')
-    const repository = await this.open()
-    const statement = repository.newObject('blob', Buffer.from(envelopeText))
-    try {
-      await repository.store([statement])
-    } catch (cause) {
-      if (!(cause instanceof HeadgateError)) throw cause
-      throw new HeadgateError('unavailable', cause.message, {
-        hint: 'the statement passes through this clone: it must be writable',
-        cause,
-      })
-    }
-    await this.#push(remote, `${statement.oid}:refs/headgate/inbox/${digest}`)
-    return digest
-  }
-
-  async #push(remote: string, refspec: string): Promise<void> {
-    // The clone's own pre-push hook has nothing to say about the inbox; neither have tags and submodules.
-    const options = ['--porcelain', '--no-verify', '--no-follow-tags', '--recurse-submodules=no']
-    const push = ['push', ...options, '--', remote, refspec]
-    let result = await this.#try(push)
-    if (typeof result !== 'string' && /--mirror can't be combined/.test(result.message))
-      result = await this.#try(['-c', `remote.${remote}.mirror=false`, ...push])
-    if (typeof result === 'string') return
-    if (!/\[remote rejected\]/.test(result.message)) {
-      throw new HeadgateError('unavailable', `git push: ${lastWords(result.message)}`, {
-        hint: 'nothing was recorded; try again when the remote can be reached and written to',
-        cause: result,
-      })
-    }
-    const { undecided, judged, lines, hint } = serverWords(result.message)
-    const what = undecided ? 'the server could not decide' : 'the server refused the statement'
-    const otherwise = judged
-      ? 'headgate policy show prints the policy that the server judges by'
-      : 'it may be recorded all the same, if headgate took it before another hook refused: headgate evidence list'
-    throw new HeadgateError(
-      undecided ? 'unavailable' : 'refused',
-      [judged || undecided ? `${what}; nothing was recorded` : what, ...lines].join('\n'),
-      {
-        hint: hint ?? (undecided ? 'try again in a moment, or ask the server admin' : otherwise),
-        cause: result,
-      },
-    )
   }
 
   /** Fetches by refspecs, and nothing that is not named, with more options for `git fetch`. */

@@ -9,11 +9,13 @@ import { VERSION } from '../core/version.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import { ClientRepository } from './client-repository.ts'
 import { fetchLedger } from './fetch-copies.ts'
+import { guardedPlace } from './guarded-place.ts'
 import { viewGuarded } from './guarded-remote.ts'
 import { keyHolder } from './key-holder.ts'
 import { note, plural, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
-import { requireCiUrl, requireKey, requireReason, signAndSubmit } from './submit.ts'
+import { requireCiUrl, requireKey, requireReason } from './requirements.ts'
+import { signAndSubmit } from './submit.ts'
 
 type AddOptions = {
   readonly commit: string
@@ -41,7 +43,8 @@ export async function addEvidence(options: AddOptions): Promise<void> {
   }
   const repository = new ClientRepository()
   const commit = await repository.resolveCommit(options.commit)
-  const { policy } = await remotePolicy(repository, options.remote)
+  const place = await guardedPlace(repository, options.remote)
+  const { policy } = await remotePolicy(repository, place.reads)
   const environment = policy.environments[options.environment]
   if (environment === undefined) {
     throw new HeadgateError('configuration', `the policy has no environments.${options.environment}`, {
@@ -79,7 +82,7 @@ export async function addEvidence(options: AddOptions): Promise<void> {
       runner: `headgate ${VERSION}, evidence add`,
     },
   })
-  await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
+  await signAndSubmit(repository, { place, kind: 'evidence', payload, key })
   if (options.json) {
     const answer = { remote: options.remote, commit, environment: environment.name, result }
     printJson({ recorded: 'evidence', ...answer, gates: results, unproved })
@@ -219,14 +222,15 @@ export async function invalidateEvidence(options: {
   const key = requireKey(options.key)
   const reason = requireReason(options.reason)
   const repository = new ClientRepository()
-  const { inForce } = await viewGuarded(repository, options.remote)
+  const place = await guardedPlace(repository, options.remote)
+  const { inForce } = await viewGuarded(repository, place.reads)
   const commit = await repository.resolveCommit(options.commit)
   const payload = statementPayload('invalidation', inForce.policy.repository, commit, {
     reason,
     issuedAt: new Date().toISOString(),
   })
   await signAndSubmit(repository, {
-    remote: options.remote,
+    place,
     kind: 'invalidation',
     namespace: `headgate-${options.as ?? roleOf(key, inForce.signers)}`,
     payload,

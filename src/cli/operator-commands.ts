@@ -9,9 +9,11 @@ import type { LedgerState } from '../core/state.ts'
 import { statementPayload } from '../core/statement.ts'
 import { RULE_NAMES, type RuleName, WAIVABLE } from '../core/verdict.ts'
 import { ClientRepository } from './client-repository.ts'
+import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { viewGuarded } from './guarded-remote.ts'
 import { colour, note, print, printJson } from './output.ts'
-import { requireDuration, requireKey, requireReason, signAndSubmit } from './submit.ts'
+import { requireDuration, requireKey, requireReason } from './requirements.ts'
+import { signAndSubmit } from './submit.ts'
 
 type Common = {
   readonly reason: string
@@ -94,7 +96,7 @@ async function permit(
   const expiresMs = requireDuration('expires', options.expires)
   const repository = new ClientRepository()
   // First, so that whoever approves need not fetch before the commits can be named.
-  const { policy, release } = await remoteView(repository, options.remote)
+  const { place, policy, release } = await remoteView(repository, options.remote)
   const from = await repository.resolveCommit(options.from)
   const to = await repository.resolveCommit(options.to)
   if (from === to) {
@@ -113,7 +115,7 @@ async function permit(
     expiresAt: new Date(now + expiresMs).toISOString(),
   }
   const payload = write(policy.repository, move)
-  await signAndSubmit(repository, { remote: options.remote, kind, payload, key })
+  await signAndSubmit(repository, { place, kind, payload, key })
   if (release !== from) {
     const is = release === null ? 'does not exist' : `is at ${shortOid(release)}`
     note(`remark: ${policy.release} ${is}, and this counts only while it is at ${shortOid(from)}`)
@@ -138,7 +140,7 @@ export async function freeze(options: Common, duration: string | null): Promise<
   const reason = requireReason(options.reason)
   const lastingMs = duration === null ? 0 : requireDuration('for', duration)
   const repository = new ClientRepository()
-  const { policy, state, release } = await remoteView(repository, options.remote)
+  const { place, policy, state, release } = await remoteView(repository, options.remote)
   if (release === null) {
     throw new HeadgateError(
       'configuration',
@@ -159,7 +161,7 @@ export async function freeze(options: Common, duration: string | null): Promise<
     reason,
     issuedAt: new Date(now).toISOString(),
   })
-  await signAndSubmit(repository, { remote: options.remote, kind: 'freeze', payload, key })
+  await signAndSubmit(repository, { place, kind: 'freeze', payload, key })
   if (options.json)
     return printJson({ recorded: 'freeze', ...answer, until: duration === null ? null : until })
   print(
@@ -173,7 +175,7 @@ export async function acceptDrift(options: Common): Promise<void> {
   const key = requireKey(options.key)
   const reason = requireReason(options.reason)
   const repository = new ClientRepository()
-  const { policy, state, release } = await remoteView(repository, options.remote)
+  const { place, policy, state, release } = await remoteView(repository, options.remote)
   const ref = `refs/heads/${policy.release}`
   const expected = state.landed[ref]?.to ?? null
   const known = release ?? expected
@@ -190,19 +192,20 @@ export async function acceptDrift(options: Common): Promise<void> {
     reason,
     issuedAt: new Date().toISOString(),
   })
-  await signAndSubmit(repository, { remote: options.remote, kind: 'drift', payload, key })
+  await signAndSubmit(repository, { place, kind: 'drift', payload, key })
   if (options.json) return printJson({ recorded: 'drift', ...answer })
   print(
     `accepted: ${policy.release} ${release === null ? 'does not exist' : `is at ${shortOid(release)}`}; the next move starts from there`,
   )
 }
 
-/** What the remote's ledger says, and where its release branch is now. */
+/** Where statements go, what the ledger there says, and where its release branch is now. */
 async function remoteView(
   client: ClientRepository,
   remote: string,
-): Promise<{ policy: Policy; state: LedgerState; release: Oid | null }> {
-  const { inForce, snapshot, refs } = await viewGuarded(client, remote)
+): Promise<{ place: GuardedPlace; policy: Policy; state: LedgerState; release: Oid | null }> {
+  const place = await guardedPlace(client, remote)
+  const { inForce, snapshot, refs } = await viewGuarded(client, place.reads)
   const { policy } = inForce
-  return { policy, state: snapshot.state, release: refs.get(refsOf(policy).release) ?? null }
+  return { place, policy, state: snapshot.state, release: refs.get(refsOf(policy).release) ?? null }
 }

@@ -8,6 +8,7 @@ import { type GateRun, runGates } from '../gate/run-gates.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { evidencePayload } from './gate-evidence.ts'
 import { commandLine } from './gate-progress.ts'
+import type { GuardedPlace } from './guarded-place.ts'
 import { note, plural } from './output.ts'
 import { askServed } from './served-commits.ts'
 import { signAndSubmit } from './submit.ts'
@@ -71,12 +72,12 @@ export async function runSmoke(
     readonly policy: Policy
     readonly production: Environment
     readonly commit: Oid
-    readonly remote: string
+    readonly place: GuardedPlace
     readonly key: string | null
     readonly signal: AbortSignal
   },
 ): Promise<GateRun> {
-  const { policy, production, commit, remote, key, signal } = options
+  const { policy, production, commit, place, key, signal } = options
   note(`production smoke at ${printable(production.url)}, commit ${shortOid(commit)}`)
   const run = await runGates({
     environment: production,
@@ -96,7 +97,7 @@ export async function runSmoke(
   if (run.problem !== null) note(`  ${printable(run.problem, 300)}`)
   if (key !== null) {
     const payload = evidencePayload(policy, production, commit, run, undefined)
-    await signAndSubmit(client, { remote, kind: 'evidence', payload, key })
+    await signAndSubmit(client, { place, kind: 'evidence', payload, key })
   }
   const passed = run.gates.filter(({ outcome }) => outcome === 'passed').length
   note(

@@ -15,10 +15,11 @@ import { canAsk, confirm, requireConsent } from './ask.ts'
 import { requireAutoRollback } from './auto-rollback.ts'
 import { colour, note } from './output.ts'
 import { promotionPlan } from './promotion-plan.ts'
+import { pushRelease } from './push-release.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
+import { requireLine } from './requirements.ts'
 import { goBack } from './rollback.ts'
 import { approvalsToGet, mayGoAlone } from './rollback-approval.ts'
-import { requireLine } from './submit.ts'
 
 export type PromoteOptions = SessionOptions & {
   readonly commit: string | undefined
@@ -137,7 +138,7 @@ async function move(
   for (const line of await promotionPlan(session, commit, foresight, options)) note(line)
   await requireConsent(`Move ${policy.release} to ${shortOid(commit)}?`, options.yes)
 
-  const outcome = await session.push(commit, pushOptions, foresight.signed)
+  const outcome = await pushRelease(session, commit, pushOptions, foresight.signed)
   // Whatever git said: where the branch is tells whether it was moved, and by whom does not matter.
   if (session.release === commit) {
     if (outcome.kind !== 'moved')
@@ -146,6 +147,8 @@ async function move(
     return
   }
   if (outcome.kind === 'refused' || outcome.kind === 'unknown') throw outcome.error
+  // It has moved on already: what follows finds out where to.
+  if (outcome.kind === 'moved') return
   const last = await session.lastMove()
   const who = last === null || last.to !== session.release ? '' : `, by ${printable(last.by, 60)}`
   const where = session.release === null ? 'gone' : `at ${shortOid(session.release)}`

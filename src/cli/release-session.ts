@@ -8,20 +8,20 @@ import { refsOf } from '../audit/foresee.ts'
 import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
 import { hasEntry, recordedSmoke } from '../audit/release-entry.ts'
 import { HeadgateError } from '../core/errors.ts'
-import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
+import { type Oid, shortOid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
-import { type AppendedLog, appendReleaseLog, loggedSoFar } from './append-release-log.ts'
+import { type AppendedLog, appendReleaseLog, type LogTarget, loggedSoFar } from './append-release-log.ts'
 import { ClientRepository } from './client-repository.ts'
+import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { Interruption } from './interruption.ts'
 import { keyHolder } from './key-holder.ts'
 import { colour, note, plural, print, printJson } from './output.ts'
 import { runSmoke, symptomsOf, waitUntilServed } from './production.ts'
-import { type PushOutcome, pushBranch } from './push-branch.ts'
+import { requireKey } from './requirements.ts'
 import { requireBaseUrl } from './run-gate-command.ts'
-import { requireKey } from './submit.ts'
 
 export type SessionOptions = {
   readonly remote: string
@@ -55,6 +55,7 @@ export class ReleaseSession {
   readonly client: ClientRepository
   readonly repository: GitRepository
   readonly options: SessionOptions
+  readonly place: GuardedPlace
   view: RemoteView
   #tested: Tested = UNTESTED
   #written: AppendedLog | null = null
@@ -63,11 +64,13 @@ export class ReleaseSession {
     client: ClientRepository,
     repository: GitRepository,
     options: SessionOptions,
+    place: GuardedPlace,
     view: RemoteView,
   ) {
     this.client = client
     this.repository = repository
     this.options = options
+    this.place = place
     this.view = view
   }
 
@@ -78,8 +81,9 @@ export class ReleaseSession {
     const repository = await client.open()
     try {
       requireHistory(repository, options.remote)
-      const view = await lookAtGuarded(client, repository, options.remote)
-      return new ReleaseSession(client, repository, options, view)
+      const place = await guardedPlace(client, options.remote)
+      const view = await lookAtGuarded(client, repository, place.reads)
+      return new ReleaseSession(client, repository, options, place, view)
     } catch (error) {
       repository.close()
       throw error
@@ -100,6 +104,10 @@ export class ReleaseSession {
     return production === undefined || url === undefined ? production : { ...production, url }
   }
 
+  get #logTarget(): LogTarget {
+    return { place: this.place, logBranch: this.options.logBranch }
+  }
+
   get releaseRef(): string {
     return refsOf(this.policy).release
   }
@@ -110,7 +118,7 @@ export class ReleaseSession {
   }
 
   async look(): Promise<RemoteView> {
-    this.view = await lookAtGuarded(this.client, this.repository, this.options.remote)
+    this.view = await lookAtGuarded(this.client, this.repository, this.place.reads)
     return this.view
   }
 
@@ -148,16 +156,6 @@ export class ReleaseSession {
     const production = this.production
     if (production === undefined || production.servedCommit === null || this.smokeKey() !== null) return null
     return 'the production smoke will run and will not be recorded: no key that may sign evidence was named (--smoke-key)'
-  }
-
-  /** Pushes exactly this move. Afterwards the view is new. */
-  async push(to: Oid, options: readonly string[], signed: boolean): Promise<PushOutcome> {
-    const from = this.release ?? zeroOidLike(to)
-    const { remote } = this.options
-    const outcome = await pushBranch({ remote, ref: this.releaseRef, from, to, options, signed })
-    if (outcome.kind === 'moved') for (const line of outcome.words) note(`remote: ${printable(line, 300)}`)
-    await this.look()
-    return outcome
   }
 
   /** A result, for people. */
@@ -214,10 +212,9 @@ export class ReleaseSession {
       const isCurrent = () => this.#isReleased(commit)
       if (!(await waitUntilServed(production, commit, { waitMs, signal, isCurrent })))
         return this.#movedOn(commit)
-      const { remote } = this.options
-      const { client, policy } = this
+      const { client, policy, place } = this
       const key = this.smokeKey()
-      const run = await runSmoke(client, { policy, production, commit, remote, key, signal })
+      const run = await runSmoke(client, { policy, production, commit, place, key, signal })
       return run.result === 'FAILED' ? { kind: 'failed', symptoms: symptomsOf(run) } : { kind: 'passed' }
     } catch (error) {
       if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
@@ -245,7 +242,7 @@ export class ReleaseSession {
 
   /** The landed moves since the newest one that has an entry, newest first; a few of them. */
   async unlogged(): Promise<LandedMove[]> {
-    const logged = await loggedSoFar(this.client, this.repository, this.view, this.options)
+    const logged = await loggedSoFar(this.client, this.repository, this.view, this.#logTarget)
     const found: LandedMove[] = []
     for await (const move of landedMoves(this.view.snapshot, this.releaseRef, this.release)) {
       // As when they are written: a log without entries begins with the next one.
@@ -257,19 +254,13 @@ export class ReleaseSession {
 
   /** Whether the move has its entry in the release log. */
   async isLogged({ seq }: LandedMove): Promise<boolean> {
-    return (await loggedSoFar(this.client, this.repository, this.view, this.options)).has(seq)
+    return (await loggedSoFar(this.client, this.repository, this.view, this.#logTarget)).has(seq)
   }
 
   /** Writes what is missing in the release log, up to the move with this record. */
   async writeLog(record: number): Promise<AppendedLog> {
-    const { remote, logBranch } = this.options
     const { client, repository } = this
-    const written = await appendReleaseLog(
-      client,
-      repository,
-      { remote, logBranch },
-      { kind: 'since', record },
-    )
+    const written = await appendReleaseLog(client, repository, this.#logTarget, { kind: 'since', record })
     this.#written = written
     const path = printable(this.policy.releaseLog, 120)
     if (written.commit === null) note(`${path} has the entry already`)

@@ -63,7 +63,7 @@ export async function signOwnApproval(
   },
 ): Promise<void> {
   const { from, to, key, wish } = approval
-  const { policy, client, options } = session
+  const { policy, client, place } = session
   const now = Date.now()
   const payload = statementPayload('approval', policy.repository, to, {
     ref: session.releaseRef,
@@ -76,5 +76,5 @@ export async function signOwnApproval(
     issuedAt: new Date(now).toISOString(),
     expiresAt: new Date(now + Math.min(OWN_APPROVAL_MS, policy.rollback.approvalMaxAgeMs)).toISOString(),
   })
-  await signAndSubmit(client, { remote: options.remote, kind: 'approval', payload, key })
+  await signAndSubmit(client, { place, kind: 'approval', payload, key })
 }

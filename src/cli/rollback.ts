@@ -11,9 +11,10 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { requireConsent } from './ask.ts'
 import { colour, note, plural } from './output.ts'
+import { pushRelease } from './push-release.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
+import { requireLine } from './requirements.ts'
 import { approvalsToGet, signOwnApproval } from './rollback-approval.ts'
-import { requireLine } from './submit.ts'
 
 export type RollbackWish = {
   readonly commit: string | undefined
@@ -86,13 +87,13 @@ async function push(
   const { policy } = session
   if (session.release !== current) throw movedMeanwhile(session)
   const options = [`trigger=${trigger}`, `symptoms=${symptoms}`]
-  let outcome = await session.push(commit, options, foresight.signed)
-  if (outcome.kind === 'unknown' && outcome.error.code === 'configuration') {
+  let outcome = await pushRelease(session, commit, options, foresight.signed)
+  if (outcome.kind === 'refused' && outcome.error.code === 'configuration') {
     // Words for the record are not worth a minute of an outage, and an approval has them, too.
     note(
       'remark: the server takes no push options, so that trigger and symptoms are not in the record of the move',
     )
-    outcome = await session.push(commit, [], foresight.signed)
+    outcome = await pushRelease(session, commit, [], foresight.signed)
   }
   if (session.release === commit) {
     session.say(`${colour('yellow', 'rolled back')}: ${policy.release} is at ${shortOid(commit)}`)

@@ -15,10 +15,12 @@ import { junitText } from './gate-junit.ts'
 import { gateProgress } from './gate-progress.ts'
 import { GATE_COLUMNS, gateRows, verdictLine } from './gate-words.ts'
 import { annotate, isGithubActions, summarize } from './github-actions.ts'
+import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { Interruption } from './interruption.ts'
 import { colour, note, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
-import { requireCiUrl, requireDuration, requireKey, signAndSubmit } from './submit.ts'
+import { requireCiUrl, requireDuration, requireKey } from './requirements.ts'
+import { signAndSubmit } from './submit.ts'
 
 export type GateOptions = {
   readonly mode: 'staging' | 'prod' | undefined
@@ -62,7 +64,8 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
     repository.topLevel(),
   ])
   const folder = top ?? process.cwd()
-  const { policy, released } = await findPolicy(repository, folder, options)
+  const place = options.record ? await guardedPlace(repository, options.remote) : null
+  const { policy, released } = await findPolicy(repository, folder, place)
   const environment = mode === 'prod' ? policy.environments.production : policy.environments.staging
   if (environment === undefined) {
     throw new HeadgateError('configuration', 'the policy has no environments.production', {
@@ -100,11 +103,11 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   if (run.result === 'FAILED') process.exitCode = EXIT_CODES.refused
   let recorded = false
   try {
-    if (key !== null) {
+    if (key !== null && place !== null) {
       const payload = evidencePayload(policy, environment, commit, run, ciUrl)
       interruption.words =
         'interrupted while the result was being recorded; headgate evidence list says whether it is'
-      await signAndSubmit(repository, { remote: options.remote, kind: 'evidence', payload, key })
+      await signAndSubmit(repository, { place, kind: 'evidence', payload, key })
       recorded = true
     }
   } finally {
@@ -198,13 +201,13 @@ function parseMode(text: string | undefined): 'staging' | 'prod' {
 async function findPolicy(
   repository: ClientRepository,
   folder: string,
-  { record, remote }: GateOptions,
+  place: GuardedPlace | null,
 ): Promise<{ policy: Policy; released: boolean }> {
-  if (!record) {
+  if (place === null) {
     // Whoever tries gates has not made all the keys yet.
     return { policy: parsePolicy(readPolicyText(join(folder, '.headgate'))), released: false }
   }
-  const { policy, state } = await remotePolicy(repository, remote)
+  const { policy, state } = await remotePolicy(repository, place.reads)
   return { policy, released: state.landed[`refs/heads/${policy.release}`] !== undefined }
 }
 

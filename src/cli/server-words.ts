@@ -11,12 +11,8 @@ export type ServerWords = {
   readonly hint: string | undefined
 }
 
-/** `output` is what `git push` printed; the server's lines in it begin with `remote: `. */
-export function serverWords(output: string): ServerWords {
-  const said = output
-    .split(/\r\n|[\r\n]/)
-    .filter((line) => line.startsWith('remote: '))
-    .map((line) => line.slice('remote: '.length).trimEnd())
+/** `said`: the server's lines, without the `remote: ` that git puts before each. */
+export function serverWords(said: readonly string[]): ServerWords {
   const undecided = said.some((line) => /^headgate: (?:no decision|guarded refs are refused)/.test(line))
   const found: string[] = []
   const fix: string[] = []

@@ -1,100 +1,125 @@
 /** Signing a statement with the user's key and sending it to a guarded remote: what every signing command does. */
-import { existsSync } from 'node:fs'
-import { canonicalJson } from '../core/canonical-json.ts'
-import { parseDuration } from '../core/duration.ts'
+import { canonicalJson, sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
-import { shellWord } from '../core/printable.ts'
-import { NAMESPACES, type SubmittedKind } from '../core/statement.ts'
+import { type Oid, shortOid } from '../core/oid.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import { NAMESPACES, parseStatement, type SubmittedKind } from '../core/statement.ts'
 import { signEnvelope } from '../signing/ssh-keygen-sign.ts'
 import type { ClientRepository } from './client-repository.ts'
+import { fetchLedger } from './fetch-copies.ts'
+import type { GuardedPlace } from './guarded-place.ts'
+import { note } from './output.ts'
+import { type PushOutcome, pushRef } from './push-ref.ts'
+import { serverWords } from './server-words.ts'
+import { whenSettled } from './when-settled.ts'
 
-/** The key that the user names, or HEADGATE_KEY. */
-export function requireKey(key: string | undefined): string {
-  const file = key ?? process.env.HEADGATE_KEY
-  if (file !== undefined && file !== '') {
-    if (existsSync(file) || existsSync(`${file}.pub`)) return file
-    // Found before the gates have run and anything has gone over a network, not after.
-    throw new HeadgateError('configuration', `key file ${shellWord(file)} does not exist`, {
-      hint: 'name the file of an SSH key, such as ~/.ssh/id_ed25519',
-    })
+/** The server's word that a statement is a durable record. */
+const RECORDED = /^headgate: (?:.* accepted|that statement is record \d+ already)$/
+
+/**
+ * Signs, sends, and returns when the statement is a durable record of the remote's ledger. Where the server did not say,
+ * the ledger is looked at. Throws HeadgateError 'refused' with the server's own words, 'unavailable' where it could not
+ * decide or nobody can tell, 'configuration' for a remote that records nothing.
+ */
+export async function signAndSubmit(
+  client: ClientRepository,
+  options: { place: GuardedPlace; kind: SubmittedKind; namespace?: string; payload: string; key: string },
+): Promise<void> {
+  const { place, kind, payload } = options
+  const namespace = options.namespace ?? NAMESPACES[kind][0] ?? ''
+  const text = canonicalJson(await signEnvelope({ payload, namespace, keyFile: options.key }))
+  const { commit, payloadDigest } = parseStatement(Buffer.from(payload))
+  const to = await storeStatement(client, text)
+  const outcome = await pushRef({ place, ref: `refs/headgate/inbox/${sha256(text)}`, to })
+  if (outcome.kind === 'moved' && outcome.words.some((line) => RECORDED.test(line))) return
+  if (outcome.kind === 'refused' && serverWords(outcome.words).judged) throw refused(outcome.words, null)
+
+  // A server that has answered is not at work any more; one whose answer was lost may be.
+  const isOver = outcome.kind === 'moved' || outcome.kind === 'refused'
+  const seen = await whenSettled(() => recordOf(client, place, commit, payloadDigest), { isOver })
+  if (seen.kind === 'found')
+    return note(`remark: the server did not say so, but the statement is recorded: record ${seen.value}`)
+  const command = findOut(kind, commit, place)
+  if (seen.kind === 'unseen') throw notKnown(outcome, `${seen.error.message}`, command)
+  if (outcome.kind === 'refused') throw refused(outcome.words, 'nothing was recorded')
+  if (outcome.kind === 'moved') {
+    throw new HeadgateError(
+      'configuration',
+      `${printable(place.remote)} took the statement and did not record it: nobody guards it`,
+      { hint: 'name the guarded one: --remote URL; a server whose hooks are gone: headgate doctor REPO.git' },
+    )
   }
-  throw new HeadgateError('usage', 'no key to sign with', {
-    hint: 'name it with --key FILE or HEADGATE_KEY; headgate key generate makes one',
-  })
+  throw notKnown(outcome, `the ledger of ${printable(place.remote)} does not have it so far`, command)
 }
 
-/** Why somebody does something, as the statement takes it. */
-export function requireReason(reason: string): string {
-  if (reason.trim() !== '' && reason.length <= MAX_REASON_LENGTH) return reason
-  const problem = reason.trim() === '' ? 'says nothing' : `is longer than ${MAX_REASON_LENGTH} characters`
-  throw new HeadgateError('usage', `--reason ${problem}`, { hint: 'say why in a sentence or two' })
-}
-
-const MAX_REASON_LENGTH = 4096
-
-/** A duration that an option names, in milliseconds. */
-export function requireDuration(option: string, text: string): number {
-  let durationMs: number
+/** The statement as a blob of this clone. */
+async function storeStatement(client: ClientRepository, text: string): Promise<Oid> {
+  const repository = await client.open()
   try {
-    durationMs = parseDuration(text)
+    const statement = repository.newObject('blob', Buffer.from(text))
+    await repository.store([statement])
+    return statement.oid
   } catch (cause) {
     if (!(cause instanceof HeadgateError)) throw cause
-    throw new HeadgateError('usage', `--${option}: ${cause.message}`, {
-      hint: `for example --${option} 1h30m`,
+    throw new HeadgateError('unavailable', cause.message, {
+      hint: 'the statement passes through this clone: it must be writable',
       cause,
     })
+  } finally {
+    repository.close()
   }
-  if (durationMs > 0) return durationMs
-  throw new HeadgateError('usage', `--${option} must be longer than zero`, {
-    hint: `for example --${option} 1h30m`,
-  })
 }
 
-/** Free text that travels as a push option: git allows no line break there, and the server keeps 4096 bytes. */
-export function requireLine(option: string, text: string): string {
-  const line = text.replace(/\s*[\r\n]+\s*/g, ' ').trim()
-  if (line !== '' && Buffer.byteLength(line) <= MAX_LINE_BYTES && !line.includes('\0')) return line
-  const problem = line === '' ? 'says nothing' : `is longer than ${MAX_LINE_BYTES} bytes`
-  throw new HeadgateError('usage', `--${option} ${problem}`, {
-    hint: 'say it in a sentence or two, or name a page that does',
-  })
+/** The number of the record with this payload; null where the ledger has none. */
+async function recordOf(
+  client: ClientRepository,
+  { reads }: GuardedPlace,
+  commit: Oid,
+  payloadDigest: string,
+): Promise<number | null> {
+  const { snapshot, close } = await fetchLedger(client, reads)
+  try {
+    const about = await snapshot.about(commit)
+    return about.find(({ statement }) => statement.payloadDigest === payloadDigest)?.seq ?? null
+  } finally {
+    close()
+  }
 }
 
-const MAX_LINE_BYTES = 1000
-
-/** The link that evidence keeps to where it comes from. It stays in the ledger, and everyone who can fetch reads it. */
-export function requireCiUrl(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined
-  const url = text.length <= MAX_URL_LENGTH && URL.canParse(text) ? new URL(text) : null
-  const problem =
-    url === null || !/^https?:$/.test(url.protocol)
-      ? `is no http or https URL of at most ${MAX_URL_LENGTH} characters`
-      : url.username !== '' || url.password !== ''
-        ? 'must not carry a user name or password: it would be in the ledger for ever'
-        : null
-  if (problem === null) return text
-  throw new HeadgateError('usage', `--ci-url ${problem}`, {
-    hint: 'name the page of the CI run, such as https://ci.example.com/runs/7',
-  })
+function refused(words: readonly string[], looked: string | null): HeadgateError {
+  const { undecided, judged, lines, hint } = serverWords(words)
+  const what = undecided ? 'the server could not decide' : 'the server refused the statement'
+  const otherwise = undecided
+    ? 'try again in a moment, or ask the server admin'
+    : judged
+      ? 'headgate policy show prints the policy that the server judges by'
+      : 'another hook of the server refused: ask the server admin'
+  return new HeadgateError(
+    undecided ? 'unavailable' : 'refused',
+    [`${what}; ${looked ?? 'nothing was recorded'}`, ...lines].join('\n'),
+    { hint: hint ?? otherwise },
+  )
 }
 
-/** As long as a statement takes it. */
-const MAX_URL_LENGTH = 2048
-
-/** A number of things that an option names. */
-export function requireCount(option: string, count: number): number {
-  if (Number.isSafeInteger(count) && count >= 1 && count <= 10_000) return count
-  throw new HeadgateError('usage', `--${option} takes a number from 1 to 10000`, {
-    hint: `for example --${option} 20`,
-  })
+function notKnown(outcome: PushOutcome, why: string, command: string): HeadgateError {
+  const said =
+    outcome.kind === 'refused'
+      ? ['the server refused the push', ...outcome.words]
+      : outcome.kind === 'unknown'
+        ? [outcome.error.message]
+        : ['the server did not say what it did']
+  return new HeadgateError(
+    'unavailable',
+    [...said, `whether the statement is recorded is not known: ${why}`].join('\n'),
+    { hint: `find out: ${command}` },
+  )
 }
 
-/** Signs, sends, and returns when the statement is a durable record of the remote's ledger. */
-export async function signAndSubmit(
-  repository: ClientRepository,
-  options: { remote: string; kind: SubmittedKind; namespace?: string; payload: string; key: string },
-): Promise<void> {
-  const namespace = options.namespace ?? NAMESPACES[options.kind][0] ?? ''
-  const envelope = await signEnvelope({ payload: options.payload, namespace, keyFile: options.key })
-  await repository.submit(options.remote, canonicalJson(envelope))
+/** The command that shows a statement of this kind once it is recorded. */
+function findOut(kind: SubmittedKind, commit: Oid, { remote }: GuardedPlace): string {
+  const at = remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`
+  if (kind === 'evidence' || kind === 'invalidation') return `headgate evidence list ${shortOid(commit)}${at}`
+  // Of an approval or an override that is not used yet, the records of its commit tell.
+  if (kind === 'approval' || kind === 'override') return `headgate log --export ${shortOid(commit)}${at}`
+  return `headgate status${at}`
 }

@@ -314,7 +314,7 @@ test("another hook's refusal is told in its own words", () => {
     ...['evidence', 'add', '--commit', 'HEAD', '--failed', 'health', '--key', repository.key('ci')],
   )
   expect(ran.stderr).toContain(
-    'headgate: the server refused the statement\n  the server is read-only tonight\n  hint: it may be recorded all the same',
+    'headgate: the server refused the statement; nothing was recorded\n  the server is read-only tonight\n  hint: another hook of the server refused',
   )
   expect(ran.code).toBe(77)
 })

@@ -1,15 +1,23 @@
 /** A real HTTP server in front of git's own http-backend, for the repositories in a test's folder. */
 import { spawn, spawnSync } from 'node:child_process'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { serve } from '../cli/run-program.ts'
 import type { TestRepository } from '../make-repository.ts'
 
-export function serveGit(repository: TestRepository): Promise<string> {
+/** What stands between: told of each request, and of each answer before it goes out; true: it has taken care of it. */
+type Proxy = {
+  before?(request: IncomingMessage, response: ServerResponse): boolean
+  after?(request: IncomingMessage, response: ServerResponse): boolean
+}
+
+export function serveGit(repository: TestRepository, proxy: Proxy = {}): Promise<string> {
   const backend = join(
     spawnSync('git', ['--exec-path'], { encoding: 'utf8' }).stdout.trim(),
     'git-http-backend',
   )
   return serve((request, response) => {
+    if (proxy.before?.(request, response) === true) return
     const { pathname, search } = new URL(request.url ?? '/', 'http://x')
     const child = spawn(backend, [], {
       env: {
@@ -28,6 +36,7 @@ export function serveGit(repository: TestRepository): Promise<string> {
     const chunks: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
     child.on('close', () => {
+      if (proxy.after?.(request, response) === true) return
       const answer = Buffer.concat(chunks)
       const end = answer.indexOf('\r\n\r\n')
       for (const line of answer.toString('latin1', 0, end).split('\r\n')) {

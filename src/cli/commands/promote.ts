@@ -38,7 +38,7 @@ export function promoteCommand(cli: Argv): Argv {
           ),
         ),
     async (options) => {
-      const { requireDuration } = await import('../submit.ts')
+      const { requireDuration } = await import('../requirements.ts')
       const { promote } = await import('../promote.ts')
       await promote({ ...options, waitMs: requireDuration('wait', options.wait) })
     },

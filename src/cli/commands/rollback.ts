@@ -34,7 +34,7 @@ export function rollbackCommand(cli: Argv): Argv {
           ),
         ),
     async (options) => {
-      const { requireDuration } = await import('../submit.ts')
+      const { requireDuration } = await import('../requirements.ts')
       const { rollback } = await import('../rollback.ts')
       await rollback({ ...options, waitMs: requireDuration('wait', options.wait) })
     },

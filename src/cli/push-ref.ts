@@ -1,16 +1,17 @@
-/** Pushing one branch of a guarded remote, and what came of it. */
+/** Pushing one ref to one place, and what came of it as far as git and the server say. */
 import { spawn } from 'node:child_process'
 import { HeadgateError } from '../core/errors.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import type { GuardedPlace } from './guarded-place.ts'
 import { serverWords } from './server-words.ts'
 
 export type Push = {
-  readonly remote: string
+  readonly place: GuardedPlace
   /** Full name. */
   readonly ref: string
-  /** Where the branch must be for the push to mean anything; zeros: it must not exist. */
-  readonly from: Oid
+  /** Where the ref must be for the push to mean anything; zeros: it must not exist. Undefined: wherever it is. */
+  readonly from?: Oid
   readonly to: Oid
   readonly options?: readonly string[]
   readonly signed?: boolean
@@ -19,52 +20,59 @@ export type Push = {
 export type PushOutcome =
   /** With what the server said. */
   | { readonly kind: 'moved'; readonly words: readonly string[] }
-  /** The branch is not where it was believed to be, or somebody else is moving it. Nothing was moved by this push. */
+  /** The ref is not where it was believed to be, or somebody else is moving it. Nothing was moved by this push. */
   | { readonly kind: 'stale' }
-  | { readonly kind: 'refused'; readonly error: HeadgateError }
-  /** The connection failed: it may have moved or not. */
+  /** The ref was not moved. What else the server did is told by `words`. */
+  | { readonly kind: 'refused'; readonly error: HeadgateError; readonly words: readonly string[] }
+  /** The server did not say: it may have moved the ref or not, and may be at it still. */
   | { readonly kind: 'unknown'; readonly error: HeadgateError }
 
 /** A server's refusal is a few lines. */
 const MAX_OUTPUT_BYTES = 1024 * 1024
 
 /** Never throws for what the remote does; throws 'configuration' if git cannot be started. */
-export async function pushBranch(push: Push): Promise<PushOutcome> {
-  const { remote, ref, from, to, options = [], signed = false } = push
-  const args = [
+export async function pushRef(push: Push): Promise<PushOutcome> {
+  const { place, ref, from, to, options = [], signed = false } = push
+  const { code, stdout, stderr } = await run([
+    ...place.writes.config,
     'push',
     '--porcelain',
     // What the clone's own hook would say has been asked already; tags and submodules are another matter.
     ...['--no-verify', '--no-follow-tags', '--recurse-submodules=no'],
     ...(signed ? ['--signed'] : []),
     // Compared by the client with what the remote says now, and by the server when it locks the branch.
-    `--force-with-lease=${ref}:${isZeroOid(from) ? '' : from}`,
+    ...(from === undefined ? [] : [`--force-with-lease=${ref}:${isZeroOid(from) ? '' : from}`]),
     ...options.map((option) => `--push-option=${option}`),
     '--',
-    remote,
+    place.writes.target,
     `${to}:${ref}`,
-  ]
-  let { code, stdout, stderr } = await run(args)
-  if (code !== 0 && /--mirror can't be combined/.test(stderr))
-    ({ code, stdout, stderr } = await run(['-c', `remote.${remote}.mirror=false`, ...args]))
-  if (code === 0) return { kind: 'moved', words: remoteLines(stderr) }
-  const line = stdout.split('\n').find((one) => one.startsWith('!')) ?? ''
-  if (/\[rejected\]/.test(line)) return { kind: 'stale' }
-  if (/\[remote rejected\]/.test(line)) {
+  ])
+  // One line of the report, by its flag: what git says of the ref when the server's own report has arrived.
+  const line = stdout.split('\n').find((one) => one.split('\t')[1]?.endsWith(`:${ref}`)) ?? ''
+  const words = remoteLines(stderr)
+  if (/^[ +*=]\t/.test(line)) return { kind: 'moved', words }
+  if (/^!\t.*\[rejected\]/.test(line)) return { kind: 'stale' }
+  if (/^!\t.*\[remote rejected\]/.test(line)) {
     // git's own compare-and-swap, and headgate's when two pushes meet.
     if (/cannot lock|failed to update ref|incorrect old value|reference already exists/.test(line))
       return { kind: 'stale' }
-    return { kind: 'refused', error: refusal(`${stdout}\n${stderr}`, ref, line) }
+    return { kind: 'refused', error: refusal(words, ref, line), words }
   }
-  return { kind: 'unknown', error: failure(stderr, remote) }
+  if (/does not support push options/.test(stderr)) {
+    const error = new HeadgateError('configuration', 'the server takes no push options', {
+      hint: 'leave --note and --plan out, or the admin sets receive.advertisePushOptions (headgate server install does)',
+    })
+    return { kind: 'refused', error, words }
+  }
+  return { kind: 'unknown', error: failure(code, stderr) }
 }
 
-function refusal(output: string, ref: string, line: string): HeadgateError {
+function refusal(words: readonly string[], ref: string, line: string): HeadgateError {
   const branch = printable(ref.replace(/^refs\/heads\//, ''), 100)
-  const { undecided, judged, lines } = serverWords(output)
+  const { undecided, judged, lines } = serverWords(words)
   const what = undecided ? 'the server could not decide' : `the server refused to move ${branch}`
   // A verdict is laid out to be read, rule by rule; its first and last words are about pushes by hand.
-  const said = judged ? verdictLines(output) : lines
+  const said = judged ? verdictLines(words) : lines
   const reason =
     said.length > 0 ? said : [printable(/\(([^)]*)\)\s*$/.exec(line)?.[1] ?? 'without a word', 300)]
   return new HeadgateError(undecided ? 'unavailable' : 'refused', [what, ...reason].join('\n'), {
@@ -72,26 +80,21 @@ function refusal(output: string, ref: string, line: string): HeadgateError {
   })
 }
 
-function verdictLines(output: string): string[] {
-  return remoteLines(output).filter(
+function verdictLines(words: readonly string[]): string[] {
+  return words.filter(
     (line) => !/^(?:headgate: push refused|git takes or refuses a push as a whole)/.test(line),
   )
 }
 
-function failure(stderr: string, remote: string): HeadgateError {
+function failure(code: number, stderr: string): HeadgateError {
   const lines = stderr.split(/\r\n|[\r\n]/).filter((line) => line.trim() !== '')
-  const last = lines.find((line) => /^(?:fatal|error): /.test(line)) ?? lines.at(-1) ?? 'failed'
-  if (/does not support push options/.test(stderr)) {
-    return new HeadgateError('configuration', 'the server takes no push options', {
-      hint: 'leave --note and --plan out, or the admin sets receive.advertisePushOptions (headgate server install does)',
-    })
-  }
+  const last =
+    lines.find((line) => /^(?:fatal|error): /.test(line)) ??
+    lines.at(-1) ??
+    (code === 0 ? 'the server said nothing' : 'failed')
   return new HeadgateError(
     'unavailable',
     `git push: ${printable(last.replace(/^(?:fatal|error): /, ''), 400)}`,
-    {
-      hint: `try again when the remote can be reached: git ls-remote ${printable(remote, 200)}`,
-    },
   )
 }
 

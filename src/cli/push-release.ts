@@ -1,0 +1,54 @@
+/** One move of the release branch as a push, and what became of it: by the server's word or, without one, by looking. */
+import { landedMoves } from '../audit/landed-moves.ts'
+import { HeadgateError } from '../core/errors.ts'
+import { type Oid, zeroOidLike } from '../core/oid.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import { note } from './output.ts'
+import { type PushOutcome, pushRef } from './push-ref.ts'
+import type { ReleaseSession } from './release-session.ts'
+import { whenSettled } from './when-settled.ts'
+
+/** Pushes exactly this move. Afterwards the session's view is new, if the remote can be looked at. */
+export async function pushRelease(
+  session: ReleaseSession,
+  to: Oid,
+  options: readonly string[],
+  signed: boolean,
+): Promise<PushOutcome> {
+  const { place, policy, releaseRef } = session
+  const from = session.release ?? zeroOidLike(to)
+  const before = session.view.snapshot.head.seq
+  const outcome = await pushRef({ place, ref: releaseRef, from, to, options, signed })
+  if (outcome.kind === 'moved') for (const line of outcome.words) note(`remote: ${printable(line, 300)}`)
+  if (outcome.kind !== 'unknown') {
+    await session.look()
+    return outcome
+  }
+  const seen = await whenSettled(() => findMove(session, { from, to, before }), { isOver: false })
+  if (seen.kind === 'found') {
+    note(`remark: the server did not say so, but ${policy.release} was moved`)
+    return { kind: 'moved', words: [] }
+  }
+  const why = seen.kind === 'unseen' ? seen.error.message : 'so far it is where it was'
+  const { remote } = session.options
+  const error = new HeadgateError(
+    'unavailable',
+    `${outcome.error.message}\nwhether ${policy.release} was moved is not known: ${why}`,
+    { hint: `find out: headgate status${remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`}` },
+  )
+  return { kind: 'unknown', error }
+}
+
+/** True where the branch is at the commit, or was moved there after the record `before` and has moved on; else null. */
+async function findMove(
+  session: ReleaseSession,
+  { from, to, before }: { readonly from: Oid; readonly to: Oid; readonly before: number },
+): Promise<true | null> {
+  await session.look()
+  if (session.release === to) return true
+  for await (const move of landedMoves(session.view.snapshot, session.releaseRef, session.release)) {
+    if (move.seq <= before) break
+    if (move.from === from && move.to === to) return true
+  }
+  return null
+}

@@ -1,0 +1,247 @@
+/** Pushes that fail without the server's word: the connection is lost after the work was done, or before, or for good. */
+
+import { writeFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { serveGit } from '../client/smart-http.ts'
+import type { TestRepository } from '../make-repository.ts'
+import { Day, releasedAndProved } from './day.ts'
+import { guarded, headgate } from './run-program.ts'
+
+const isPush = ({ method, url = '' }: IncomingMessage) =>
+  method === 'POST' && url.endsWith('/git-receive-pack')
+
+function badGateway(response: ServerResponse): true {
+  response.statusCode = 502
+  response.end('<h1>Bad Gateway</h1>')
+  return true
+}
+
+/** The repository behind HTTP, and behind a proxy that is told of its pushes. */
+async function overHttp(
+  repository: TestRepository,
+  clone: string,
+  proxy: Parameters<typeof serveGit>[1],
+): Promise<void> {
+  repository.server('config', 'http.receivepack', 'true')
+  const url = `${await serveGit(repository, proxy)}/app.git`
+  repository.mustRun(repository.run('git', ['remote', 'set-url', 'origin', url], { cwd: clone }))
+}
+
+const PROXIES = {
+  'a proxy answers 502 after the work was done': {
+    after: (request, response) => isPush(request) && badGateway(response),
+  },
+  'the connection is lost after the work was done': {
+    after: (request, response) => {
+      if (!isPush(request)) return false
+      response.destroy()
+      return true
+    },
+  },
+  'the report of the server is lost on its way': {
+    after: (request, response) => {
+      if (!isPush(request)) return false
+      response.setHeader('content-type', 'application/x-git-receive-pack-result')
+      response.end('')
+      return true
+    },
+  },
+} satisfies Record<string, Parameters<typeof serveGit>[1]>
+
+for (const [what, proxy] of Object.entries(PROXIES)) {
+  test(`${what}: each statement is found in the ledger, and stands there once`, async () => {
+    const repository = guarded()
+    const [commit, next] = [repository.release('one'), repository.release('two')]
+    await overHttp(repository, repository.clone, proxy)
+    const before = repository.ledgerSubjects().length
+    const reason = ['--reason', 'because', '--key', repository.key('alice')]
+    const move = ['--from', next, '--to', commit, ...reason]
+    const calls = [
+      ['evidence', 'add', '--commit', next, '--failed', 'health', '--key', repository.key('ci')],
+      ['freeze', '--for', '1h', ...reason],
+      ['unfreeze', ...reason],
+      ['approve', ...move],
+      ['override', '--waive', 'known-good', ...move],
+      ['evidence', 'invalidate', commit, ...reason],
+    ]
+    for (const [index, call] of calls.entries()) {
+      const ran = await headgate(repository, call)
+      expect(ran.code, ran.all).toBe(0)
+      expect(ran.stderr).toContain(
+        `remark: the server did not say so, but the statement is recorded: record ${before + index + 1}\n`,
+      )
+    }
+    expect(repository.ledgerSubjects()).toHaveLength(before + calls.length)
+  })
+
+  test(`${what}: promote and rollback go on with what has moved, and write the log once`, async () => {
+    const day = await Day.begin({ begin: releasedAndProved })
+    const [zero, one] = [day.commit('zero'), day.commit('one')]
+    await overHttp(day.repository, day.clone('alice'), proxy)
+    const promoted = await day.as('alice', 'promote', '--yes')
+    expect(promoted.code, promoted.all).toBe(0)
+    expect(promoted.stderr).toContain('remark: the server did not say so, but release was moved\n')
+    expect(promoted.stderr).toContain('remark: the server did not say so, but the release log is written\n')
+    expect(day.release()).toBe(one)
+    const back = await day.as('alice', 'rollback', zero, '--trigger', 'alarm', '--symptoms', '500', '--yes')
+    expect(back.code, back.all).toBe(0)
+    expect(day.release()).toBe(zero)
+    expect(day.log().match(/^## /gm)).toHaveLength(3)
+  })
+}
+
+test('what did not arrive is not known to have failed: the command that finds out, exit 69', async () => {
+  const day = await Day.begin({ begin: releasedAndProved })
+  const { repository } = day
+  const one = day.commit('one')
+  const records = repository.ledgerSubjects().length
+  await overHttp(repository, day.clone('alice'), {
+    before: (request, response) => isPush(request) && badGateway(response),
+  })
+  const added = await day.as('alice', 'evidence', 'add', '--commit', one, '--passed', 'health')
+  expect(added.code, added.all).toBe(69)
+  expect(added.stderr).toMatch(/^headgate: git push: .*502.*\n/)
+  expect(added.stderr).toContain(
+    `\n  whether the statement is recorded is not known: the ledger of origin does not have it so far\n  hint: find out: headgate evidence list ${one.slice(0, 7)}\n`,
+  )
+  const promoted = await day.as('alice', 'promote', '--yes')
+  expect(promoted.code, promoted.all).toBe(69)
+  expect(promoted.stderr).toContain(
+    '\n  whether release was moved is not known: so far it is where it was\n  hint: find out: headgate status\n',
+  )
+  expect(repository.ledgerSubjects()).toHaveLength(records)
+})
+
+test('a server that is gone after the push: not known, not "nothing was recorded"', async () => {
+  const repository = guarded()
+  let isGone = false
+  await overHttp(repository, repository.clone, {
+    before: (_, response) => isGone && badGateway(response),
+    after: (request, response) => {
+      isGone ||= isPush(request)
+      return isGone && badGateway(response)
+    },
+  })
+  const key = repository.key('ci')
+  const ran = await headgate(repository, [
+    'evidence',
+    'add',
+    '--commit',
+    'HEAD',
+    '--passed',
+    'health',
+    '--key',
+    key,
+  ])
+  expect(ran.code, ran.all).toBe(69)
+  expect(ran.stderr).toMatch(/whether the statement is recorded is not known: .*cannot be reached/)
+  expect(ran.all).not.toContain('nothing was recorded')
+  expect(repository.ledgerSubjects().at(-1)).toContain('evidence')
+})
+
+test('a hook that refuses after headgate has recorded: the ledger is what counts', () => {
+  const repository = guarded()
+  const late = join(repository.bare, 'hooks', 'update')
+  writeFileSync(
+    late,
+    '#!/bin/sh\ncase $1 in refs/headgate/inbox/*) echo "no inbox here" >&2; exit 1; esac\n',
+    { mode: 0o755 },
+  )
+  const add = ['evidence', 'add', '--commit', 'HEAD', '--passed', 'health', '--key', repository.key('ci')]
+  const ran = repository.headgate(...add)
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stderr).toContain('but the statement is recorded: record 2\n')
+})
+
+test('a pipe that breaks when the server reports: found by looking', () => {
+  const repository = guarded()
+  // git runs this as the other end of a push; the server's report does not get through.
+  const cut = join(repository.folder, 'cut.mjs')
+  writeFileSync(
+    cut,
+    `#!${process.execPath}
+import { spawn } from 'node:child_process'
+const child = spawn('git', ['receive-pack', ...process.argv.slice(2)], { stdio: ['inherit', 'pipe', 'inherit'] })
+let [offered, rest] = [false, Buffer.alloc(0)]
+child.stdout.on('data', (chunk) => {
+  if (offered) return
+  rest = Buffer.concat([rest, chunk])
+  while (rest.length >= 4 && !offered) {
+    const length = Number.parseInt(rest.toString('latin1', 0, 4), 16)
+    if (rest.length < length) return
+    process.stdout.write(rest.subarray(0, length || 4))
+    rest = rest.subarray(length || 4)
+    offered = length === 0
+  }
+})
+child.on('close', () => process.exit(1))
+`,
+    { mode: 0o755 },
+  )
+  repository.git('config', 'remote.origin.receivepack', cut)
+  const add = ['evidence', 'add', '--commit', 'HEAD', '--passed', 'health', '--key', repository.key('ci')]
+  const ran = repository.headgate(...add)
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stderr).toContain('but the statement is recorded: record 2\n')
+})
+
+test('of several places that a remote pushes to, the guarded one gets statements, moves and the log', async () => {
+  const day = await Day.begin({ begin: releasedAndProved })
+  const { repository } = day
+  const one = day.commit('one')
+  const clone = day.clone('alice')
+  const git = (...args: string[]) => repository.mustRun(repository.run('git', args, { cwd: clone }))
+  const plain = join(repository.folder, 'backup.git')
+  repository.mustRun(repository.run('git', ['init', '-q', '--bare', plain]))
+  const down = join(repository.folder, 'down.git')
+  for (const url of [plain, down, repository.bare]) git('remote', 'set-url', '--add', '--push', 'origin', url)
+  git('config', 'remote.origin.mirror', 'true')
+  const add = ['evidence', 'add', '--commit', one, '--passed', 'health', 'chat', '--served-commit', one]
+  // Fetches come from one of them, or from elsewhere.
+  for (const fetched of [repository.bare, plain]) {
+    git('remote', 'set-url', 'origin', fetched)
+    const ran = await day.as('alice', ...add)
+    expect(ran.code, ran.all).toBe(0)
+  }
+  const promoted = await day.as('alice', 'promote', one, '--yes')
+  expect(promoted.code, promoted.all).toBe(0)
+  expect(day.release()).toBe(one)
+  expect(day.log()).toContain(one)
+  expect(repository.run('git', ['for-each-ref'], { cwd: plain }).stdout).toBe('')
+})
+
+test('a copy that has the ledger and guards nothing is not believed; where nobody can tell, the user names the place', () => {
+  const repository = guarded()
+  const copy = join(repository.folder, 'copy.git')
+  repository.mustRun(repository.run('git', ['clone', '-q', '--mirror', repository.bare, copy]))
+  const add = ['evidence', 'add', '--commit', 'HEAD', '--passed', 'health', '--key', repository.key('ci')]
+  repository.git('remote', 'set-url', 'origin', copy)
+  const ran = repository.headgate(...add)
+  expect(ran.code, ran.all).toBe(78)
+  expect(ran.stderr).toContain(
+    'headgate: origin took the statement and did not record it: nobody guards it\n',
+  )
+  repository.git('remote', 'set-url', 'origin', repository.folder)
+  for (const url of [copy, repository.bare])
+    repository.git('remote', 'set-url', '--add', '--push', 'origin', url)
+  const unclear = repository.headgate(...add)
+  expect(unclear.code, unclear.all).toBe(78)
+  expect(unclear.stderr).toContain('pushes to "origin" go to 2 places, and several have a ledger')
+  expect(repository.headgate(...add, '--remote', repository.bare).code).toBe(0)
+})
+
+test('URLs that git rewrites for pushes alone: the ledger is read where the push goes', () => {
+  const repository = guarded()
+  const elsewhere = join(repository.folder, 'elsewhere.git')
+  repository.mustRun(repository.run('git', ['init', '-q', '--bare', elsewhere]))
+  repository.git('config', `url.${repository.bare}.pushInsteadOf`, elsewhere)
+  repository.git('remote', 'set-url', 'origin', elsewhere)
+  const add = ['evidence', 'add', '--commit', 'HEAD', '--passed', 'health', '--key', repository.key('ci')]
+  for (const remote of ['origin', elsewhere]) {
+    const ran = repository.headgate(...add, '--remote', remote)
+    expect(ran.code, ran.all).toBe(0)
+  }
+  expect(repository.ledgerSubjects()).toHaveLength(3)
+})
