@@ -35,7 +35,7 @@ type Result = { readonly name: string; readonly outcome: 'passed' | 'failed' | '
 export async function addEvidence(options: AddOptions): Promise<void> {
   const key = requireKey(options.key)
   const url = requireCiUrl(options.ciUrl)
-  const reported = await collectResults(options)
+  const { results: reported, remarks } = await collectResults(options)
   if (options.servedCommit !== undefined && !isOid(options.servedCommit)) {
     throw new HeadgateError('usage', '--served-commit must be a full commit id', {
       hint: 'git rev-parse COMMIT prints it',
@@ -91,6 +91,8 @@ export async function addEvidence(options: AddOptions): Promise<void> {
       `${result} evidence for ${shortOid(commit)} on ${environment.name} is recorded on ${options.remote}`,
     )
   }
+  for (const remark of remarks.slice(0, MAX_REMARKS)) note(`remark: ${remark}`)
+  if (remarks.length > MAX_REMARKS) note(`remark: ${remarks.length - MAX_REMARKS} more of this kind`)
   const unknown = results.filter(({ name }) => !environment.gates.some((gate) => gate.name === name))
   if (unknown.length > 0)
     note(`remark: the policy has no such gates: ${listed(unknown.map(({ name }) => name))}`)
@@ -107,6 +109,9 @@ const MAX_RESULTS = 200
 /** The longest name that a statement may have. */
 const MAX_NAME_LENGTH = 200
 
+/** A report can have one for each of its cases. */
+const MAX_REMARKS = 10
+
 /** The report of a whole test suite is longer than a statement may be: of that, the gates are kept, and what failed. */
 function withinLimits(
   reported: readonly Result[],
@@ -118,11 +123,10 @@ function withinLimits(
   const isGate = ({ name }: Result) => gates.some((gate) => gate.name === name)
   const others = reported.filter((result) => !isGate(result))
   // Their names are cut, and two of them may be one afterwards; one is enough to fail the run.
-  const failed = others
-    .filter(({ outcome }) => outcome === 'failed')
-    .map((result) => ({ ...result, name: printable(result.name, MAX_NAME_LENGTH) }))
-    .filter(({ name }, at, all) => all.findIndex((other) => other.name === name) === at)
-    .slice(0, MAX_RESULTS / 2)
+  const cut = new Set<string>()
+  for (const { name, outcome } of others)
+    if (outcome === 'failed' && cut.size < MAX_RESULTS / 2) cut.add(printable(name, MAX_NAME_LENGTH))
+  const failed = [...cut].map((name) => ({ name, outcome: 'failed' as const }))
   return {
     results: [...reported.filter(isGate), ...failed],
     omitted: others.length - failed.length,
@@ -139,11 +143,17 @@ function listed(names: readonly string[]): string {
   )
 }
 
-async function collectResults({ passed, failed, junit }: AddOptions): Promise<Result[]> {
+async function collectResults({
+  passed,
+  failed,
+  junit,
+}: AddOptions): Promise<{ readonly results: readonly Result[]; readonly remarks: readonly string[] }> {
+  const reports =
+    junit.length === 0 ? { cases: [], remarks: [] } : (await import('./junit.ts')).readJunitFiles(junit)
   const results: Result[] = [
     ...passed.map((name) => ({ name, outcome: 'passed' as const })),
     ...failed.map((name) => ({ name, outcome: 'failed' as const })),
-    ...(junit.length === 0 ? [] : (await import('./junit.ts')).readJunitFiles(junit)),
+    ...reports.cases,
   ]
   if (results.length === 0) {
     throw new HeadgateError('usage', 'there is no result to record', {
@@ -157,7 +167,7 @@ async function collectResults({ passed, failed, junit }: AddOptions): Promise<Re
       hint: 'a gate has one result: name it in one of --passed, --failed and --junit',
     })
   }
-  return results
+  return { results, remarks: reports.remarks }
 }
 
 /** As `--json` prints it. */
