@@ -2,10 +2,16 @@
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import type { Head, LedgerRecord } from '../ledger/ledger.ts'
 import type { Finding, Findings } from './finding.ts'
+import { missingRecords, REWRITTEN } from './trust-anchors.ts'
+
+/** No record with a number above `after` was in the ledger at the time `at` of the auditor's clock, ms since the epoch. */
+type Absent = { readonly after: number; readonly at: number }
 
 export class ChainCheck {
   readonly #findings: Findings
-  readonly #pinned: ReadonlyMap<number, string>
+  /** Those that were not seen yet. */
+  readonly #pinned: Map<number, string>
+  readonly #absent: Absent | null
   readonly #now: number
   #last: Head
   #latest: number
@@ -17,13 +23,15 @@ export class ChainCheck {
       readonly last: Head
       readonly latest: number
       readonly pinned: ReadonlyMap<number, string>
+      readonly absent: Absent | null
       readonly now: number
     },
   ) {
     this.#findings = findings
     this.#last = options.last
     this.#latest = options.latest
-    this.#pinned = options.pinned
+    this.#pinned = new Map(options.pinned)
+    this.#absent = options.absent
     this.#now = options.now
   }
 
@@ -63,7 +71,8 @@ export class ChainCheck {
         found,
         fix,
       })
-    const pinned = this.#pinned.get(record.seq)
+    const pinned = this.#pinned.get(place)
+    if (record.seq === place) this.#pinned.delete(place)
     if (pinned !== undefined && pinned !== record.hash)
       add('copy', `it has the hash ${record.hash}, and the trust file says ${pinned}`, REWRITTEN)
     if (record.seq !== place) {
@@ -84,13 +93,9 @@ export class ChainCheck {
     return true
   }
 
-  /** Pinned records that the ledger does not reach. */
+  /** Pinned records that the ledger does not have. */
   end(): void {
-    for (const [seq, hash] of this.#pinned) {
-      if (seq <= this.#last.seq) continue
-      const found = `the trust file names record ${seq} (${hash}), and the ledger ends with ${this.#last.seq}`
-      this.#findings.add({ grade: 'violation', rule: 'copy', record: seq, found, fix: REWRITTEN })
-    }
+    missingRecords(this.#pinned, this.#last.seq, this.#findings)
   }
 
   #checkClock(record: LedgerRecord): void {
@@ -112,6 +117,13 @@ export class ChainCheck {
         'ages, expiry and freezes are measured by it: ask the server admin why, and look at the moves between',
       )
     }
+    if (this.#absent !== null && record.seq > this.#absent.after && at < this.#absent.at - CLOCK_SKEW_MS) {
+      const seen = new Date(this.#absent.at).toISOString()
+      add(
+        `it says ${record.at}, and was not in the ledger yet when that was verified here at ${seen}`,
+        'it was dated back, or one of the clocks was wrong: ask the server admin, and look at what it permits',
+      )
+    }
     if (at > this.#now + CLOCK_SKEW_MS) {
       add(
         `it was recorded at ${record.at}, which is still to come`,
@@ -121,6 +133,3 @@ export class ChainCheck {
     if (at > this.#latest) this.#latest = at
   }
 }
-
-const REWRITTEN =
-  'the ledger was changed after it was written: compare with the copies of others, and ask the server admin'

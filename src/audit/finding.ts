@@ -24,13 +24,36 @@ export const AUDIT_RULES = {
   replay: { broken: false, says: 'every authorization, decided again, has the same verdict' },
   outcome: { broken: false, says: 'every authorization has its outcome' },
   approval: { broken: false, says: 'no approval and no override was used twice' },
-  override: { broken: false, says: 'no rule was waived' },
-  'release-ref': { broken: false, says: 'the release branch is where the last landed move put it' },
-  'staging-ref': { broken: false, says: 'the staging branch was never rewritten' },
-  'release-log': { broken: false, says: 'the release log only grew' },
+  override: { broken: false, says: 'no rule was waived', otherwise: 'rules were waived, or only evaluated' },
+  'release-ref': {
+    broken: false,
+    says: 'the release branch is where the last landed move put it',
+    otherwise: 'the release branch was moved behind the guard, and that was accepted',
+  },
+  'staging-ref': {
+    broken: false,
+    says: 'the staging branch was never rewritten',
+    otherwise: 'the staging branch was rewritten while nothing was refused',
+  },
+  'release-log': {
+    broken: false,
+    says: 'the release log only grew',
+    otherwise: 'the release log was edited while nothing was refused',
+  },
   served: { broken: false, says: 'production serves the release' },
-  installation: { broken: false, says: 'policy and hooks let the guard do its work' },
-} as const satisfies Record<string, { readonly broken: boolean; readonly says: string }>
+  installation: {
+    broken: false,
+    says: 'policy and hooks let the guard do its work',
+    otherwise: 'policy or hooks kept the guard from some of its work',
+  },
+} as const satisfies Record<string, AuditRuleText>
+
+type AuditRuleText = {
+  readonly broken: boolean
+  readonly says: string
+  /** What is so where there is an exception, and `says` would be untrue beside it. */
+  readonly otherwise?: string
+}
 
 export type AuditRule = keyof typeof AUDIT_RULES
 
@@ -50,6 +73,15 @@ export type Finding = {
   readonly fix: string
   /** How many alike stand for this one, where they are counted and not listed. */
   readonly more?: number
+}
+
+/** What an audit did not look at, or not at all of it: none of these rules is told to hold. */
+export type Unchecked = { readonly rules: readonly AuditRule[]; readonly what: string }
+
+/** Seals hold, and the ledger alone says whose they are. */
+export const NO_KEY: Unchecked = {
+  rules: ['seal'],
+  what: "whose seal it is: name the server's key with --trust FILE",
 }
 
 /** Of one rule, grade for grade: the first ones show what is wrong, ten thousand alike show no more. */

@@ -109,6 +109,8 @@ export type ReceiptVerdict = {
   readonly to: Oid
   readonly by: string
   readonly at: string
+  /** Whether the rules allowed it; false only in evaluate mode. */
+  readonly passed: boolean
   /** A receipt cannot show that there is none. */
   readonly outcome: 'landed' | 'not-landed' | 'not-shown'
   readonly signedBy: readonly string[]
@@ -144,6 +146,8 @@ export async function checkReceipt(bytes: Uint8Array, anchors: TrustAnchors | nu
   const signedBy = predicate.inputAttestations.map(({ digest }) =>
     signerOf(records, digest.sha256, authorization),
   )
+  const passed = predicate.verificationResult === 'PASSED'
+  if (passed && move.kind !== 'bootstrap' && signedBy.length === 0) throw wrong('its move rests on nothing')
   const outcome = records.find(
     ({ seq, statement }) =>
       seq > authorization.seq &&
@@ -159,6 +163,7 @@ export async function checkReceipt(bytes: Uint8Array, anchors: TrustAnchors | nu
     to,
     by: authorization.by,
     at: authorization.at,
+    passed,
     outcome: outcome?.statement.kind === 'outcome' ? outcome.statement.predicate.result : 'not-shown',
     signedBy,
     ledgerCommit,

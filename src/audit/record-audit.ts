@@ -65,6 +65,7 @@ export class RecordAudit {
   readonly #moves = new Map<number, AuditedMove>()
   #state: LedgerState
   #isSound = true
+  #isRead = false
   #lastCommit: Oid | null
   #afterPolicy: boolean
   #stopped: number | null = null
@@ -95,6 +96,11 @@ export class RecordAudit {
     return this.#stopped
   }
 
+  /** Whether any record could be read. */
+  get isRead(): boolean {
+    return this.#isRead
+  }
+
   /** Says that the ledger cannot be read on from a record. */
   stop(seq: number): void {
     this.#break(seq)
@@ -114,6 +120,7 @@ export class RecordAudit {
       this.#break(seq)
       return null
     }
+    this.#isRead = true
     if (!chain.next(record)) this.#break(record.seq)
     const inForce = policies.current
     const afterPolicy = this.#afterPolicy

@@ -2,7 +2,7 @@
  * What an auditor remembers of the ledger that was verified last, in a file that no fetch writes to:
  *
  *     {"version": 1, "tip": "<ledger commit>", "head": {...}, "stateDigest": "<sha256>", "sealKeys": ["ssh-ed25519 AAAA..."],
- *      "sealKey": 0, "latest": <ms>, "afterPolicy": false, "isWeaker": false, "staging": {...}, "stagingTip": "<oid>",
+ *      "sealKey": 0, "isVouched": true, "seenAt": <ms>, "latest": <ms>, "afterPolicy": false, "isWeaker": false, "staging": {...}, "stagingTip": "<oid>",
  *      "findings": [...], "counts": {...}, "verifiedAt": "..."}
  *
  * The tip names everything before it by hash, so that this is all that must be kept. Only a ledger without a violation
@@ -24,6 +24,10 @@ const schema = z.strictObject({
   stateDigest: hash,
   sealKeys: z.array(text).max(1000),
   sealKey: z.int().nonnegative(),
+  /** Whether somebody vouched for the seal keys, at this audit or before. */
+  isVouched: z.boolean().default(false),
+  /** When the ledger was asked for that ended with `head`, or with an earlier one, ms since the epoch. */
+  seenAt: z.number().nullable().default(null),
   latest: z.number(),
   afterPolicy: z.boolean(),
   /** Whether the last move was made under the weaker form of the guard. What older versions remember does not say. */

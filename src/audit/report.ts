@@ -2,15 +2,26 @@
 import { shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { AuditedMove } from './audited-move.ts'
-import { AUDIT_RULES, type AuditRule, countFindings, type Finding, type Grade, outcomeOf } from './finding.ts'
+import {
+  AUDIT_RULES,
+  type AuditRule,
+  countFindings,
+  type Finding,
+  type Grade,
+  outcomeOf,
+  type Unchecked,
+} from './finding.ts'
 import type { CommitRecord } from './verify-commit.ts'
 import type { LedgerAudit } from './verify-ledger.ts'
 
 export type Check = {
   readonly rule: AuditRule
-  /** What must be true. */
+  /** What must be true; where there is an exception to it, what is true instead. */
   readonly says: string
+  /** `ok` and `note` are said only where all of it was looked at. */
   readonly grade: Grade | 'ok' | 'unchecked'
+  /** What was not looked at; null where all was. */
+  readonly unchecked: string | null
   readonly violations: number
   readonly exceptions: number
   readonly notes: number
@@ -43,13 +54,21 @@ type Context = {
   readonly now: number
   /** Ms since the epoch. */
   readonly since: number | null
-  readonly unchecked: readonly AuditRule[]
+  readonly unchecked: readonly Unchecked[]
   /** From checks beside the ledger's. */
   readonly findings: readonly Finding[]
 }
 
 /** Rules that nothing was decided by any more once the chain was broken. */
-const LATER: readonly AuditRule[] = ['state', 'statement', 'replay', 'outcome', 'approval', 'override']
+const LATER: readonly AuditRule[] = [
+  'tree',
+  'state',
+  'statement',
+  'replay',
+  'outcome',
+  'approval',
+  'override',
+]
 const BRANCHES: readonly AuditRule[] = ['release-ref', 'staging-ref', 'release-log']
 
 export function reportOf(
@@ -62,16 +81,14 @@ export function reportOf(
     // What is broken is broken, however long ago.
     (finding) => isShown(finding.at) || (finding.grade === 'violation' && AUDIT_RULES[finding.rule].broken),
   )
-  const stopped = audit.stoppedAt === null ? [] : [...LATER, ...BRANCHES]
-  const unchecked = new Set<AuditRule>([...context.unchecked, ...stopped])
-  const checks = (Object.keys(AUDIT_RULES) as AuditRule[]).map((rule): Check => {
-    const own = findings.filter((finding) => finding.rule === rule)
-    const count = (grade: Grade) => countFindings(own, grade)
-    const [violations, exceptions, notes] = [count('violation'), count('exception'), count('note')]
-    const passed = unchecked.has(rule) ? 'unchecked' : 'ok'
-    const grade = violations > 0 ? 'violation' : exceptions > 0 ? 'exception' : notes > 0 ? 'note' : passed
-    return { rule, says: AUDIT_RULES[rule].says, grade, violations, exceptions, notes }
-  })
+  const unchecked: readonly Unchecked[] = [
+    ...(audit.stoppedAt === null
+      ? []
+      : [{ rules: [...LATER, ...BRANCHES], what: brokenAt(audit.stoppedAt) }]),
+    ...audit.unchecked,
+    ...context.unchecked,
+  ]
+  const checks = (Object.keys(AUDIT_RULES) as AuditRule[]).map((rule) => checkOf(rule, findings, unchecked))
   const outcome = outcomeOf(findings)
   const report = {
     repository: audit.inForce === null ? null : printable(audit.inForce.policy.repository),
@@ -85,29 +102,55 @@ export function reportOf(
     checks,
     findings,
     moves: audit.moves.filter(({ at }) => isShown(at)),
-    unchecked: [
-      ...(audit.stoppedAt === null
-        ? []
-        : [`nothing was decided again from record ${audit.stoppedAt} on: the ledger is broken there`]),
-      ...audit.unchecked.map((what) => `not looked at: ${what}`),
-    ],
+    unchecked: unchecked.map(({ rules, what }) => (rules.length === 0 ? what : `${rulesOf(rules)}: ${what}`)),
     outcome,
     about: audit.about ?? null,
   }
   return { ...report, verdict: verdictOf(report) }
 }
 
+function brokenAt(record: number): string {
+  return `nothing was decided again from record ${record} on: the ledger is broken there`
+}
+
+/** The names of rules, the first ones where there are many. */
+function rulesOf(rules: readonly AuditRule[]): string {
+  return rules.length > 6 ? `${rules.slice(0, 4).join(', ')} and ${rules.length - 4} more` : rules.join(', ')
+}
+
+function checkOf(rule: AuditRule, findings: readonly Finding[], unchecked: readonly Unchecked[]): Check {
+  const own = findings.filter((finding) => finding.rule === rule)
+  const count = (grade: Grade) => countFindings(own, grade)
+  const [violations, exceptions, notes] = [count('violation'), count('exception'), count('note')]
+  const open = unchecked.filter(({ rules }) => rules.includes(rule)).map(({ what }) => what)
+  const passed = open.length > 0 ? 'unchecked' : notes > 0 ? 'note' : 'ok'
+  const grade = violations > 0 ? 'violation' : exceptions > 0 ? 'exception' : passed
+  const text: { readonly says: string; readonly otherwise?: string } = AUDIT_RULES[rule]
+  const says = grade === 'exception' ? (text.otherwise ?? text.says) : text.says
+  return {
+    rule,
+    says,
+    grade,
+    unchecked: open.length === 0 ? null : open.join('; '),
+    violations,
+    exceptions,
+    notes,
+  }
+}
+
 const WORDS = { ok: 'VERIFIED', refused: 'RULES BROKEN', data: 'LEDGER BROKEN' } as const
 
 function verdictOf(report: Omit<AuditReport, 'verdict'>): string {
-  const { findings, head, outcome, repository, remote, checkedAt } = report
+  const { findings, head, outcome, repository, remote, checkedAt, checks } = report
   const count = (grade: Grade, noun: string) => {
     const number = countFindings(findings, grade)
     return `${number} ${noun}${number === 1 ? '' : 's'}`
   }
   const counts = [count('violation', 'violation'), count('exception', 'exception'), count('note', 'note')]
+  const open = checks.filter(({ unchecked }) => unchecked !== null).map(({ rule }) => rule)
+  const unchecked = open.length === 0 ? '' : `not checked: ${rulesOf(open)}, `
   const read = report.about === null ? `${head.seq} records` : `${report.about.length} of ${head.seq} records`
-  return `headgate verify: ${WORDS[outcome]}: ${repository ?? printable(remote)}, ${read} (head ${head.hash.slice(0, 12) || 'unreadable'}), ${counts.join(', ')}, ${checkedAt}`
+  return `headgate verify: ${WORDS[outcome]}: ${repository ?? printable(remote)}, ${read} (head ${head.hash.slice(0, 12) || 'unreadable'}), ${counts.join(', ')}, ${unchecked}${checkedAt}`
 }
 
 /** The commit of a finding or move, for people. */

@@ -3,7 +3,7 @@ import { isZeroOid, shortOid } from '../core/oid.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
 import { environmentHeaders } from '../gate/secrets.ts'
 import { readServedCommit } from '../gate/served-commit.ts'
-import type { Finding } from './finding.ts'
+import type { Finding, Unchecked } from './finding.ts'
 import type { LedgerAudit } from './verify-ledger.ts'
 
 const TIMEOUT_MS = 20_000
@@ -16,13 +16,16 @@ const TIMEOUT_MS = 20_000
 export async function checkServed(
   { inForce, state }: LedgerAudit,
   variables: Readonly<Record<string, string | undefined>>,
-): Promise<Finding[]> {
+): Promise<{ readonly findings: readonly Finding[]; readonly unchecked: readonly Unchecked[] }> {
   const about = { record: null, at: null, commit: null, key: null, rule: 'served' } as const
   const production = inForce?.policy.environments.production
   if (inForce === null || production === undefined || production.servedCommit === null) {
     const found = 'the policy does not say where production reports the commit that it serves'
     const fix = 'add environments.production with servedCommit to the policy'
-    return [{ ...about, grade: 'note', found, fix }]
+    return {
+      findings: [{ ...about, grade: 'note', found, fix }],
+      unchecked: [{ rules: ['served'], what: found }],
+    }
   }
   const landed = state.landed[`refs/heads/${inForce.policy.release}`]
   const expected = landed === undefined || isZeroOid(landed.to) ? null : landed.to
@@ -34,20 +37,18 @@ export async function checkServed(
   )
   if (served.kind !== 'reported') {
     const found = `production does not say which commit it serves: ${served.reason}`
-    return [
-      { ...about, grade: 'violation', commit: expected, found, fix: 'look at production, then try again' },
-    ]
+    const fix = 'look at production, then try again'
+    return { findings: [{ ...about, grade: 'violation', commit: expected, found, fix }], unchecked: [] }
   }
-  if (served.commit === expected) return []
+  if (served.commit === expected) return { findings: [], unchecked: [] }
   const should = expected === null ? 'nothing has landed yet' : `the landed release is ${shortOid(expected)}`
-  return [
-    {
-      ...about,
-      grade: 'violation',
-      record: landed?.seq ?? null,
-      commit: served.commit,
-      found: `production serves ${shortOid(served.commit)}, and ${should}`,
-      fix: 'a deployment may be under way or have failed; if not, find out who deployed what was never released',
-    },
-  ]
+  const finding: Finding = {
+    ...about,
+    grade: 'violation',
+    record: landed?.seq ?? null,
+    commit: served.commit,
+    found: `production serves ${shortOid(served.commit)}, and ${should}`,
+    fix: 'a deployment may be under way or have failed; if not, find out who deployed what was never released',
+  }
+  return { findings: [finding], unchecked: [] }
 }

@@ -9,6 +9,7 @@ import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { decodePaddedBase64 } from '../signing/base64.ts'
 import { parseSshKey, type SshKey } from '../signing/ssh-key.ts'
+import type { Findings } from './finding.ts'
 
 export type TrustAnchors = {
   /** In the order in which they came into use. */
@@ -29,8 +30,13 @@ export function parseTrustAnchors(text: string): TrustAnchors {
     const line = whole.trim()
     if (line === '' || line.startsWith('#')) continue
     const pinned = /^record ([1-9]\d{0,14}) ([0-9a-f]{64})$/.exec(line)
-    if (pinned !== null) records.set(Number(pinned[1]), pinned[2] ?? '')
-    else sealKeys.push(parseKeyLine(line, index + 1))
+    if (pinned !== null) {
+      const [, number, hash = ''] = pinned
+      const other = records.get(Number(number))
+      if (other !== undefined && other !== hash)
+        throw new HeadgateError('configuration', `line ${index + 1}: record ${number} has another hash above`)
+      records.set(Number(number), hash)
+    } else sealKeys.push(parseKeyLine(line, index + 1))
   }
   if (sealKeys.length === 0 && records.size === 0) {
     throw new HeadgateError('configuration', 'the trust file has no line', {
@@ -39,6 +45,23 @@ export function parseTrustAnchors(text: string): TrustAnchors {
   }
   return { sealKeys, records }
 }
+
+/** Says of each pinned record that it is not in a ledger which ends with record `last`. */
+export function missingRecords(pinned: TrustAnchors['records'], last: number, findings: Findings): void {
+  for (const [seq, hash] of pinned) {
+    findings.add({
+      grade: 'violation',
+      rule: 'copy',
+      record: seq,
+      found: `the trust file names record ${seq} (${hash}), and the ledger, which ends with ${last}, does not have it`,
+      fix: REWRITTEN,
+    })
+  }
+}
+
+/** What to do about a ledger that is not the one which it was. */
+export const REWRITTEN =
+  'the ledger was changed after it was written: compare with the copies of others, and ask the server admin'
 
 /** `ssh-ed25519 AAAA... comment`. Throws HeadgateError 'configuration'. */
 export function parseKeyLine(line: string, number: number | null = null): SshKey {

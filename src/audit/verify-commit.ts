@@ -15,7 +15,7 @@ import type { SshKey } from '../signing/ssh-key.ts'
 import { type AuditedMove, closeMove, moveOf } from './audited-move.ts'
 import { checkAuthorization } from './authorization-check.ts'
 import { CommitHistories } from './commit-histories.ts'
-import { Findings } from './finding.ts'
+import { type AuditRule, Findings, NO_KEY } from './finding.ts'
 import { gatherHistory, isSubmitted } from './gather-history.ts'
 import { type PolicyInForce, parsePolicyFiles } from './policy-in-force.ts'
 import { checkSeal, checkServerEnvelope, SealKeys } from './seal-check.ts'
@@ -42,9 +42,16 @@ export async function verifyCommit(input: {
   const { repository, tip, snapshot, branches, anchors, commit } = input
   const findings = new Findings()
   const records = await snapshot.about(commit)
+  if (records.length === 0) {
+    throw new HeadgateError('refused', `the ledger says nothing about ${commit}, and that proves nothing`, {
+      hint: 'headgate log lists the commits that moved',
+    })
+  }
   const { about } = await gatherHistory(snapshot, commit)
   const signers = new Map(about.map((record) => [record.seq, record.signer]))
-  const seals = new SealKeys(anchors?.sealKeys ?? (await namedKeys(repository, tip, snapshot)))
+  const known = anchors?.sealKeys ?? []
+  const isVouched = known.length > 0
+  const seals = new SealKeys(isVouched ? known : await namedKeys(repository, tip, snapshot))
   const tips = [branches?.staging, branches?.release].filter((name) => typeof name === 'string')
   const ancestry = new CommitAncestry(repository, tips)
   const histories = new CommitHistories(async (_, seq) => before(about, seq), false)
@@ -66,12 +73,12 @@ export async function verifyCommit(input: {
     inForce: files === null ? null : parsePolicyFiles(files),
     records: { now: records.length, before: 0 },
     moves,
-    sealKey:
-      seals.current === null
-        ? null
-        : { fingerprint: seals.current.fingerprint, isVouched: (anchors?.sealKeys.length ?? 0) > 0 },
+    sealKey: seals.current === null ? null : { fingerprint: seals.current.fingerprint, isVouched },
     stoppedAt: null,
-    unchecked: [`all records but the ${records.length} about ${commit} (ledger commit ${tip.slice(0, 7)})`],
+    unchecked: [
+      { rules: REST, what: `all records but the ${records.length} about ${commit.slice(0, 7)}` },
+      ...(isVouched ? [] : [NO_KEY]),
+    ],
     remember: null,
     about: records.map(({ seq, at, by, statement }) => {
       const signer = signers.get(seq)
@@ -85,6 +92,22 @@ export async function verifyCommit(input: {
     }),
   }
 }
+
+/** What nothing is said about: it takes all records, or the branches. */
+const REST: readonly AuditRule[] = [
+  'copy',
+  'chain',
+  'tree',
+  'state',
+  'clock',
+  'policy',
+  'statement',
+  'outcome',
+  'release-ref',
+  'staging-ref',
+  'release-log',
+  'installation',
+]
 
 async function checkRecord(
   record: LedgerRecord,

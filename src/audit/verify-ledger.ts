@@ -5,18 +5,28 @@
 import { setImmediate } from 'node:timers/promises'
 import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
+import type { Oid } from '../core/oid.ts'
 import { emptyState, type LedgerState } from '../core/state.ts'
 import { CommitAncestry } from '../git/commit-ancestry.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { auditCommits } from '../ledger/audit-log.ts'
 import { EMPTY_HEAD, type Head, type Snapshot } from '../ledger/ledger.ts'
-import { LedgerTree, stateFile } from '../ledger/ledger-tree.ts'
+import { stateFile } from '../ledger/ledger-tree.ts'
+import {
+  isCovered,
+  nothingRead,
+  objectionToTip,
+  openStart,
+  pinnedAfter,
+  sealKeysOf,
+  stillThere,
+  withoutLedger,
+} from './audit-start.ts'
 import type { AuditedMove } from './audited-move.ts'
 import { checkReleaseRef } from './branch-check.ts'
 import { ChainCheck } from './chain-check.ts'
 import { CommitHistories } from './commit-histories.ts'
-import { type Finding, Findings } from './finding.ts'
+import { type Finding, Findings, NO_KEY, type Unchecked } from './finding.ts'
 import { gatherHistory } from './gather-history.ts'
 import { GuardForm } from './guard-form.ts'
 import { LedgerFiles } from './ledger-files.ts'
@@ -26,9 +36,8 @@ import { type Begun, RecordAudit } from './record-audit.ts'
 import { ReleaseLogAudit } from './release-log-audit.ts'
 import { compareReleaseLog, type ReadReleaseLog } from './release-log-entries.ts'
 import type { Remembered } from './remembered.ts'
-import { SealKeys } from './seal-check.ts'
 import { StagingHistory } from './staging-history.ts'
-import { keyLine, parseKeyLine, type TrustAnchors } from './trust-anchors.ts'
+import { keyLine, type TrustAnchors } from './trust-anchors.ts'
 
 /** The guarded branches as they are on the remote, or as this clone knows them. */
 export type Branches = {
@@ -40,8 +49,8 @@ export type Branches = {
 
 export type VerifyInput = {
   readonly repository: GitRepository
-  /** The ledger commit to verify up to. */
-  readonly tip: Oid
+  /** What the ledger's ref names; null where there is none. */
+  readonly tip: Oid | null
   /** The ledger at `tip`; null where its state file cannot be read. */
   readonly snapshot: Snapshot | null
   /** Null where they are not known: then nothing is said about them. */
@@ -52,6 +61,8 @@ export type VerifyInput = {
   readonly fromStart: boolean
   /** The auditor's clock, ms since the epoch. */
   readonly now: number
+  /** When the ledger was asked for, by the same clock; null where it was fetched at another time. */
+  readonly seenAt: number | null
   /** Reads the entries of the release log; without it they are not compared with the ledger. */
   readonly readReleaseLog?: ReadReleaseLog
 }
@@ -68,8 +79,8 @@ export type LedgerAudit = {
   readonly sealKey: { readonly fingerprint: string; readonly isVouched: boolean } | null
   /** The record from which on nothing was decided again; null if all was. */
   readonly stoppedAt: number | null
-  /** What could not be looked at, in words. */
-  readonly unchecked: readonly string[]
+  /** What was not looked at. */
+  readonly unchecked: readonly Unchecked[]
   /** What to remember; null if there is a violation. */
   readonly remember: Remembered | null
 }
@@ -84,9 +95,11 @@ const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024
 const IN_A_ROW = 8
 
 export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
-  const { repository, branches, now } = input
+  const { repository, branches, now, tip } = input
+  const objection = await objectionToTip(repository, tip)
+  if (tip === null || objection !== null) return withoutLedger(input, objection ?? '')
   const findings = new Findings()
-  const copy = await stillThere(input, findings)
+  const copy = await stillThere({ ...input, tip }, findings)
   const isGoingOn = copy !== null && !input.fromStart && isCovered(input.anchors, copy)
   const remembered = isGoingOn ? copy : null
   const start = remembered === null ? null : await openStart(input, remembered)
@@ -94,6 +107,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
     last: remembered?.head ?? EMPTY_HEAD,
     latest: remembered?.latest ?? 0,
     pinned: pinnedAfter(input.anchors, remembered?.head.seq ?? 0),
+    absent: copy === null || copy.seenAt === null ? null : { after: copy.head.seq, at: copy.seenAt },
     now,
   })
   const isFresh = branches?.isFresh === true
@@ -116,7 +130,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const policies = new PolicyBook(findings)
   const files = new LedgerFiles(repository)
   const seals = sealKeysOf(input.anchors, remembered)
-  const isVouched = !seals.isEmpty
+  const isVouched = (input.anchors?.sealKeys.length ?? 0) > 0 || remembered?.isVouched === true
   const histories = new CommitHistories(readerOf(input.snapshot), remembered === null)
   if (start !== null) {
     policies.resume(start.policy)
@@ -142,7 +156,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
     form.add(begun.record)
   }
   try {
-    for await (const commit of auditCommits(repository, input.tip, remembered?.tip ?? null)) {
+    for await (const commit of auditCommits(repository, tip, remembered?.tip ?? null)) {
       const begun = audit.begin(commit)
       if (begun === null) continue
       releaseLog.add(begun.record, begun.inForceAfter)
@@ -159,6 +173,8 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   }
   while (flight.length > 0) await land()
   chain.end()
+  const before = remembered?.head.seq ?? 0
+  const isRead = before > 0 || audit.isRead
 
   // What is only true of the branches as they are now is found anew each time.
   const lasting = findings.all()
@@ -169,7 +185,6 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
     await releaseLog.end(branches.staging, inForce, isFresh)
     await compareLog(input, inForce, audit.moves, findings)
   }
-  const before = remembered?.head.seq ?? 0
   const result = {
     findings: findings.all(),
     head: chain.head,
@@ -180,9 +195,13 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
     sealKey: seals.current === null ? null : { fingerprint: seals.current.fingerprint, isVouched },
     stoppedAt: audit.stoppedAt,
     unchecked: [
-      ...(branches === null ? ['the branches'] : []),
-      ...(staging.unknown > 0 ? [`${staging.unknown} tips of the staging branch, which are not here`] : []),
-      ...releaseLog.unchecked,
+      ...(isRead ? [] : [nothingRead(findings)]),
+      ...(copy === null && findings.count('violation', 'copy') === 0 ? [NO_COPY] : []),
+      ...(isVouched ? [] : [NO_KEY]),
+      ...absentMoves(findings.count('note', 'replay')),
+      ...uncheckedBranches(branches),
+      ...(staging.unknown > 0 ? [absentTips(staging.unknown)] : []),
+      ...releaseLog.unchecked.map((what): Unchecked => ({ rules: ['release-log'], what })),
     ],
   }
   if (findings.count('violation') > 0 || audit.end.commit === null) return { ...result, remember: null }
@@ -196,6 +215,8 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       stateDigest: sha256(stateFile(chain.head, audit.state)),
       sealKeys: keys.map(keyLine),
       sealKey: current,
+      isVouched,
+      seenAt: input.seenAt ?? input.remembered?.seenAt ?? null,
       latest: chain.latest,
       afterPolicy: audit.end.afterPolicy,
       isWeaker: form.isWeaker,
@@ -208,6 +229,30 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       verifiedAt: new Date(now).toISOString(),
     },
   }
+}
+
+const NO_COPY: Unchecked = { rules: ['copy'], what: 'this ledger was not verified here before' }
+
+function absentTips(count: number): Unchecked {
+  return { rules: ['staging-ref'], what: `${count} tips of the staging branch, which are not here` }
+}
+
+/** Where a commit is not here, what the server said of it is all there is. */
+function absentMoves(count: number): Unchecked[] {
+  return count === 0 ? [] : [{ rules: ['replay'], what: 'moves of commits that are not here' }]
+}
+
+/** What cannot be said of the branches: of those that nobody asked the remote for, nothing that holds now. */
+function uncheckedBranches(branches: Branches | null): Unchecked[] {
+  if (branches === null)
+    return [
+      { rules: ['release-ref', 'staging-ref', 'release-log'], what: 'the branches: no policy names them' },
+    ]
+  if (!branches.isFresh) {
+    const what = 'the branches as they are now: these were fetched before'
+    return [{ rules: ['release-ref', 'staging-ref', 'release-log'], what }]
+  }
+  return branches.staging === null ? [{ rules: ['release-log'], what: 'there is no staging branch' }] : []
 }
 
 /** Far above a log that people read; what is larger is not one. */
@@ -225,65 +270,6 @@ async function compareLog(
   const file = await repository.objects().read(`${tip}:${path}`, MAX_LOG_BYTES)
   if (file?.type !== 'blob') return
   await compareReleaseLog(readReleaseLog(file.body), { path, moves, snapshot, findings })
-}
-
-/** The copy that was verified last, if the ledger extends it; a violation and null if not. */
-async function stillThere(
-  { repository, remembered, tip }: VerifyInput,
-  findings: Findings,
-): Promise<Remembered | null> {
-  if (remembered === null) return null
-  const known = await repository.objects().info(remembered.tip)
-  if (known?.type === 'commit' && (await repository.isAncestor(remembered.tip, tip))) return remembered
-  const { seq, hash } = remembered.head
-  findings.add({
-    grade: 'violation',
-    rule: 'copy',
-    record: seq,
-    found: `the ledger was rewritten or shortened: it does not hold what was verified at ${remembered.verifiedAt}, up to record ${seq} with the hash ${hash} (ledger commit ${shortOid(remembered.tip)})`,
-    fix: `ask the server admin; the copy that was verified last is ${known === null ? 'gone from here, but' : 'kept here, and'} others may have theirs`,
-  })
-  return null
-}
-
-/** Whether what the auditor knows from elsewhere leaves nothing to look for in what was verified before. */
-function isCovered(anchors: TrustAnchors | null, { sealKeys, head }: Remembered): boolean {
-  if (anchors === null) return true
-  const named = anchors.sealKeys.map(keyLine)
-  const pinned = [...anchors.records.keys()].some((seq) => seq <= head.seq)
-  return !pinned && (named.length === 0 || sealKeys.every((line) => named.includes(line)))
-}
-
-async function openStart({ repository }: VerifyInput, remembered: Remembered) {
-  const tree = await LedgerTree.open(() => repository.objects(), remembered.tip)
-  const policy = await tree.policyInForce()
-  const same = sha256(stateFile(tree.head, tree.state)) === remembered.stateDigest
-  if (!same || policy === null) {
-    throw new HeadgateError('data', 'what is remembered of the last audit does not fit the ledger it names', {
-      hint: 'verify from the beginning: headgate verify --full',
-    })
-  }
-  return { state: tree.state, policy }
-}
-
-function sealKeysOf(anchors: TrustAnchors | null, remembered: Remembered | null): SealKeys {
-  const named = anchors?.sealKeys ?? []
-  if (remembered === null) return new SealKeys(named)
-  const known = remembered.sealKeys.map((line) => parseKeyLine(line))
-  // What the auditor names counts; where that is nothing, what sealed before.
-  if (named.length === 0) return new SealKeys(known, remembered.sealKey)
-  const last = known[remembered.sealKey]
-  return new SealKeys(
-    named,
-    Math.max(
-      0,
-      named.findIndex((key) => last !== undefined && key.blob.equals(last.blob)),
-    ),
-  )
-}
-
-function pinnedAfter(anchors: TrustAnchors | null, seq: number): Map<number, string> {
-  return new Map([...(anchors?.records ?? [])].filter(([number]) => number > seq))
 }
 
 /**

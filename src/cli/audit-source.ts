@@ -18,7 +18,10 @@ import { VerifiedCopy } from './verified-copy.ts'
 
 export type AuditSource = {
   readonly repository: GitRepository
-  readonly tip: Oid
+  /** What the ledger's ref names; null where there is none. */
+  readonly tip: Oid | null
+  /** When the remote was asked for it, ms since the epoch; null where it is what was fetched before. */
+  readonly seenAt: number | null
   /** Null where the ledger's own files at the tip cannot be read. */
   readonly snapshot: Snapshot | null
   readonly inForce: PolicyInForce | null
@@ -34,9 +37,13 @@ export type SourceOptions = {
   readonly offline: boolean
   /** Whether the history of the branches is asked about, so that all of it must be here. */
   readonly history?: boolean
+  /** Whether no ledger is an answer, also where none was verified here before. */
+  readonly mayBeGone?: boolean
 }
 
-export async function openAuditSource({ remote, offline, history }: SourceOptions): Promise<AuditSource> {
+export async function openAuditSource(options: SourceOptions): Promise<AuditSource> {
+  const { remote, offline, history } = options
+  const askedAt = Date.now()
   const client = new ClientRepository()
   const repository = await openRepository(await client.gitDirectory(), { gitPath: findGit() })
   const isWithout = history === true && isShallow(repository.commonDirectory)
@@ -49,10 +56,16 @@ export async function openAuditSource({ remote, offline, history }: SourceOption
     const copyRef = ledgerCopyRef(remote)
     let ledger = await readLedger(repository, copyRef)
     if (!offline) {
-      const expected = ledger === null ? [] : namesOf(ledger)
-      await fetchCopies(client, repository, remote, expected, { whole: isWithout && expected.length > 0 })
-      ledger = await readLedger(repository, copyRef, ledger)
-      const names = ledger === null ? [] : namesOf(ledger)
+      const expected = namesOf(ledger)
+      const isGuarded = await fetchGuarded(
+        client,
+        repository,
+        options,
+        expected,
+        isWithout && expected.length > 0,
+      )
+      ledger = isGuarded ? await readLedger(repository, copyRef, ledger) : null
+      const names = namesOf(ledger)
       if (names.some((name) => !expected.includes(name))) {
         await fetchCopies(client, repository, remote, names, { whole: isWithout && expected.length === 0 })
         ledger = await readLedger(repository, copyRef, ledger)
@@ -61,20 +74,21 @@ export async function openAuditSource({ remote, offline, history }: SourceOption
     const own = ledger === null && offline ? await readLedger(repository, LEDGER_REF) : null
     const isOwn = own !== null
     ledger ??= own
-    if (ledger === null) {
+    if (ledger === null && offline && !isExpected(repository, options)) {
       throw new HeadgateError(
         'configuration',
         `there is no copy of the ledger of "${printable(remote, 200)}" in this clone`,
         { hint: `fetch one, without --offline: headgate verify --remote ${printable(remote, 200)}` },
       )
     }
-    const { tip, snapshot, inForce } = ledger
+    const { tip, snapshot, inForce } = ledger ?? { tip: null, snapshot: null, inForce: null }
     const branches =
       inForce === null ? null : await branchesOf(repository, inForce, { remote, isOwn, isFresh: !offline })
     const name = isOwn ? 'this-repository' : copyName(remote)
     return {
       repository,
       tip,
+      seenAt: offline && !isOwn ? null : askedAt,
       snapshot,
       inForce,
       branches,
@@ -92,7 +106,30 @@ export async function openAuditSource({ remote, offline, history }: SourceOption
   }
 }
 
-type Ledger = Pick<AuditSource, 'tip' | 'snapshot' | 'inForce'>
+type Ledger = Pick<AuditSource, 'snapshot' | 'inForce'> & { readonly tip: Oid }
+
+/** Whether a ledger must be there: one was verified here before, or somebody knows of it from elsewhere. */
+function isExpected(repository: GitRepository, { remote, mayBeGone }: SourceOptions): boolean {
+  return mayBeGone === true || new VerifiedCopy(repository.commonDirectory, copyName(remote)).read() !== null
+}
+
+/** False where the remote has no ledger any more, which is what the audit tells then. */
+async function fetchGuarded(
+  client: ClientRepository,
+  repository: GitRepository,
+  options: SourceOptions,
+  branches: readonly string[],
+  whole: boolean,
+): Promise<boolean> {
+  try {
+    await fetchCopies(client, repository, options.remote, branches, { whole })
+    return true
+  } catch (error) {
+    const isGone = error instanceof HeadgateError && error.code === 'configuration'
+    if (!isGone || !isExpected(repository, options)) throw error
+    return false
+  }
+}
 
 /** Null where there is none. `known` is what was read before, of which most is still true. */
 async function readLedger(
@@ -131,8 +168,8 @@ async function policyOf(
   }
 }
 
-function namesOf({ inForce }: Ledger): string[] {
-  return inForce === null ? [] : Object.values(refsOf(inForce.policy))
+function namesOf(ledger: Ledger | null): string[] {
+  return ledger === null || ledger.inForce === null ? [] : Object.values(refsOf(ledger.inForce.policy))
 }
 
 async function branchesOf(

@@ -1,4 +1,6 @@
 /** `headgate log`: the moves as the ledger tells them, and what it holds about a commit or a move, to take along. */
+
+import { objectionToTip } from '../audit/audit-start.ts'
 import { type AuditedMove, closeMove, moveOf } from '../audit/audited-move.ts'
 import { bundleOf, makeReceipt } from '../audit/receipt.ts'
 import { HeadgateError } from '../core/errors.ts'
@@ -35,6 +37,12 @@ export async function log(options: LogOptions): Promise<void> {
   const source = await openAuditSource(options)
   try {
     const { repository, tip } = source
+    const objection = await objectionToTip(repository, tip)
+    if (tip === null || objection !== null || source.snapshot === null) {
+      throw new HeadgateError('data', objection ?? 'the ledger cannot be read', {
+        hint: 'headgate verify says what is wrong with it',
+      })
+    }
     if (options.export !== undefined) {
       await exportBundle(repository, tip, options.export)
       return

@@ -1,6 +1,6 @@
 /** `headgate verify`: fetches, audits, reports, remembers. */
 import { readFileSync, statSync } from 'node:fs'
-import type { AuditRule } from '../audit/finding.ts'
+import type { Unchecked } from '../audit/finding.ts'
 import { checkReceipt, MAX_RECEIPT_BYTES } from '../audit/receipt.ts'
 import type { Remembered } from '../audit/remembered.ts'
 import { type AuditReport, reportOf } from '../audit/report.ts'
@@ -30,39 +30,29 @@ export type VerifyOptions = {
   readonly receipt: string | undefined
 }
 
-const SERVED: readonly AuditRule[] = ['served']
-/** What an audit of one commit says nothing about. */
-const ONE_COMMIT: readonly AuditRule[] = [
-  'copy',
-  'chain',
-  'tree',
-  'state',
-  'clock',
-  'policy',
-  'statement',
-  'release-ref',
-  'staging-ref',
-  'release-log',
-  'installation',
-]
-
+const SERVED: Unchecked = { rules: ['served'], what: 'asked with --served only' }
 /** A move may land between two fetches; then the ledger has grown, and is looked at once more. */
 const LOOKS = 3
 
 export async function verify(options: VerifyOptions): Promise<void> {
   const anchors = options.trust === undefined ? null : readTrust(options.trust)
   if (options.receipt !== undefined) {
+    if (options.format !== 'text' && options.format !== 'json') {
+      throw new HeadgateError('usage', `there is no report of a receipt as ${options.format}`, {
+        hint: 'leave --format out, or: --format json',
+      })
+    }
     await verifyReceipt(options.receipt, anchors, options.format)
     return
   }
   const since = options.since === undefined ? null : parseDate(options.since)
-  const { audit, findings } = await auditRemote(options, anchors)
+  const { audit, served } = await auditRemote(options, anchors)
   const report = reportOf(audit, {
     remote: options.remote,
     now: Date.now(),
     since,
-    unchecked: [...(options.served ? [] : SERVED), ...(options.commit === undefined ? [] : ONE_COMMIT)],
-    findings,
+    unchecked: served.unchecked,
+    findings: served.findings,
   })
   print(await render(report, options.format))
   process.exitCode = EXIT_CODES[report.outcome]
@@ -70,15 +60,18 @@ export async function verify(options: VerifyOptions): Promise<void> {
 
 async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null) {
   for (let look = 1; ; look++) {
-    const source = await openAuditSource({ ...options, history: true })
+    const source = await openAuditSource({
+      ...options,
+      history: true,
+      mayBeGone: anchors !== null,
+    })
     try {
       const audit = await auditSource(source, options, anchors)
       const isMoved = audit.findings.some(
         ({ rule, grade }) => rule === 'release-ref' && grade === 'violation',
       )
       if (isMoved && !options.offline && look < LOOKS && (await hasGrown(source, options))) continue
-      const findings = options.served ? await servedFindings(audit) : []
-      return { audit, findings }
+      return { audit, served: await served(audit, options) }
     } finally {
       source.close()
     }
@@ -86,7 +79,8 @@ async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null)
 }
 
 /** Few ask, and what speaks HTTP takes a while to load. */
-async function servedFindings(audit: LedgerAudit) {
+async function served(audit: LedgerAudit, options: VerifyOptions) {
+  if (!options.served) return { findings: [], unchecked: [SERVED] }
   const { checkServed } = await import('../audit/served-check.ts')
   return checkServed(audit, process.env)
 }
@@ -98,20 +92,31 @@ async function verifyReceipt(
 ): Promise<void> {
   const verdict = await checkReceipt(readWhole(file, 'the receipt', MAX_RECEIPT_BYTES), anchors)
   if (format === 'json') {
-    printJson(verdict)
+    printJson({ ...verdict, unchecked: NOT_IN_A_RECEIPT })
     return
   }
-  const { kind, ref, from, to, by, at, outcome, signedBy, repository, head, ledgerCommit } = verdict
+  const { kind, ref, from, to, by, at, outcome, passed, signedBy, repository, head, ledgerCommit } = verdict
   print(
     [
       `${printable(repository)}: ${kind} of ${printable(ref)} from ${from} to ${to}`,
       `  authorized at ${at}, pushed by ${printable(by, 80)}; ${OUTCOMES[outcome]}`,
+      ...(passed ? [] : ['  only evaluated: the rules would have refused it']),
       ...signedBy.map((line) => `  rests on ${printable(line, 300)}`),
       `  in ledger commit ${ledgerCommit}, up to record ${head.seq} (${head.hash})`,
+      ...NOT_IN_A_RECEIPT.map((what) => `  not checked: ${what}`),
       'headgate verify: VERIFIED: the receipt holds; it was not decided again',
     ].join('\n'),
   )
 }
+
+/** What no receipt can show, for whoever takes it for an audit. */
+const NOT_IN_A_RECEIPT = [
+  'copy: whether a ledger that you know holds this ledger commit',
+  'chain, tree, state, clock: the records between these',
+  'policy, statement, outcome, approval: what the other records say',
+  'replay: the move was not decided again',
+  'release-ref, staging-ref, release-log: the branches',
+] as const
 
 const OUTCOMES = {
   landed: 'it landed',
@@ -125,7 +130,7 @@ async function auditCommit(
   anchors: TrustAnchors | null,
 ): Promise<LedgerAudit> {
   const { repository, tip, snapshot, branches } = source
-  if (snapshot === null) {
+  if (tip === null || snapshot === null) {
     throw new HeadgateError('data', "the ledger's own files at its tip cannot be read", {
       hint: 'an audit of the whole ledger says more: headgate verify',
     })
@@ -152,6 +157,7 @@ async function auditSource(
     // A timeline shows all moves, not only those since the last audit.
     fromStart: full || format === 'html',
     now: Date.now(),
+    seenAt: source.seenAt,
     readReleaseLog: parseReleaseLog,
   })
   if (audit.remember !== null) await remember(source, audit.remember)
@@ -174,7 +180,7 @@ async function remember({ copy, keep }: AuditSource, audit: Remembered): Promise
 }
 
 async function hasGrown({ tip, branches }: AuditSource, options: VerifyOptions): Promise<boolean> {
-  const again = await openAuditSource(options)
+  const again = await openAuditSource({ ...options, mayBeGone: true })
   again.close()
   return again.tip !== tip || again.branches?.release !== branches?.release
 }

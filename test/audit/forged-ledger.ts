@@ -187,6 +187,7 @@ export class Forger {
         remembered: null,
         fromStart: false,
         now: Date.now(),
+        seenAt: Date.now(),
         ...options,
       })
     } finally {

@@ -109,6 +109,42 @@ describe('the server makes up records', () => {
   })
 })
 
+test('a record that is dated back to before an audit which did not see it', async () => {
+  const drafts = forger.drafts()
+  const start = Date.parse(drafts[0]!.at)
+  const end = drafts.length - 3
+  const at = (index: number, ms: number) => new Date(start + ms + index).toISOString()
+  // What was verified ends before the last three records, which are made later and say an earlier time.
+  const early = drafts.map((draft, index) => ({ ...draft, at: at(index, 0) }))
+  for (const draft of early) {
+    const { kind } = forger.honest[early.indexOf(draft)]!.statement
+    if (kind === 'authorization')
+      forger.rewrite(draft, ({ predicate }) => (predicate.timeVerified = draft.at), {
+        key: forger.serverKey,
+        namespace: 'headgate-ledger',
+      })
+  }
+  const forged = forger.rechain(early)
+  const now = start + 3_600_000
+  const commits = forger.commits(forged)
+  const options = { now, seenAt: now, branches: null }
+  const first = await forger.audit(forger.write(commits.slice(0, end)), options)
+  expect(violations(first)).toEqual([])
+  for (const fromStart of [false, true]) {
+    const later = { ...options, now: now + 60_000, fromStart, remembered: first.remember }
+    const found = await forger.audit(forger.write(commits), later)
+    const late = [end + 1, end + 2, end + 3].map((seq) => `clock@${seq}`)
+    expect(violations(found).filter((name) => name.startsWith('clock'))).toEqual(late)
+    expect(found.remember).toBeNull()
+  }
+  // Within five minutes it may be the clocks; and what was fetched at another time was not seen then.
+  for (const seenAt of [start + 290_000, null]) {
+    const remembered = { ...first.remember!, seenAt }
+    const found = await forger.audit(forger.write(commits), { ...options, remembered })
+    expect(violations(found)).toEqual([])
+  }
+})
+
 describe('the clock', () => {
   test.for([
     ['goes back by an hour', -3_600_000, /the clock went back/],

@@ -1,6 +1,6 @@
 /** `headgate verify` and `headgate log`, the built program in a clone. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { describe, expect, test } from 'vitest'
@@ -108,6 +108,166 @@ describe('a ledger that the server changed after it was verified', () => {
   })
 })
 
+describe('a ledger that is none', () => {
+  const kinds: [string, (repository: TestRepository) => string | null][] = [
+    [
+      'a blob',
+      (repository) => repository.ref('refs/heads/main:README.md') ?? object(repository, 'blob', 'x'),
+    ],
+    ['a tree', (repository) => repository.ref('refs/heads/main^{tree}')!],
+    ['a tag of the ledger', (repository) => tagOf(repository, 'refs/headgate/ledger')],
+    ['a tag of a tree', (repository) => tagOf(repository, 'refs/heads/main^{tree}')],
+    ['a commit without a record', (repository) => repository.ref('refs/heads/main')!],
+    ['an empty commit', (repository) => emptyCommit(repository)],
+    ['nothing', () => null],
+  ]
+
+  function object(repository: TestRepository, type: string, body: string): string {
+    const git = ['--git-dir', repository.bare, 'hash-object', '-w', '-t', type, '--stdin']
+    return execFileSync('git', git, { input: body, encoding: 'utf8' }).trim()
+  }
+
+  function tagOf(repository: TestRepository, name: string): string {
+    const oid = repository.ref(name)!
+    const type = repository.server('cat-file', '-t', oid).trim()
+    return object(repository, 'tag', `object ${oid}\ntype ${type}\ntag x\ntagger x <x@x> 1 +0000\n\nx\n`)
+  }
+
+  function emptyCommit(repository: TestRepository): string {
+    const tree = object(repository, 'tree', '')
+    return object(
+      repository,
+      'commit',
+      `tree ${tree}\nauthor x <x@x> 1 +0000\ncommitter x <x@x> 1 +0000\n\nx\n`,
+    )
+  }
+
+  test('is never verified: not by whoever knows it, not by whoever has a pinned record, not by a stranger', {
+    timeout: 300_000,
+  }, () => {
+    const repository = guarded({ prepare: released })
+    const honest = repository.ref('refs/headgate/ledger')!
+    const pinned = join(repository.folder, 'pinned')
+    writeFileSync(pinned, `record 1 ${'a'.repeat(64)}\n`)
+    expect(repository.headgate('verify').code).toBe(0)
+    const stranger = join(repository.folder, 'stranger')
+    repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, stranger]))
+    const there = (...args: string[]) =>
+      repository.run(process.execPath, [PROGRAM, ...args], { cwd: stranger })
+    for (const [name, make] of kinds) {
+      const file = join(repository.bare, 'refs/headgate/ledger')
+      writeFileSync(file, `${honest}\n`)
+      const oid = make(repository)
+      // git itself would not put a ref where some of these are.
+      if (oid === null) rmSync(file)
+      else writeFileSync(file, `${oid}\n`)
+      const known = repository.headgate('verify')
+      expect([name, known.code]).toEqual([name, 65])
+      expect(known.stdout).toContain('violation [copy] record 4')
+      expect(verdict(known.stdout)).toContain('LEDGER BROKEN')
+      const strange = there('verify')
+      expect([name, strange.code]).toEqual([name, oid === null ? 78 : 65])
+      expect(strange.stdout).not.toContain('  ok ')
+      const trusting = there('verify', '--trust', pinned)
+      expect([name, trusting.code]).toEqual([name, 65])
+      expect(trusting.stdout).toContain('violation [copy] record 1')
+      expect(there('verify', '--trust', sealKey(repository)).code).toBe(65)
+      if (oid !== null && name !== 'a tag of the ledger')
+        expect([name, there('log').code]).toEqual([name, 65])
+    }
+    writeFileSync(join(repository.bare, 'refs/headgate/ledger'), `${honest}\n`)
+    expect(repository.headgate('verify').code).toBe(0)
+  })
+
+  test('a pinned record that is not in the ledger, and one that is there with another hash', () => {
+    const repository = guarded({ prepare: released })
+    const file = join(repository.folder, 'pinned')
+    const verify = (text: string) => {
+      writeFileSync(file, text)
+      return repository.headgate('verify', '--trust', file)
+    }
+    const { head } = JSON.parse(repository.headgate('verify', '--format', 'json').stdout)
+    expect(verify(`record ${head.seq} ${head.hash}\n`).code).toBe(0)
+    for (const seq of [1, head.seq + 1]) {
+      const ran = verify(`record ${seq} ${head.hash}\n`)
+      expect(ran.code).toBe(65)
+      expect(ran.stdout).toContain(`violation [copy] record ${seq}`)
+    }
+    const twice = verify(`record 1 ${'a'.repeat(64)}\nrecord 1 ${head.hash}\n`)
+    expect(twice.code).toBe(78)
+    expect(twice.stderr).toContain('line 2: record 1 has another hash above')
+  })
+
+  test('one commit that the ledger says nothing about', () => {
+    const repository = guarded({ prepare: released })
+    const ran = repository.headgate('verify', '--commit', 'a'.repeat(40))
+    expect(ran.code).toBe(77)
+    expect(ran.stderr).toContain('the ledger says nothing about aaaa')
+    expect(ran.stdout).toBe('')
+  })
+})
+
+describe('what was not checked is said, in every format', () => {
+  test('a first audit without a seal key, and one that goes on from there', { timeout: 300_000 }, () => {
+    const repository = guarded({ prepare: released })
+    const clone = (name: string) => {
+      const folder = join(repository.folder, name)
+      repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, folder]))
+      return (...args: string[]) =>
+        repository.run(process.execPath, [PROGRAM, 'verify', ...args], { cwd: folder })
+    }
+    const open = ['copy', 'seal', 'served']
+    const text = clone('text')()
+    for (const rule of open) expect(text.stdout).toMatch(new RegExp(`^  -     ${rule} +not checked$`, 'm'))
+    expect(verdict(text.stdout)).toContain('not checked: copy, seal, served, ')
+    const json = JSON.parse(clone('json')('--format', 'json').stdout)
+    const unchecked = json.checks.filter(({ grade }: any) => grade === 'unchecked')
+    expect(unchecked.map(({ rule }: any) => rule)).toEqual(open)
+    const junit = new XMLParser({ ignoreAttributes: false }).parse(clone('junit')('--format', 'junit').stdout)
+    expect(junit.testsuites['@_skipped']).toBe('3')
+    const skipped = junit.testsuites.testsuite.testcase.filter((one: any) => one.skipped !== undefined)
+    expect(skipped.map((one: any) => one['@_name'].split(':')[0])).toEqual(open)
+    const [sarif] = JSON.parse(clone('sarif')('--format', 'sarif').stdout).runs
+    const told = sarif.invocations[0].toolExecutionNotifications
+    expect(told.map(({ associatedRule }: any) => associatedRule.id)).toEqual(
+      open.map((id) => `headgate/${id}`),
+    )
+    const html = clone('html')('--format', 'html').stdout
+    expect(html.match(/<tr class="unchecked">/g)).toHaveLength(3)
+
+    const again = clone('again')
+    again()
+    expect(verdict(again().stdout)).toContain('not checked: seal, served, ')
+    expect(verdict(again('--trust', sealKey(repository)).stdout)).toContain('not checked: served, ')
+    // Who vouched once need not do it again.
+    expect(verdict(again().stdout)).toContain('not checked: served, ')
+    expect(verdict(again('--offline').stdout)).toContain(
+      'not checked: release-ref, staging-ref, release-log, served, ',
+    )
+  })
+
+  test('a production that nobody can ask is not served by anything', { timeout: 300_000 }, () => {
+    const repository = guarded({
+      prepare: released,
+      policy: POLICY.replace(/\n {2}production:[\s\S]*/, '\n'),
+    })
+    const ran = repository.headgate('verify', '--served')
+    expect(ran.stdout).toMatch(/^ {2}- {5}served +not checked$/m)
+    expect(ran.stdout).not.toContain('  ok    served')
+  })
+
+  test('a receipt', () => {
+    const repository = guarded({ prepare: released })
+    const file = join(repository.folder, 'receipt.json')
+    writeFileSync(file, repository.headgate('log', '--receipt', '3').stdout)
+    const check = (...args: string[]) =>
+      repository.headgate('verify', '--receipt', file, '--trust', sealKey(repository), ...args)
+    expect(check().stdout).toContain('  not checked: copy: ')
+    expect(JSON.parse(check('--format', 'json').stdout).unchecked[0]).toMatch(/^copy: /)
+    expect(check('--format', 'sarif').code).toBe(64)
+  })
+})
+
 test('a copy of the ledger that a power failure left empty: what it is, and the way out', () => {
   const repository = guarded({ prepare: released })
   expect(repository.headgate('verify').code).toBe(0)
@@ -156,6 +316,7 @@ test('exceptions do not fail it, and are told each time', { timeout: 300_000 }, 
     const ran = repository.headgate('verify')
     expect(ran.code).toBe(0)
     expect(ran.stdout).toContain('exception [override] record 6')
+    expect(ran.stdout).not.toContain('no rule was waived')
     expect(ran.stdout).toContain('OVERRIDE by alice (record 5) waived evidence: CVE \\x1b[31mfix')
     expect(verdict(ran.stdout)).toContain('0 violations, 1 exception')
   }

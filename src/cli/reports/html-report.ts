@@ -47,7 +47,7 @@ export function htmlReport(report: AuditReport): string {
     ...(report.unchecked.length === 0
       ? []
       : [
-          `<section><h2>Not looked at</h2><ul>${report.unchecked.map((what) => `<li>${text(what)}</li>`).join('')}</ul></section>`,
+          `<section><h2>Not checked</h2><ul>${report.unchecked.map((what) => `<li>${text(what)}</li>`).join('')}</ul></section>`,
         ]),
     `<section><h2>Moves</h2>${moveTable(moves)}</section>`,
     '</main>',
@@ -87,10 +87,11 @@ const RESULTS: Readonly<Record<Check['grade'], string>> = {
   unchecked: 'not checked',
 }
 
-function checkRow({ rule, says, grade, violations, exceptions, notes }: Check): string {
+function checkRow({ rule, says, grade, unchecked, violations, exceptions, notes }: Check): string {
   const counts = violations + exceptions + notes
   const result = `${RESULTS[grade]}${counts === 0 ? '' : ` (${counts})`}`
-  return `<tr class="${grade}"><td><code>${text(rule)}</code></td><td>${text(says)}</td><td>${result}</td></tr>`
+  const open = unchecked === null ? '' : `<br>not checked: ${text(unchecked)}`
+  return `<tr class="${grade}"><td><code>${text(rule)}</code></td><td>${text(says)}${open}</td><td>${result}</td></tr>`
 }
 
 function moveTable(moves: readonly AuditedMove[]): string {

@@ -6,7 +6,7 @@ import { escapeMarkup } from './markup.ts'
 
 export function junitReport({ checks, findings, checkedAt, verdict }: AuditReport): string {
   const failures = checks.filter(({ violations }) => violations > 0).length
-  const skipped = checks.filter(({ grade }) => grade === 'unchecked').length
+  const skipped = checks.filter((check) => isSkipped(check)).length
   const head = `tests="${checks.length}" failures="${failures}" errors="0" skipped="${skipped}"`
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
@@ -19,7 +19,8 @@ export function junitReport({ checks, findings, checkedAt, verdict }: AuditRepor
   ].join('\n')
 }
 
-function testCase({ rule, says, grade }: Check, findings: readonly Finding[]): string {
+function testCase(check: Check, findings: readonly Finding[]): string {
+  const { rule, says, unchecked } = check
   const own = findings.filter((finding) => finding.rule === rule)
   const open = `    <testcase classname="headgate.verify" name="${escapeMarkup(`${rule}: ${says}`)}">`
   const text = (list: readonly Finding[]) => escapeMarkup(list.map(line).join('\n'))
@@ -28,7 +29,9 @@ function testCase({ rule, says, grade }: Check, findings: readonly Finding[]): s
   const [first] = violations
   return [
     open,
-    ...(grade === 'unchecked' ? ['      <skipped message="not checked"/>'] : []),
+    ...(isSkipped(check)
+      ? [`      <skipped message="${escapeMarkup(`not checked: ${printable(unchecked ?? '', 300)}`)}"/>`]
+      : []),
     ...(first === undefined
       ? []
       : [
@@ -37,6 +40,11 @@ function testCase({ rule, says, grade }: Check, findings: readonly Finding[]): s
     ...(others.length === 0 ? [] : [`      <system-out>${text(others)}</system-out>`]),
     '    </testcase>',
   ].join('\n')
+}
+
+/** A case that failed is not skipped as well, whatever else was not checked. */
+function isSkipped({ violations, unchecked }: Check): boolean {
+  return violations === 0 && unchecked !== null
 }
 
 function line({ grade, record, commit, key, found, fix }: Finding): string {

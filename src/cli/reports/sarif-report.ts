@@ -1,6 +1,6 @@
 /** The report as SARIF 2.1.0 (OASIS), which code scanning services show. */
 import type { Finding } from '../../audit/finding.ts'
-import type { AuditReport } from '../../audit/report.ts'
+import type { AuditReport, Check } from '../../audit/report.ts'
 import { printable } from '../../core/printable.ts'
 import { VERSION } from '../../core/version.ts'
 
@@ -19,7 +19,13 @@ export function sarifReport(report: AuditReport): string {
       runs: [
         {
           tool: { driver: { name: 'headgate verify', version: VERSION, rules } },
-          invocations: [{ executionSuccessful: true, exitCodeDescription: printable(verdict, 500) }],
+          invocations: [
+            {
+              executionSuccessful: true,
+              exitCodeDescription: printable(verdict, 500),
+              toolExecutionNotifications: checks.flatMap(notificationOf),
+            },
+          ],
           results: findings.map((finding) => resultOf(finding, rules)),
           properties: { outcome, head: report.head, repository: report.repository },
         },
@@ -28,6 +34,13 @@ export function sarifReport(report: AuditReport): string {
     null,
     2,
   )
+}
+
+/** What was not checked is no result: results are about what is wrong. */
+function notificationOf({ rule, unchecked }: Check) {
+  if (unchecked === null) return []
+  const text = `${rule} was not checked: ${printable(unchecked, 500)}`
+  return [{ level: 'note', message: { text }, associatedRule: { id: `headgate/${rule}` } }]
 }
 
 function resultOf(finding: Finding, rules: readonly { readonly id: string }[]) {

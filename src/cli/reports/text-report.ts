@@ -17,11 +17,13 @@ export function textReport(report: AuditReport): string {
           `  seal key  ${sealKey.fingerprint}${sealKey.isVouched ? '' : ' (as the ledger itself says; compare it with the server admin, then: --trust FILE)'}`,
         ]),
     '',
-    ...checks.filter(({ grade }) => grade !== 'unchecked').map(checkLine),
+    ...checks.map(checkLine),
     ...(report.about === null ? [] : ['', aboutTable(report.about)]),
     ...(findings.length === 0 ? [] : ['']),
     ...findings.flatMap(findingLines),
-    ...(unchecked.length === 0 ? [] : ['', ...unchecked.map((what) => printable(what, 300))]),
+    ...(unchecked.length === 0
+      ? []
+      : ['', ...unchecked.map((what) => `not checked: ${printable(what, 300)}`)]),
     '',
     colour(report.outcome === 'ok' ? 'green' : 'red', report.verdict),
   ]
@@ -40,6 +42,7 @@ function aboutTable(about: NonNullable<AuditReport['about']>): string {
   return table(['record', 'at', 'kind', 'pushed by', 'signed by'], rows)
 }
 
+const TONES = { ok: 'green', note: 'green', exception: 'yellow', violation: 'red', unchecked: 'dim' } as const
 const MARKS: Readonly<Record<Check['grade'], string>> = {
   ok: 'ok',
   note: 'ok',
@@ -49,8 +52,8 @@ const MARKS: Readonly<Record<Check['grade'], string>> = {
 }
 
 function checkLine({ rule, says, grade }: Check): string {
-  const tone = grade === 'violation' ? 'red' : grade === 'exception' ? 'yellow' : 'green'
-  return `  ${colour(tone, MARKS[grade].padEnd(4))}  ${rule.padEnd(12)}  ${says}`
+  const text = grade === 'unchecked' ? 'not checked' : says
+  return `  ${colour(TONES[grade], MARKS[grade].padEnd(4))}  ${rule.padEnd(12)}  ${text}`
 }
 
 function findingLines({ grade, rule, record, at, commit, key, found, fix }: Finding): string[] {
