@@ -6,7 +6,7 @@ import { type RemoteView, refsOf } from '../audit/foresee.ts'
 import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
 import { releaseEntry } from '../audit/release-entry.ts'
 import { HeadgateError } from '../core/errors.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
+import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { appendEntries, type LogEntry, parseReleaseLog } from '../core/release-log.ts'
 import type { GitRepository } from '../git/repository.ts'
@@ -73,7 +73,9 @@ export async function appendReleaseLog(
     const ref = `refs/heads/${place.branch}`
     const outcome = await pushRef({ place: target.place, ref, from: place.at, to: commit })
     if (outcome.kind === 'moved') return { branch: place.branch, commit, entries }
-    if (outcome.kind === 'refused') throw explainFailure(outcome.error, place.branch, target)
+    // Who is late is refused by git, by headgate or by another hook, each in its own words: where the branch is, tells.
+    if (outcome.kind === 'refused' && (await isAt(client, target, ref, place.at)))
+      throw explainFailure(outcome.error, place.branch, target)
     if (outcome.kind === 'unknown') {
       await requireWritten(client, repository, { target, ref, commit, error: outcome.error })
       return { branch: place.branch, commit, entries }
@@ -88,6 +90,10 @@ export async function appendReleaseLog(
       hint: catchUp(target),
     },
   )
+}
+
+async function isAt(client: ClientRepository, { place }: LogTarget, ref: string, at: Oid): Promise<boolean> {
+  return ((await client.remoteBranch(place.reads, ref)) ?? zeroOidLike(at)) === at
 }
 
 /** Looks for a commit whose push ended without the server's word. Throws 'unavailable' where nobody can tell. */
@@ -201,7 +207,7 @@ async function findPlace(
   }
   const ref = `refs/heads/${logBranch}`
   const at = await client.remoteBranch(reads, ref)
-  if (at === null) return { branch: logBranch, at: '0'.repeat(staging.length), base: staging }
+  if (at === null) return { branch: logBranch, at: zeroOidLike(staging), base: staging }
   await client.fetchRefs(reads, [ref])
   // What has been merged is done with: the next entry begins where the staging branch is now.
   const merged = await repository.isAncestor(at, staging)

@@ -51,7 +51,10 @@ export type ReleaseMove = {
 /** One requested change of the staging branch. */
 export type StagingMove = {
   readonly ref: string
+  /** Where the branch is on disk; zeros where it does not exist. */
   readonly from: Oid
+  /** Where the pusher believes it to be: git refuses later whatever was believed wrongly. */
+  readonly claimedFrom: Oid
   readonly to: Oid
   readonly objectType: ObjectType
   readonly fastForward: boolean

@@ -63,7 +63,10 @@ export async function gatherStagingMove(
   const isCommit = objectType === 'commit'
   const fastForward = isCommit && !isZeroOid(from) ? await isAncestor(from, to) : isCommit
   const steps = isCommit && fastForward ? await gatherLogSteps(repository, from, to, logPath) : []
-  return { ref, from, to, objectType, fastForward, releaseLog: { path: logPath, steps } }
+  return {
+    ...{ ref, from, claimedFrom: update.from, to, objectType, fastForward },
+    releaseLog: { path: logPath, steps },
+  }
 }
 
 async function contains(repository: GitRepository, ancestor: Oid, descendant: Oid): Promise<boolean> {

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { parseReleaseLog } from '../../src/core/release-log.ts'
 import { released } from '../beginnings.ts'
 import { PROGRAM, type TestRepository } from '../make-repository.ts'
+import { receivePackBetween } from '../receive-pack-between.ts'
 import { guarded } from './run-program.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
@@ -42,6 +43,21 @@ test('entries that are missing are caught up on, in order, once, below what peop
   // Nobody's working tree, index or branch was touched.
   expect(repository.git('status', '--porcelain')).toBe('')
   expect(repository.git('rev-parse', 'HEAD')).toBe(two)
+})
+
+test('a main that moves between the offer of the server and the push is a race, and the writer tries again', () => {
+  const repository = guarded({ prepare: released })
+  const one = repository.git('rev-parse', 'HEAD')
+  const other = join(repository.folder, 'other')
+  repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, other]))
+  const faster = `cd ${other} && git commit -q --allow-empty -m faster && git push -q origin HEAD:main`
+  const between = receivePackBetween(repository, { afterOffer: faster })
+  repository.git('config', 'remote.origin.receivepack', between)
+  const ran = repository.headgate('log', '--append')
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stderr).toContain('main moved meanwhile; the release log entry is written anew\n')
+  expect(entries(repository)).toMatchObject([{ commit: one }])
+  expect(repository.server('log', '--format=%s', '-2', 'main').split('\n')[1]).toBe('faster')
 })
 
 test('bare and partial clones, and one with other work in it, write entries; a shallow one says what it lacks', () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { serveGit } from '../client/smart-http.ts'
 import type { TestRepository } from '../make-repository.ts'
+import { receivePackBetween } from '../receive-pack-between.ts'
 import { Day, releasedAndProved } from './day.ts'
 import { guarded, headgate } from './run-program.ts'
 
@@ -157,30 +158,7 @@ test('a hook that refuses after headgate has recorded: the ledger is what counts
 
 test('a pipe that breaks when the server reports: found by looking', () => {
   const repository = guarded()
-  // git runs this as the other end of a push; the server's report does not get through.
-  const cut = join(repository.folder, 'cut.mjs')
-  writeFileSync(
-    cut,
-    `#!${process.execPath}
-import { spawn } from 'node:child_process'
-const child = spawn('git', ['receive-pack', ...process.argv.slice(2)], { stdio: ['inherit', 'pipe', 'inherit'] })
-let [offered, rest] = [false, Buffer.alloc(0)]
-child.stdout.on('data', (chunk) => {
-  if (offered) return
-  rest = Buffer.concat([rest, chunk])
-  while (rest.length >= 4 && !offered) {
-    const length = Number.parseInt(rest.toString('latin1', 0, 4), 16)
-    if (rest.length < length) return
-    process.stdout.write(rest.subarray(0, length || 4))
-    rest = rest.subarray(length || 4)
-    offered = length === 0
-  }
-})
-child.on('close', () => process.exit(1))
-`,
-    { mode: 0o755 },
-  )
-  repository.git('config', 'remote.origin.receivepack', cut)
+  repository.git('config', 'remote.origin.receivepack', receivePackBetween(repository, { report: false }))
   const add = ['evidence', 'add', '--commit', 'HEAD', '--passed', 'health', '--key', repository.key('ci')]
   const ran = repository.headgate(...add)
   expect(ran.code, ran.all).toBe(0)

@@ -274,6 +274,7 @@ function staging(changes: Partial<StagingMove>): StagingMove {
   return {
     ref: 'refs/heads/main',
     from: TIP,
+    claimedFrom: TIP,
     to: NEW,
     objectType: 'commit',
     fastForward: true,
@@ -284,6 +285,7 @@ function staging(changes: Partial<StagingMove>): StagingMove {
 
 const STAGING_CASES = [
   staging({ fastForward: false }),
+  staging({ fastForward: false, claimedFrom: OLD }),
   staging({ to: ZEROS, objectType: 'missing' }),
   staging({ objectType: 'blob' }),
   staging({

@@ -7,6 +7,7 @@ function move(changes: Partial<StagingMove> = {}): StagingMove {
   return {
     ref: 'refs/heads/main',
     from: OLD,
+    claimedFrom: OLD,
     to: NEW,
     objectType: 'commit',
     fastForward: true,
@@ -24,6 +25,12 @@ describe('a push of main', () => {
     ['that creates it is allowed', move({ from: ZEROS }), []],
     ['that creates it is no rewriting', move({ from: ZEROS, fastForward: false }), []],
     ['that rewrites it is refused', move({ fastForward: false }), ['staging-history']],
+    [
+      'that began before it moved is told so',
+      move({ claimedFrom: oidOf('before'), fastForward: false }),
+      ['staging-history'],
+    ],
+    ['that contains what it moved to is left to git', move({ claimedFrom: oidOf('before') }), []],
     [
       'that deletes it is refused',
       move({ to: ZEROS, objectType: 'missing', fastForward: false }),

@@ -1,20 +1,17 @@
 import type { ReleaseRule } from '../decide.ts'
 import { isZeroOid, shortOid } from '../oid.ts'
 import { wasKnownGood } from './known-good.ts'
+import { movedMeanwhile } from './moved-meanwhile.ts'
 
 /** The release branch moves forward only, unless an approved rollback takes it back. */
 export const fastForwardRule: ReleaseRule = (input) => {
   const { facts, policy, approvals, kind } = input
   if (isZeroOid(facts.to) || facts.objectType !== 'commit') return []
   if (facts.claimedFrom !== facts.from) {
-    const stands = isZeroOid(facts.from) ? 'does not exist' : `stands at ${shortOid(facts.from)}`
-    const said = isZeroOid(facts.claimedFrom)
-      ? 'that it does not exist'
-      : `that it is at ${shortOid(facts.claimedFrom)}`
     return [
       {
         rule: 'fast-forward',
-        found: [`${policy.release} moved meanwhile: it ${stands}, and this push believes ${said}`],
+        found: [movedMeanwhile(policy.release, facts)],
         fix: ['fetch first, look at what was released meanwhile, then push again:', '  git fetch origin'],
       },
     ]

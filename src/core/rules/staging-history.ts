@@ -1,6 +1,7 @@
 import type { StagingMove } from '../facts.ts'
 import { isZeroOid, shortOid } from '../oid.ts'
 import type { Objection } from '../verdict.ts'
+import { movedMeanwhile } from './moved-meanwhile.ts'
 
 /** The staging branch is neither deleted nor rewritten, else evidence and releases hang in the air. */
 export function stagingHistoryRule(facts: StagingMove): readonly Objection[] {
@@ -26,6 +27,18 @@ export function stagingHistoryRule(facts: StagingMove): readonly Objection[] {
     ]
   }
   if (isZeroOid(facts.from) || facts.fastForward) return []
+  if (facts.claimedFrom !== facts.from) {
+    return [
+      {
+        rule: 'staging-history',
+        found: [movedMeanwhile(branch, facts)],
+        fix: [
+          'fetch first and bring your work up to date, then push again:',
+          `  git pull --rebase origin ${branch}`,
+        ],
+      },
+    ]
+  }
   return [
     {
       rule: 'staging-history',
