@@ -51,8 +51,8 @@ export async function installAndApply(
 }> {
   // A wrong policy is found before anything is written.
   const source = await findPolicy(path, folder)
-  if (source !== null) parsePolicySource(source)
-  const { gitDirectory, kept, settings, remarks } = await installServer(path, identity, host)
+  const policies = source === null ? [] : [parsePolicySource(source).policy]
+  const { gitDirectory, kept, settings, remarks } = await installServer(path, identity, host, policies)
   const policy = await withGuarded(gitDirectory, async (guarded) => {
     const inForce = source ?? (await sourceInForce(guarded.repository))
     return inForce === null ? null : apply(guarded, inForce)

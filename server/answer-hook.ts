@@ -2,21 +2,13 @@
 import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { verifyQuarantine } from '../src/git/environment.ts'
-import { readGuardedNames } from './guarded-list.ts'
 import { type GuardedRepository, inQuarantine } from './guarded-repository.ts'
 import type { HookAnswer, HookRequest } from './hook-request.ts'
 import type { AuthorizedMove } from './move-file.ts'
 import { postReceive } from './post-receive.ts'
 import { preReceive } from './pre-receive.ts'
-import { isReserved } from './push-report.ts'
-import { type TargetedUpdate, withTargets } from './push-targets.ts'
+import { withTargets } from './push-targets.ts'
 import { committed, prepared } from './reference-transaction.ts'
-
-/** A push of the staging branch alone is judged and leaves no record. */
-function bringsRecords({ repository }: GuardedRepository, updates: readonly TargetedUpdate[]): boolean {
-  const release = readGuardedNames(repository.commonDirectory, 'release')
-  return updates.some(({ target }) => isReserved(target) || release.has(target))
-}
 
 /** With the move that was authorized, if one was: whoever answers follows it until it has landed. */
 export type Answered = HookAnswer & { readonly move?: AuthorizedMove }
@@ -50,7 +42,6 @@ export async function answerHook(
           pushOptions: request.pushOptions,
           isAwaited,
         }
-        if (bringsRecords(guarded, push.updates)) guarded.repository.expectWrites()
         return await preReceive(judging, push, clock)
       } finally {
         if (judging !== guarded) judging.close()

@@ -1,9 +1,8 @@
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
-import { HeadgateError } from '../src/core/errors.ts'
 import { type Oid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
 import type { NewRecord, Snapshot } from '../src/ledger/ledger.ts'
-import { releaseRef, stagingRef } from './guarded-branches.ts'
+import { releaseRef, requireNoAlias, stagingRef } from './guarded-branches.ts'
 import { requireNeverGuarded, writeGuardedList } from './guarded-list.ts'
 import { type GuardedRepository, LEDGER_MOVED, untilDone } from './guarded-repository.ts'
 import { isAskedBeforeMoves } from './hook-places.ts'
@@ -46,17 +45,12 @@ export async function applyPolicy(
       writeGuardedList(guarded.repository.commonDirectory, [policy])
       return { done: { version: previous.version, changed: false, baseline: null, policy } }
     }
+    await requireNoAlias(guarded.repository, policy)
     const ref = releaseRef(policy)
     const found = await guarded.repository.refs([stagingRef(policy), ref])
     const zeros = '0'.repeat(guarded.repository.objectFormat === 'sha256' ? 64 : 40)
     const staging = found.get(stagingRef(policy))?.oid ?? zeros
     const release = found.get(ref)?.oid
-    if (found.get(ref)?.symref !== undefined || found.get(stagingRef(policy))?.symref !== undefined) {
-      throw new HeadgateError(
-        'configuration',
-        'the staging and the release branch must be branches, not symbolic refs',
-      )
-    }
     const at = new Date(clock()).toISOString()
     const context: StatementContext = { sealKey: guarded.sealKey, inForce, at, by }
     const baseline = release !== undefined && snapshot.state.landed[ref] === undefined ? release : null

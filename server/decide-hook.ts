@@ -48,7 +48,7 @@ async function decide(code: CompiledCode<unknown>): Promise<void> {
     policy.keep()
     code.keep(kindOf(request, answer))
   } finally {
-    await guarded.close()
+    guarded.close()
   }
 }
 

@@ -1,5 +1,8 @@
 /** The full names of the branches that a policy guards. */
+import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
+import { printable, shellWord } from '../src/core/printable.ts'
+import type { GitRepository } from '../src/git/repository.ts'
 
 export function stagingRef(policy: Policy): string {
   return `refs/heads/${policy.staging}`
@@ -11,4 +14,22 @@ export function releaseRef(policy: Policy): string {
 
 export function guardedBranches(policy: Policy): string[] {
   return [stagingRef(policy), releaseRef(policy)]
+}
+
+/**
+ * Throws HeadgateError 'configuration' if one of them is a symbolic ref: it would move whenever its target does, under a
+ * name that nobody guards.
+ */
+export async function requireNoAlias(repository: GitRepository, policy: Policy): Promise<void> {
+  for (const [ref, { symref }] of await repository.refs(guardedBranches(policy))) {
+    if (symref === undefined) continue
+    const git = `git --git-dir=${shellWord(repository.commonDirectory)}`
+    throw new HeadgateError(
+      'configuration',
+      `${ref} is a symbolic ref to ${printable(symref)}, and a guarded branch must be a branch itself`,
+      {
+        hint: `name ${printable(symref.replace('refs/heads/', ''))} in the policy, or make it a branch: ${git} update-ref --no-deref ${ref} $(${git} rev-parse ${ref})`,
+      },
+    )
+  }
 }

@@ -3,37 +3,17 @@
  * the role is `staging`, `release` or `ledger`. While the first policy is being recorded there is one more line,
  * `beginning ledger`: only then may branches be listed with no ledger beside them.
  */
-import {
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
-import { guardedBranches, releaseRef, stagingRef } from './guarded-branches.ts'
+import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
 
 /**
- * git goes on with a log that is there, whatever the configuration; one of every ref would cost every new branch a file.
- * It tells of moves behind the guard, and where a branch has been when the ledger is lost.
+ * Earlier versions made an empty reflog file for each guarded branch, with the mode of their umask, and beside a reftable,
+ * where it is in the way of `git refs migrate`. What a log says is kept.
  */
-function startReflog(gitDirectory: string, ref: string): void {
-  const path = join(gitDirectory, 'logs', ref)
-  try {
-    mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, '', { flag: 'a' })
-  } catch {
-    // A branch below that name is in the way, or the repository keeps no such files: nothing depends on it.
-  }
-}
-
-/** Of the guarded branches: what a log says is kept, and a log that says nothing was ours. */
 export function removeEmptyReflogs(gitDirectory: string): void {
   const logs = join(gitDirectory, 'logs')
   for (const ref of readGuardedNames(gitDirectory)) {
@@ -69,7 +49,6 @@ export function writeGuardedList(
   const text = [...new Set(lines), 'ledger refs/headgate/ledger', ...(beginning ? [BEGINNING] : []), ''].join(
     '\n',
   )
-  for (const ref of policies.flatMap(guardedBranches)) startReflog(gitDirectory, ref)
   const path = join(gitDirectory, SERVER_DIRECTORY, 'guarded')
   if (readIfThere(path) === text) return
   writeFileSync(`${path}.new`, text, { mode: 0o644 })

@@ -26,8 +26,8 @@ export type GuardedRepository = {
   readonly parsed: { last?: PolicyInForce }
   /** Runs one attempt of `untilDone`; the service lets one of them at a time look at a repository. */
   inTurn<T>(attempt: () => Promise<T>): Promise<T>
-  /** Ends the git processes that reading needs; once it resolves nothing that was begun is left. */
-  close(): Promise<void>
+  /** Ends the git processes that reading needs. */
+  close(): void
 }
 
 /** What the server knows at one moment: the ledger at one head, the policy in force there, the guarded refs on disk. */

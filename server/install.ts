@@ -12,8 +12,10 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
+import type { Policy } from '../src/core/policy.ts'
 import { printable, shellWord } from '../src/core/printable.ts'
 import type { GitRepository } from '../src/git/repository.ts'
+import { requireNoAlias } from './guarded-branches.ts'
 import { removeEmptyReflogs, writeGuardedList } from './guarded-list.ts'
 import { installHooks, uninstallHooks } from './hook-files.ts'
 import { type Host, hostBySigns, runsOwnHooks } from './hook-places.ts'
@@ -43,9 +45,14 @@ export type Installation = {
 /**
  * Installs hooks, seal key and repository settings. Everything that the hooks need is put in place before they are, so
  * that an interrupted installation guards nothing rather than half; run again it completes itself. Without `host` it is
- * the one of the last installation, else plain.
+ * the one of the last installation, else plain. `policies` are about to be applied.
  */
-export async function installServer(path: string, identity: string, host?: Host): Promise<Installation> {
+export async function installServer(
+  path: string,
+  identity: string,
+  host?: Host,
+  policies: readonly Policy[] = [],
+): Promise<Installation> {
   parseIdentitySource(identity)
   const repository = await openNamed(path)
   try {
@@ -56,6 +63,8 @@ export async function installServer(path: string, identity: string, host?: Host)
     if (host === undefined && before === undefined) requireNoSignsOfHost(gitDirectory)
     // The ledger outlives an installation: what its policy guards is guarded from the first moment of the next one.
     const inForce = await readPolicyInForce(repository)
+    for (const policy of [...policies, ...(inForce === null ? [] : [parsePolicyFiles(inForce).policy])])
+      await requireNoAlias(repository, policy)
     mkdirSync(join(gitDirectory, SERVER_DIRECTORY), { recursive: true })
     const shared = (await ownValues(repository)).last('core.sharedRepository') ?? ''
     const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
@@ -64,6 +73,7 @@ export async function installServer(path: string, identity: string, host?: Host)
     const settings: ServerSettings = { version: 1, identity, git: repository.gitPath, host: chosen }
     writeSettings(gitDirectory, settings)
     writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy])
+    removeEmptyReflogs(gitDirectory)
 
     const { kept } = installHooks(gitDirectory, settings)
     const remarks = [...byHeader(identity), ...(runsOwnHooks(chosen) ? hooksElsewhere(repository) : [])]

@@ -26,6 +26,8 @@ export const SETTINGS: readonly (readonly [string, string])[] = [
   ['receive.advertisePushOptions', 'true'],
   ['core.fsync', 'committed,loose-object,reference'],
   ['receive.certNonceSlop', '300'],
+  // In a reftable all refs share one lock, which is held while hooks run; git would wait 100 ms for it.
+  ['reftable.lockTimeout', '10000'],
 ]
 
 export const NONCE_SEED = 'receive.certNonceSeed'

@@ -108,8 +108,7 @@ async function judgeOnce(
   }
   if (inForce === null) return { done: { accepted: true, text: '' } }
   // git could not make the move, and its authorization would only be in the way of the next.
-  if (move !== null && existsSync(join(guarded.repository.commonDirectory, `${move.facts.ref}.lock`)))
-    return lockedElsewhere(move.facts.ref)
+  if (move !== null && existsSync(lockOf(guarded, move.facts.ref))) return lockedElsewhere(move.facts.ref)
   if (move !== null && isZeroOid(move.facts.from)) await requireCreatable(guarded, move.facts.ref)
 
   const context = statementContext(court, inForce)
@@ -315,12 +314,20 @@ async function waitOrClose(
     }
   }
   const context = statementContext(court, inForce)
-  const closed = await closePending(guarded, view, pending, context, async (outcome) => {
-    const appended = await guarded.ledger.append(view.snapshot.head, [outcome])
-    return appended.kind === 'appended'
-  })
-  if (closed) return { again: `the ledger was settled after an earlier push of ${branch} that did not land` }
-  return lockedElsewhere(pending.ref)
+  try {
+    const closed = await closePending(guarded, view, pending, context)
+    return closed === 'stale'
+      ? LEDGER_MOVED
+      : { again: `the ledger was settled after an earlier push of ${branch} that did not land` }
+  } catch (error) {
+    if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+    if (existsSync(lockOf(guarded, pending.ref))) return lockedElsewhere(pending.ref)
+    return { again: error.message, pauseMs: PENDING_POLL_MS }
+  }
+}
+
+function lockOf({ repository }: GuardedRepository, ref: string): string {
+  return join(repository.commonDirectory, `${ref}.lock`)
 }
 
 /** git could not make the branch, and would say so only after the authorization is on record. */

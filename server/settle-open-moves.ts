@@ -1,4 +1,5 @@
 /** What the start of the service does with authorizations that nobody saw to their end. */
+import { HeadgateError } from '../src/core/errors.ts'
 import { type GuardedRepository, LEDGER_MOVED, untilDone, viewServer } from './guarded-repository.ts'
 import { committed } from './reference-transaction.ts'
 import { closePending, isFresh } from './settle.ts'
@@ -20,12 +21,13 @@ export async function settleOpenMoves(guarded: GuardedRepository, clock: () => n
       at: new Date(clock()).toISOString(),
       by: 'server',
     }
-    let stale = false
-    const closed = await closePending(guarded, view, pending, context, async (outcome) => {
-      const appended = await guarded.ledger.append(snapshot.head, [outcome])
-      stale = appended.kind === 'stale'
-      return !stale
-    })
-    return closed || stale ? LEDGER_MOVED : { done: undefined }
+    try {
+      await closePending(guarded, view, pending, context)
+    } catch (error) {
+      // Somebody holds a lock: the next push settles it.
+      if (error instanceof HeadgateError && error.code === 'unavailable') return { done: undefined }
+      throw error
+    }
+    return LEDGER_MOVED
   })
 }

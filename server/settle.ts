@@ -5,7 +5,6 @@
 import type { Oid } from '../src/core/oid.ts'
 import { isZeroOid, zeroOidLike } from '../src/core/oid.ts'
 import type { Move } from '../src/core/state.ts'
-import { withRefTransaction } from '../src/git/ref-transaction.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
 import type { GuardedRepository, ServerView } from './guarded-repository.ts'
 import { outcomeRecord, type StatementContext } from './statements.ts'
@@ -34,24 +33,27 @@ export function isFresh(move: Move, now: number): boolean {
 }
 
 /**
- * Closes a pending move that did not land, under the lock of its ref. While the lock is held no git process is between
- * its `prepared` hook, which asks for an open authorization, and its write; when it is released the authorization is
- * closed. So a move is never recorded as not landed and then lands.
+ * Closes a pending move that did not land: one transaction locks its ref, compares it, and appends the outcome. While the
+ * lock is held no git process is between its `prepared` hook, which asks for an open authorization, and its write; when it
+ * is released the authorization is closed. So a move is never recorded as not landed and then lands.
  *
- * `append` gets the outcome to record and says whether the ledger took it. Returns false if the ref is locked by
- * somebody else, moved, or the ledger's head was stale: look at everything anew.
+ * 'stale' if the ref or the ledger has moved: look at everything anew. Throws HeadgateError 'unavailable' if somebody
+ * else holds the lock.
  */
 export async function closePending(
   guarded: GuardedRepository,
   view: ServerView,
   move: Move,
   context: StatementContext,
-  append: (record: NewRecord) => Promise<boolean>,
-): Promise<boolean> {
+): Promise<'closed' | 'stale'> {
   const observed = diskValue(view, move)
-  return withRefTransaction(guarded.repository, [`verify ${move.ref} ${observed}`], () =>
-    append(outcomeRecord(context, move, 'not-landed', observed)),
+  const outcome = outcomeRecord(context, move, 'not-landed', observed)
+  const appended = await guarded.ledger.append(
+    view.snapshot.head,
+    [outcome],
+    [{ ref: move.ref, oid: observed }],
   )
+  return appended.kind === 'appended' ? 'closed' : 'stale'
 }
 
 function diskValue(view: ServerView, move: Move): Oid {

@@ -11,12 +11,12 @@ import type { LedgerRecord } from '../ledger/record.ts'
 type Objection = { readonly rule: 'tree' | 'state'; readonly found: string }
 
 export class LedgerFiles {
-  readonly #repository: Pick<LedgerRepository, 'newObject'>
+  readonly #repository: Pick<LedgerRepository, 'blobId'>
   /** The canonical JSON of each part of the state that was seen last: most records change none or one of them. */
   readonly #parts = new Map<string, { readonly value: unknown; readonly json: string }>()
   #topFiles: ReadonlyMap<string, Oid> = new Map()
 
-  constructor(repository: Pick<LedgerRepository, 'newObject'>) {
+  constructor(repository: Pick<LedgerRepository, 'blobId'>) {
     this.#repository = repository
   }
 
@@ -86,7 +86,7 @@ export class LedgerFiles {
   }
 
   #blob(text: string): Oid {
-    return this.#repository.newObject('blob', Buffer.from(text)).oid
+    return this.#repository.blobId(Buffer.from(text))
   }
 }
 

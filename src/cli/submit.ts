@@ -56,9 +56,7 @@ export async function signAndSubmit(
 async function storeStatement(client: ClientRepository, text: string): Promise<Oid> {
   const repository = await client.open()
   try {
-    const statement = repository.newObject('blob', Buffer.from(text))
-    await repository.store([statement])
-    return statement.oid
+    return await repository.writeBlob(text)
   } catch (cause) {
     if (!(cause instanceof HeadgateError)) throw cause
     throw new HeadgateError('unavailable', cause.message, {

@@ -2,11 +2,10 @@
  * A git repository as the guard reads it: the repository itself and never one of its worktrees, by full ref names and
  * full ids, with an environment of its own making (see environment.ts).
  */
-import type { ChildProcessWithoutNullStreams } from 'node:child_process'
-import { accessSync, constants, existsSync, realpathSync } from 'node:fs'
+import { accessSync, constants, realpathSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
-import { isOid, type Oid } from '../core/oid.ts'
+import { isOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { isNearAncestor } from './ancestry.ts'
 import { objectsOf } from './bulk-objects.ts'
@@ -14,21 +13,11 @@ import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine
 import { findGit } from './find-git.ts'
 import type { GitObject } from './git-object.ts'
 import { isFile, isShallow, locate, readText } from './locate.ts'
-import { holdsLoose, type NewObject, objectId, writeLooseObjects } from './loose-objects.ts'
+import { objectId } from './object-id.ts'
 import { ObjectReader } from './object-reader.ts'
-import {
-  firstLines,
-  type GitCommand,
-  type RunOptions,
-  type RunResult,
-  runGit,
-  startGit,
-  streamGit,
-} from './process.ts'
+import { firstLines, type GitCommand, type RunOptions, type RunResult, runGit, streamGit } from './process.ts'
 import { RecentObjects } from './recent-objects.ts'
 import { isRefName, type Ref, readRefFile } from './ref-files.ts'
-import { moveRefFile } from './ref-lock.ts'
-import { SpareFiles } from './spare-files.ts'
 
 export type { Ref } from './ref-files.ts'
 
@@ -38,6 +27,9 @@ export type OpenOptions = {
   /** `GIT_QUARANTINE_PATH` of a hook, unverified. */
   readonly quarantinePath?: string | undefined
 }
+
+/** A ref and where it is; zeros where it is not there. */
+export type RefAt = { readonly ref: string; readonly oid: Oid }
 
 export type ProcessOptions = RunOptions & {
   /** Variables on top of the built environment. */
@@ -99,7 +91,6 @@ export class GitRepository {
   readonly #shape: Shape
   readonly #outer: GitRepository | undefined
   readonly #recent = new RecentObjects()
-  #spare: SpareFiles | undefined
   #reader: ObjectReader | undefined
 
   /** `outer` is the same repository outside of the quarantine. */
@@ -136,49 +127,50 @@ export class GitRepository {
     return runGit(this.#command(DURABLE_CONFIGURATION, args, options.env, null), options)
   }
 
-  /**
-   * Starts a command that is talked to while it runs. Like `write` it is outside the quarantine and starts no hook.
-   */
-  start(args: readonly string[]): ChildProcessWithoutNullStreams {
-    return startGit(this.#command(DURABLE_CONFIGURATION, args, undefined, null))
+  /** The id that git gives a blob. Writes nothing. */
+  blobId(body: Uint8Array): Oid {
+    return objectId('blob', body, this.oidLength)
   }
 
-  newObject(type: NewObject['type'], body: Buffer): NewObject {
-    return { oid: objectId(type, body, this.oidLength), type, body }
-  }
-
-  /** Says that objects will be written soon, so that what can be done before is. */
-  expectWrites(): void {
-    this.#spare ??= new SpareFiles(join(this.commonDirectory, 'objects'), SPARE_FILES)
-    this.#spare.fill()
-  }
-
-  /** Writes objects, never into the quarantine. When it resolves they are on disk; see `writeLooseObjects`. */
-  async store(objects: readonly NewObject[]): Promise<void> {
-    await writeLooseObjects(join(this.commonDirectory, 'objects'), objects, this.#spare)
-    for (const { oid, type, body } of objects) this.#recent.keep(oid, { oid, type, size: body.length, body })
-  }
-
-  /** Whether what was stored lies where it was written; false where that is not sure. */
-  holds(objects: readonly NewObject[]): boolean {
-    return holdsLoose(join(this.commonDirectory, 'objects'), objects)
+  /** Writes a blob, never into the quarantine. When it resolves it is on disk. */
+  async writeBlob(body: string): Promise<Oid> {
+    const { stdout } = await this.write(['hash-object', '-w', '--stdin'], { input: body })
+    return stdout.toString('latin1').trim()
   }
 
   /**
-   * Moves a ref from exactly `from` (null: it must not exist) to `to`, without hooks. False if it is elsewhere. Throws
-   * HeadgateError 'unavailable' if git or the disk fails; the ref may have moved then.
+   * Writes what a stream for `git fast-import` describes, never into the quarantine and outside of all refs, and returns
+   * what that prints. When it resolves the objects are on disk, and nothing refers to them. Throws HeadgateError
+   * 'unavailable' if git or the disk fails.
    */
-  async moveRef(ref: string, from: Oid | null, to: Oid): Promise<boolean> {
-    // A log of the ref is git's to write.
-    const plain = this.#shape.refFiles && !existsSync(join(this.commonDirectory, 'logs', ref))
-    const moved = plain ? await moveRefFile(this.commonDirectory, ref, from, to) : 'ask-git'
-    if (moved !== 'ask-git') return moved
-    // With `start` and `commit` an input that breaks off, because we died, moves nothing.
-    const input = `start\nupdate ${ref} ${to} ${from ?? '0'.repeat(this.oidLength)}\nprepare\ncommit\n`
-    const { exitCode, stderr } = await this.write(['update-ref', '--stdin'], { input, allowExit: [1, 128] })
+  async importObjects(stream: Uint8Array): Promise<string> {
+    const { stdout } = await this.write(['fast-import', '--quiet', '--done'], { input: stream })
+    return stdout.toString('latin1')
+  }
+
+  /**
+   * Moves a ref from exactly `from` (null: it must not exist) to `to`, without hooks, while git holds the locks of all refs
+   * in `held` and each is where it says. False if one of them is elsewhere. Throws HeadgateError 'unavailable' if git or
+   * the disk fails, or a lock cannot be had; the ref may have moved then.
+   */
+  async moveRef(ref: string, from: Oid | null, to: Oid, held: readonly RefAt[] = []): Promise<boolean> {
+    const lines = [
+      'start',
+      ...held.map((other) => `verify ${other.ref} ${other.oid}`),
+      `update ${ref} ${to} ${from ?? '0'.repeat(this.oidLength)}`,
+      // An input that breaks off, because we died, moves nothing.
+      'prepare',
+      'commit',
+      '',
+    ]
+    const { exitCode, stderr } = await this.write(['update-ref', '--stdin'], {
+      input: lines.join('\n'),
+      allowExit: [1, 128],
+    })
     if (exitCode === 0) return true
-    const now = (await this.refs([ref])).get(ref)?.oid ?? null
-    if (now !== from) return false
+    const now = await this.refs([ref, ...held.map((other) => other.ref)])
+    if ((now.get(ref)?.oid ?? null) !== from) return false
+    if (held.some((other) => (now.get(other.ref)?.oid ?? zeroOidLike(to)) !== other.oid)) return false
     throw new HeadgateError('unavailable', `git update-ref: ${firstLines(stderr)}`)
   }
 
@@ -263,13 +255,10 @@ export class GitRepository {
       : new HeadgateError('unavailable', `git merge-base: ${firstLines(stderr)}`)
   }
 
-  /** Ends the process that reads objects, and removes what was made ahead: all of it once the promise resolves. */
-  close(): Promise<void> {
-    const spare = this.#spare
-    this.#spare = undefined
+  /** Ends the process that reads objects. */
+  close(): void {
     this.#reader?.close()
     this.#reader = undefined
-    return spare?.close() ?? Promise.resolve()
   }
 
   /** Names of refs hold no pattern characters, so that as patterns they match themselves and what is below them. */
@@ -315,16 +304,16 @@ async function* linesOf(oids: AsyncIterable<readonly Oid[]>): AsyncGenerator<str
   for await (const some of oids) if (some.length > 0) yield `${some.join('\n')}\n`
 }
 
-/** What an authorization needs. Its outcome, seven more, is written while git moves the ref. */
-const SPARE_FILES = 7
-
 /** git syncs neither loose objects nor refs unless told; before 2.36 it knew the last of these only. */
 const DURABLE_CONFIGURATION: readonly string[] = [
   'core.fsync=committed,loose-object,pack-metadata,reference',
   'core.fsyncMethod=fsync',
   'core.fsyncObjectFiles=true',
-  // Two writers of one ref meet often, and each holds the lock for milliseconds; git would wait 100 ms.
+  // Writers meet, and each holds the lock for milliseconds; git would wait 100 ms.
   'core.filesRefLockTimeout=2000',
+  'reftable.lockTimeout=10000',
+  // An append is some ten objects: a pack of each would be in the way of every reader.
+  'fastimport.unpackLimit=100',
 ].flatMap((setting) => ['-c', setting])
 
 function quarantineOf(path: string | undefined, objectsDir: string): Quarantine | null {

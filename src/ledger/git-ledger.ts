@@ -5,23 +5,14 @@
 
 import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
-import type { Oid } from '../core/oid.ts'
+import { isOid, type Oid } from '../core/oid.ts'
 import { advanceState, emptyState, type LedgerState } from '../core/state.ts'
 import type { Statement } from '../core/statement.ts'
 import { readCommits } from './commit-log.ts'
-import { commitObjects, type NextRecord } from './commit-objects.ts'
-import type {
-  Appended,
-  Head,
-  Ledger,
-  NewRecord,
-  PolicyFiles,
-  PreparedAppend,
-  Snapshot,
-  Stale,
-} from './ledger.ts'
+import { commitStream, type NextRecord } from './commit-stream.ts'
+import type { Appended, Head, Ledger, NewRecord, PolicyFiles, Snapshot, Stale } from './ledger.ts'
 import { EMPTY_HEAD } from './ledger.ts'
-import type { LedgerRepository } from './ledger-repository.ts'
+import type { LedgerRepository, RefAt } from './ledger-repository.ts'
 import { LedgerTree } from './ledger-tree.ts'
 import { type LedgerRecord, parseRecord, sealRecord } from './record.ts'
 import { swapRef } from './swap-ref.ts'
@@ -64,11 +55,11 @@ export class GitLedger implements Ledger {
     yield* (await this.snapshot()).read(from)
   }
 
-  async append(expectedHead: Head, records: readonly NewRecord[]): Promise<Appended | Stale> {
-    return (await this.prepare(expectedHead, records)).commit()
-  }
-
-  async prepare(expectedHead: Head, records: readonly NewRecord[]): Promise<PreparedAppend> {
+  async append(
+    expectedHead: Head,
+    records: readonly NewRecord[],
+    held: readonly RefAt[] = [],
+  ): Promise<Appended | Stale> {
     if (records.length < 1 || records.length > MAX_APPENDED) {
       throw new RangeError(`an append is of 1 to ${MAX_APPENDED} records, not ${records.length}`)
     }
@@ -78,34 +69,22 @@ export class GitLedger implements Ledger {
         'the ledger is open for reading: there is no key to seal records with',
       )
     }
-    const tip = await this.#tip()
-    const head = headOf(tip)
-    if (head.seq !== expectedHead.seq || head.hash !== expectedHead.hash) {
-      return { commit: async () => ({ kind: 'stale', head: await this.head() }) }
-    }
-    const next = sealAll(head, tip?.state ?? emptyState, records, this.#seal)
+    const before = await this.#tip()
+    const head = headOf(before)
+    if (head.seq !== expectedHead.seq || head.hash !== expectedHead.hash) return { kind: 'stale', head }
+    const next = sealAll(head, before?.state ?? emptyState, records, this.#seal)
+    const from = before?.commit ?? null
 
     // Until the swap nothing refers to what is written: a crash leaves objects that `git gc` prunes.
-    const oldTip = tip?.commit ?? null
-    const made = await commitObjects(this.#repository, oldTip, next)
-    await this.#repository.store(made.objects)
-    const appended = next.map(({ record }) => record)
-    return {
-      commit: async () => {
-        // Since then a `git prune` may have taken what nothing refers to yet.
-        if (!this.#repository.holds(made.objects)) await this.#repository.store(made.objects)
-        return this.#commit(oldTip, made.tip, appended)
-      },
-    }
-  }
-
-  async #commit(from: Oid | null, tip: Oid, records: readonly LedgerRecord[]): Promise<Appended | Stale> {
-    const swapped = await swapRef(this.#repository, this.#ref, tip, from)
+    const tip = (await this.#repository.importObjects(commitStream(from, next))).trim()
+    if (!isOid(tip)) throw new HeadgateError('unavailable', 'git fast-import did not name the commit it made')
     // Here the records are durable and everybody sees them. A crash from here on only means that the caller does not
     // hear of it; its next snapshot shows them.
-    if (!swapped) return { kind: 'stale', head: await this.head() }
-    const { seq, hash } = records.at(-1)!
-    return { kind: 'appended', head: { seq, hash }, records, tip }
+    if (!(await swapRef(this.#repository, this.#ref, { from, to: tip, held })))
+      return { kind: 'stale', head: await this.head() }
+    const appended = next.map(({ record }) => record)
+    const { seq, hash } = appended.at(-1)!
+    return { kind: 'appended', head: { seq, hash }, records: appended, tip }
   }
 
   async #tip(): Promise<LedgerTree | null> {

@@ -10,12 +10,8 @@ export interface LedgerObjects {
   tree(oid: Oid): Promise<readonly LedgerTreeEntry[] | null>
 }
 
-/** An object that git does not have yet, with the id that it will have. */
-export type NewObject = {
-  readonly oid: Oid
-  readonly type: 'commit' | 'tree' | 'blob'
-  readonly body: Buffer
-}
+/** A ref and where it is; zeros where it is not there. */
+export type RefAt = { readonly ref: string; readonly oid: Oid }
 
 export interface LedgerRepository {
   /** Where refs are kept, never a linked worktree's own directory. */
@@ -25,16 +21,16 @@ export interface LedgerRepository {
   refs(names: Iterable<string>): Promise<ReadonlyMap<string, { readonly oid: Oid; readonly symref?: string }>>
   objects(): LedgerObjects
   isAncestor(ancestor: Oid, descendant: Oid): Promise<boolean>
-  newObject(type: NewObject['type'], body: Buffer): NewObject
-  /** Writes objects, outside any quarantine; when it resolves they are on disk. */
-  store(objects: readonly NewObject[]): Promise<void>
-  /** Whether objects that were stored and that nothing refers to are all where they were written. */
-  holds(objects: readonly NewObject[]): boolean
+  /** The id that git gives a blob. Writes nothing. */
+  blobId(body: Uint8Array): Oid
+  /** Writes what a stream for `git fast-import` describes, outside any quarantine and all refs; on disk when it resolves. */
+  importObjects(stream: Uint8Array): Promise<string>
   /**
-   * Moves `ref` from exactly `from` (null: it must not exist) to `to`, without hooks and on disk when it resolves. False
-   * if it is elsewhere; an error may mean either.
+   * Moves `ref` from exactly `from` (null: it must not exist) to `to`, without hooks and on disk when it resolves, while
+   * the locks of all refs in `held` are held and each is where it says. False if one of them is elsewhere; an error may
+   * mean either.
    */
-  moveRef(ref: string, from: Oid | null, to: Oid): Promise<boolean>
+  moveRef(ref: string, from: Oid | null, to: Oid, held?: readonly RefAt[]): Promise<boolean>
   /** Objects by full id, in order; ends before the first that is missing, damaged or larger than `maxBytes`. */
   readInOrder(
     oids: AsyncIterable<readonly Oid[]>,

@@ -51,8 +51,6 @@ export type Appended = {
   /** Where a ref holds the ledger: the commit that it names with these records as its last. */
   readonly tip: Oid | null
 }
-/** `commit` is for one call: stale if the head is no longer the one that was expected. */
-export type PreparedAppend = { commit(): Promise<Appended | Stale> }
 export type Stale = { readonly kind: 'stale'; readonly head: Head }
 
 export interface Ledger {
@@ -65,14 +63,15 @@ export interface Ledger {
    * Appends 1 to 1000 records if the head is still `expectedHead`. Throws HeadgateError 'data' if a record is not one
    * (nothing is written then), 'configuration' if this ledger was opened without the key that seals records or a policy's
    * version does not go up, and 'unavailable' if the storage failed.
+   *
+   * With `held` it is one transaction with the repository's refs: the records are stored while the locks of these refs are
+   * held and each is where it says (zeros: not there). If one is elsewhere, 'stale', though the head may be the same.
    */
-  append(expectedHead: Head, records: readonly NewRecord[]): Promise<Appended | Stale>
-
-  /**
-   * An append but for its last step: whoever waits for something before the records may be seen has them ready. What was
-   * prepared and is never committed leaves no trace. Throws as `append` does.
-   */
-  prepare(expectedHead: Head, records: readonly NewRecord[]): Promise<PreparedAppend>
+  append(
+    expectedHead: Head,
+    records: readonly NewRecord[],
+    held?: readonly { readonly ref: string; readonly oid: Oid }[],
+  ): Promise<Appended | Stale>
 
   /** All records about a commit, in order, at the present head. Costs the same whatever the ledger's length. */
   about(commit: Oid): Promise<readonly LedgerRecord[]>

@@ -6,24 +6,27 @@ import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
-import type { LedgerRepository } from './ledger-repository.ts'
+import type { LedgerRepository, RefAt } from './ledger-repository.ts'
+
+export type Swap = {
+  /** Null: the ref must not exist. */
+  readonly from: Oid | null
+  readonly to: Oid
+  /** Locked meanwhile, and each where it says. */
+  readonly held: readonly RefAt[]
+}
 
 /**
- * Moves `ref` from exactly `oldTip` (null: it must not exist) to `newTip` and fsyncs it. False if it is elsewhere: then
- * nothing was moved. Throws HeadgateError 'unavailable' if it was not moved, or if nobody can tell.
+ * Makes the swap and fsyncs the ref. False if it is elsewhere, or one that is held: then nothing was moved. Throws
+ * HeadgateError 'unavailable' if it was not moved, or if nobody can tell.
  */
-export async function swapRef(
-  repository: LedgerRepository,
-  ref: string,
-  newTip: Oid,
-  oldTip: Oid | null,
-): Promise<boolean> {
+export async function swapRef(repository: LedgerRepository, ref: string, swap: Swap): Promise<boolean> {
   try {
-    if (!(await repository.moveRef(ref, oldTip, newTip))) return false
+    if (!(await repository.moveRef(ref, swap.from, swap.to, swap.held))) return false
   } catch (cause) {
-    if (!(await hasLanded(repository, ref, newTip, oldTip, cause))) return false
+    if (!(await hasLanded(repository, ref, swap, cause))) return false
   }
-  syncRef(repository.commonDirectory, ref, oldTip === null)
+  syncRef(repository.commonDirectory, ref, swap.from === null)
   return true
 }
 
@@ -31,8 +34,7 @@ export async function swapRef(
 async function hasLanded(
   repository: LedgerRepository,
   ref: string,
-  tip: Oid,
-  oldTip: Oid | null,
+  { from, to, held }: Swap,
   failure: unknown,
 ): Promise<boolean> {
   const said = failure instanceof Error ? failure.message : String(failure)
@@ -40,17 +42,16 @@ async function hasLanded(
   try {
     now = (await repository.refs([ref])).get(ref)?.oid ?? null
     // No other process made the same commit, so that a ref which contains it was moved here; others may have gone on.
-    if (now !== null && now !== oldTip) return await repository.isAncestor(tip, now)
+    if (now !== null && now !== from) return await repository.isAncestor(to, now)
   } catch (cause) {
     throw new HeadgateError('unavailable', `could not tell whether ${ref} was moved: ${said}`, { cause })
   }
-  if (now !== oldTip) return false
-  const lock = join(repository.commonDirectory, `${ref}.lock`)
-  const hint = `if no git process runs here, one died holding ${lock}: remove it`
-  throw new HeadgateError('unavailable', `${ref} could not be moved: ${said}`, {
-    ...(existsSync(lock) ? { hint } : {}),
-    cause: failure,
-  })
+  if (now !== from) return false
+  const lock = [ref, ...held.map((other) => other.ref), 'reftable/tables.list']
+    .map((name) => join(repository.commonDirectory, `${name}.lock`))
+    .find((path) => existsSync(path))
+  const hint = lock && { hint: `if no git process runs here, one died holding ${lock}: remove it` }
+  throw new HeadgateError('unavailable', `${ref} could not be moved: ${said}`, { ...hint, cause: failure })
 }
 
 /**

@@ -3,10 +3,10 @@
  * stored and the append says so, or they are not and it says that; where it cannot know, it says that it does not.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { type GitRepository, openRepository } from '../../src/git/repository.ts'
 import { GitLedger, LEDGER_REF } from '../../src/ledger/git-ledger.ts'
@@ -36,7 +36,7 @@ afterEach(() => {
 })
 
 type Faults = {
-  readonly store?: (store: () => Promise<void>) => Promise<void>
+  readonly store?: (store: () => Promise<string>) => Promise<string>
   readonly swap?: (swap: () => Promise<boolean>) => Promise<boolean>
   /** Runs when the objects are written and the ref is not yet moved. */
   readonly between?: () => Promise<unknown> | unknown
@@ -57,21 +57,14 @@ function faulty(faults: Faults): GitLedger {
     isAncestor: (ancestor, descendant) => repository.isAncestor(ancestor, descendant),
     readInOrder: (oids, maxBytes) => repository.readInOrder(oids, maxBytes),
     stream: (args) => repository.stream(args),
-    newObject: (type, body) => repository.newObject(type, body),
-    holds: (objects) => repository.holds(objects),
-    store: (objects) => (faults.store ?? ((store) => store()))(() => repository.store(objects)),
+    blobId: (body) => repository.blobId(body),
+    importObjects: (stream) => (faults.store ?? ((store) => store()))(() => repository.importObjects(stream)),
     moveRef: async (...move) => {
       await faults.between?.()
       return (faults.swap ?? ((swap) => swap()))(() => repository.moveRef(...move))
     },
   }
   return new GitLedger(wrapped, seal)
-}
-
-async function openedAgain(): Promise<GitLedger> {
-  repository.close()
-  repository = await openRepository(bare)
-  return new GitLedger(repository, seal)
 }
 
 const broken = () => Promise.reject(new HeadgateError('unavailable', 'git broke'))
@@ -138,17 +131,33 @@ test.each<[string, () => Promise<unknown> | unknown]>([
   expect(await stored()).toBe(0)
 })
 
-test.each([
-  ['git prune', ['prune']],
-  ['git gc --prune=now', ['gc', '--quiet', '--prune=now']],
-  ['git repack', ['repack', '-a', '-d', '-q']],
-])('a prepared append is whole, though %s took or moved its objects before it was made', async (_, args) => {
-  const prepared = await sound.prepare(head, [invalidation(a)])
-  git(...args)
-  expect((await prepared.commit()).kind).toBe('appended')
-  expect(git('fsck', '--strict', '--full', '--no-dangling')).toBe('')
-  expect(await stored()).toBe(1)
-  expect((await (await openedAgain()).about(a)).length).toBe(3)
+test('with a ref that is held, the append is stale where that is elsewhere, and nothing is stored', async () => {
+  const branch = 'refs/heads/release'
+  const zeros = '0'.repeat(40)
+  const append = (ledger: GitLedger, oid: string) =>
+    ledger.append(head, [invalidation(a)], [{ ref: branch, oid }])
+  expect((await append(sound, git('rev-parse', LEDGER_REF))).kind).toBe('stale')
+  const late = faulty({ between: () => git('update-ref', branch, LEDGER_REF) })
+  expect((await append(late, zeros)).kind).toBe('stale')
+  expect(await stored()).toBe(0)
+  expect((await append(sound, git('rev-parse', LEDGER_REF))).kind).toBe('appended')
+  expect(git('rev-parse', branch)).toBe(git('rev-parse', `${LEDGER_REF}~1`))
+})
+
+test('with a ref that is held, the append waits for its lock and is refused while somebody has it', async () => {
+  const branch = 'refs/heads/release'
+  const lock = join(bare, `${branch}.lock`)
+  writeFileSync(lock, '')
+  const held = [{ ref: branch, oid: '0'.repeat(40) }]
+  await expect(sound.append(head, [invalidation(a)], held)).rejects.toMatchObject({
+    code: 'unavailable',
+    hint: expect.stringContaining(lock),
+  })
+  expect(await stored()).toBe(0)
+  const waiting = sound.append(head, [invalidation(a)], held)
+  await new Promise((done) => setTimeout(done, 300))
+  rmSync(lock)
+  expect((await waiting).kind).toBe('appended')
 })
 
 test('two first appends: the second one is stale', async () => {
@@ -192,12 +201,35 @@ test('a ref whose moves git logs is moved by git, which logs it', async () => {
   expect(git('reflog', 'show', LEDGER_REF).split('\n').length).toBe(before + 1)
 })
 
-test('in a shared repository the files are as open as git makes them', async () => {
-  git('config', 'core.sharedRepository', 'group')
-  git('init', '-q', '--bare', '--shared=group', bare)
-  await append(sound)
-  const oid = git('rev-parse', LEDGER_REF)
-  const folder = join(bare, 'objects', oid.slice(0, 2))
-  expect(statSync(join(folder, oid.slice(2))).mode & 0o777).toBe(statSync(join(bare, 'objects')).mode & 0o444)
-  expect(statSync(folder).mode & 0o020).toBe(statSync(join(bare, 'objects')).mode & 0o020)
-})
+test.each(['group', '2', 'yes', '0640', '0666', 'everybody'])(
+  'with core.sharedRepository %s all that is written is as open as git makes it, whatever the umask',
+  async (shared) => {
+    rmSync(bare, { recursive: true })
+    const umask = process.umask(0o077)
+    onTestFinished(() => {
+      process.umask(umask)
+    })
+    execFileSync('git', ['init', '-q', '--bare', `--shared=${shared}`, bare])
+    repository.close()
+    repository = await openRepository(bare)
+    const ledger = new GitLedger(repository, seal)
+    expect((await ledger.append(await ledger.head(), [evidence(a), evidence(a)])).kind).toBe('appended')
+    // git's own object and ref, made by the same account.
+    const own = execFileSync('git', ['--git-dir', bare, 'hash-object', '-w', '--stdin'], {
+      input: 'own',
+      encoding: 'utf8',
+    }).trim()
+    git('update-ref', 'refs/own/x', own)
+    const mode = (name: string) => (statSync(join(bare, name)).mode & 0o7777).toString(8)
+    const object = (oid: string) => join('objects', oid.slice(0, 2), oid.slice(2))
+    const [file, folder] = [mode(object(own)), mode(join('objects', own.slice(0, 2)))]
+    const objects = readdirSync(bare, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /^objects\/[0-9a-f]{2}(\/|$)/.test(name),
+    )
+    expect(objects.length).toBeGreaterThan(10)
+    for (const name of objects)
+      expect(`${name} ${mode(name)}`).toBe(`${name} ${name.length > 10 ? file : folder}`)
+    expect(mode(LEDGER_REF)).toBe(mode('refs/own/x'))
+    expect(mode('refs/headgate')).toBe(mode('refs/own'))
+  },
+)

@@ -81,6 +81,7 @@ describe('server install', () => {
   set receive.advertisePushOptions=true
   set core.fsync=committed,loose-object,reference
   set receive.certNonceSlop=300
+  set reftable.lockTimeout=10000
   set receive.certNonceSeed=(random)
   set receive.hideRefs=refs/headgate/ledger
 policy version 1 is in force now, from ${repository.policyFolder}: release follows main, enforce
@@ -590,6 +591,7 @@ describe('hooks that were there before', () => {
   put back receive.advertisePushOptions (not set)
   put back core.fsync (not set)
   put back receive.certNonceSlop (not set)
+  put back reftable.lockTimeout (not set)
   put back receive.certNonceSeed (not set)
   kept: refs/headgate/ledger and the seal key, headgate/seal-key.pem
 `)

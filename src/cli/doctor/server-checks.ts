@@ -230,7 +230,10 @@ async function checkService(directory: string): Promise<Finding[]> {
 
 /** git removes its locks; one that stays belongs to a git that died, and stops every push of the branch. */
 function checkLocks(directory: string): Finding[] {
-  const names = ['refs/headgate/ledger', ...guardedNames(directory)].map((name) => `${name}.lock`)
+  // With a reftable all refs have one lock, and `refs/heads` is a file.
+  const names = existsSync(join(directory, 'reftable'))
+    ? ['reftable/tables.list.lock']
+    : ['refs/headgate/ledger', ...guardedNames(directory)].map((name) => `${name}.lock`)
   return names.flatMap((name) => {
     const status = lstatSync(join(directory, name), { throwIfNoEntry: false })
     if (status === undefined || Date.now() - status.mtimeMs < 60_000) return []
