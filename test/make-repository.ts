@@ -15,6 +15,9 @@ import { fillFolder } from './templates.ts'
 export const PROGRAM = resolve(import.meta.dirname, '..', 'dist', 'headgate.js')
 export const REPOSITORY_NAME = 'git.example.com/app'
 
+/** A git that knows reftable (2.46 or newer), where there is one. */
+export const CURRENT_GIT = process.env.HEADGATE_CURRENT_GIT
+
 export type Ran = {
   readonly code: number
   readonly stdout: string
@@ -63,6 +66,8 @@ const GIT_CONFIG = `[user]
 
 type Options = {
   readonly objectFormat?: 'sha1' | 'sha256'
+  /** With a reftable everything here is done by the current git. */
+  readonly refFormat?: 'files' | 'reftable'
   readonly policy?: string
   readonly identity?: string
   /** False leaves the repository unguarded. */
@@ -89,8 +94,10 @@ export class TestRepository {
     this.policyFolder = join(this.folder, 'policy')
     this.policy = options.policy ?? POLICY
     const home = join(this.folder, 'home')
+    const { objectFormat = 'sha1', refFormat = 'files', identity, install = true, prepare = [] } = options
+    const git = refFormat === 'files' || CURRENT_GIT === undefined ? '' : `${dirname(CURRENT_GIT)}:`
     this.env = {
-      PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`,
+      PATH: `${git}${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`,
       HOME: home,
       GIT_CONFIG_GLOBAL: join(home, 'gitconfig'),
       GIT_CONFIG_NOSYSTEM: '1',
@@ -98,9 +105,8 @@ export class TestRepository {
       LC_ALL: 'C',
       TZ: 'UTC',
     }
-    const { objectFormat = 'sha1', identity, install = true, prepare = [] } = options
     const steps = [
-      { kind: objectFormat, take: () => this.#make(objectFormat) },
+      { kind: [objectFormat, refFormat], take: () => this.#make(objectFormat, refFormat) },
       { kind: [this.policy, install && (identity ?? true)], take: () => this.#guard(install, identity) },
       ...[prepare].flat().map((step) => ({ kind: step.name, take: () => step(this) })),
     ]
@@ -121,13 +127,17 @@ export class TestRepository {
     )
   }
 
-  #make(objectFormat: string): void {
+  #make(objectFormat: string, refFormat: string): void {
     const home = join(this.folder, 'home')
     mkdirSync(home)
     mkdirSync(this.policyFolder)
     writeFileSync(join(home, 'gitconfig'), GIT_CONFIG)
-    this.run('git', ['init', '-q', '--bare', `--object-format=${objectFormat}`, this.bare])
-    this.run('git', ['init', '-q', `--object-format=${objectFormat}`, this.clone])
+    const formats = [
+      `--object-format=${objectFormat}`,
+      ...(refFormat === 'files' ? [] : [`--ref-format=${refFormat}`]),
+    ]
+    this.mustRun(this.run('git', ['init', '-q', '--bare', ...formats, this.bare]))
+    this.mustRun(this.run('git', ['init', '-q', ...formats, this.clone]))
     this.git('remote', 'add', 'origin', this.bare)
     const signers = [
       this.makeKey('ci', 'ci@example.com', 'headgate-evidence'),

@@ -271,9 +271,15 @@ describe('what git does without asking is found by the next push:', () => {
     repository.server('update-ref', 'refs/heads/other', second)
     repository.server(...OFF, 'symbolic-ref', RELEASE, 'refs/heads/other')
     try {
-      const { code, all } = repository.push(`${third}:${RELEASE}`)
-      expect(code, all).not.toBe(0)
+      for (const ref of [RELEASE, 'refs/heads/other']) {
+        const { code, all } = repository.push(`${third}:${ref}`)
+        expect(code, all).not.toBe(0)
+        expect(all).toContain('was made a symbolic ref to refs/heads/other')
+      }
+      expect(onServer('update-ref', 'refs/heads/other', third).code).not.toBe(0)
       expect(repository.ref('refs/heads/other')).toBe(second)
+      repository.mustRun(repository.push(`${first}:refs/heads/innocent`, { as: 'dave' }))
+      repository.mustRun(repository.push(':refs/heads/innocent', { as: 'dave' }))
     } finally {
       writeFileSync(join(repository.bare, RELEASE), `${second}\n`)
       repository.server('update-ref', '-d', 'refs/heads/other')

@@ -1,7 +1,7 @@
 /** Many at once: forty people on branches of their own, eight operators at release, CI with its evidence. */
-import { spawn } from 'node:child_process'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Ran, TestRepository } from '../make-repository.ts'
+import { pushAtOnce } from '../at-once.ts'
+import { TestRepository } from '../make-repository.ts'
 import { expectSoundLedger } from './attack.ts'
 import { RunningService } from './running-service.ts'
 
@@ -16,24 +16,6 @@ afterEach(async () => {
   service = undefined
   repository.remove()
 })
-
-function pushAtOnce(refspec: string, as: string): Promise<Ran> {
-  return new Promise((resolve) => {
-    const child = spawn('git', ['push', '--no-progress', 'origin', refspec], {
-      cwd: repository.clone,
-      env: { ...repository.env, TEST_PUSHER: as },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    let [stdout, stderr] = ['', '']
-    child.stdout.on('data', (part) => {
-      stdout += part
-    })
-    child.stderr.on('data', (part) => {
-      stderr += part
-    })
-    child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr, all: stdout + stderr }))
-  })
-}
 
 describe.each(['embedded', 'through the service'])('%s', (way) => {
   test('every valid push succeeds or is told to fetch first, and the ledger stays one chain', async () => {
@@ -59,10 +41,14 @@ describe.each(['embedded', 'through the service'])('%s', (way) => {
 
     const [topics, moves, jobs] = await Promise.all([
       Promise.all(
-        Array.from({ length: PUSHERS }, (_, i) => pushAtOnce(`${tip}:refs/heads/topic-${i}`, 'dave')),
+        Array.from({ length: PUSHERS }, (_, i) =>
+          pushAtOnce(repository, `${tip}:refs/heads/topic-${i}`, 'dave'),
+        ),
       ),
-      Promise.all(candidates.map((commit) => pushAtOnce(`${commit}:refs/heads/release`, 'alice'))),
-      Promise.all(submissions.map((refspec) => pushAtOnce(refspec, 'ci'))),
+      Promise.all(
+        candidates.map((commit) => pushAtOnce(repository, `${commit}:refs/heads/release`, 'alice')),
+      ),
+      Promise.all(submissions.map((refspec) => pushAtOnce(repository, refspec, 'ci'))),
     ])
 
     for (const { code, all } of [...topics, ...jobs]) expect(code, all).toBe(0)

@@ -101,6 +101,24 @@ policy version 1 is in force now, from ${repository.policyFolder}: release follo
     expectGuarded(repository, (refspec) => repository.push(refspec))
   })
 
+  test('a release branch that is a symbolic ref is refused before anything is written', () => {
+    const repository = unguarded()
+    repository.server('symbolic-ref', 'refs/heads/release', 'refs/heads/trunk')
+    repository.git('push', '-q', 'origin', 'main:trunk')
+    const before = readFileSync(join(repository.bare, 'config'), 'utf8')
+
+    const ran = install(repository, '--policy', repository.policyFolder)
+
+    expect(ran.code).toBe(78)
+    expect(ran.stderr).toContain('refs/heads/release is a symbolic ref to refs/heads/trunk')
+    expect(existsSync(join(repository.bare, 'headgate'))).toBe(false)
+    expect(readFileSync(join(repository.bare, 'config'), 'utf8')).toBe(before)
+    // The commands of the message.
+    const [, command = ''] = /make it a branch: (.*)/.exec(ran.stderr) ?? []
+    repository.mustRun(repository.run('sh', ['-c', command]))
+    repository.mustRun(install(repository, '--policy', repository.policyFolder))
+  })
+
   test('takes the policy from .headgate/ at the tip of main', () => {
     const repository = unguarded()
     cpSync(repository.policyFolder, join(repository.clone, '.headgate'), { recursive: true })
