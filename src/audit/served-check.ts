@@ -1,7 +1,7 @@
 /** Whether production serves the release. */
+import { HeadgateError } from '../core/errors.ts'
 import { isZeroOid, shortOid } from '../core/oid.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
-import { environmentHeaders } from '../gate/secrets.ts'
 import { readServedCommit } from '../gate/served-commit.ts'
 import type { Finding, Unchecked } from './finding.ts'
 import type { LedgerAudit } from './verify-ledger.ts'
@@ -9,13 +9,12 @@ import type { LedgerAudit } from './verify-ledger.ts'
 const TIMEOUT_MS = 20_000
 
 /**
- * Asks the environment `production` of the policy in force. Nothing is found where it serves the landed release.
- * `variables` is the process environment, for secrets in headers that the policy names; HeadgateError 'configuration'
- * where one is missing.
+ * Asks the environment `production` of the policy in force, with nothing but a GET, where `check` has nothing against that
+ * host. Nothing is found where it serves the landed release. HeadgateError 'configuration' where it may not be asked.
  */
 export async function checkServed(
   { inForce, state }: LedgerAudit,
-  variables: Readonly<Record<string, string | undefined>>,
+  check: (url: string) => { readonly reason: string; readonly hint: string } | null,
 ): Promise<{ readonly findings: readonly Finding[]; readonly unchecked: readonly Unchecked[] }> {
   const about = { record: null, at: null, commit: null, key: null, rule: 'served' } as const
   const production = inForce?.policy.environments.production
@@ -27,12 +26,15 @@ export async function checkServed(
       unchecked: [{ rules: ['served'], what: found }],
     }
   }
+  const refused = check(production.url)
+  if (refused !== null)
+    throw new HeadgateError('configuration', `production: ${refused.reason}`, { hint: refused.hint })
   const landed = state.landed[`refs/heads/${inForce.policy.release}`]
   const expected = landed === undefined || isZeroOid(landed.to) ? null : landed.to
   const served = await readServedCommit(
     parseBaseUrl(production.url),
     production.servedCommit,
-    environmentHeaders(production, variables),
+    {},
     AbortSignal.timeout(TIMEOUT_MS),
   )
   if (served.kind !== 'reported') {

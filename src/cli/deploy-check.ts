@@ -9,10 +9,11 @@ import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { parseAllowedSigners } from '../signing/allowed-signers.ts'
 import { verifyEnvelope } from '../signing/envelope-verify.ts'
+import { namedHosts } from './allowed.ts'
 import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { colour, note, print } from './output.ts'
-import { askServed } from './served-commits.ts'
+import { lookAtServed } from './served-commits.ts'
 
 export type DeployCheckOptions = {
   readonly commit: string
@@ -53,7 +54,7 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
     const findings = [
       ...landed.findings,
       ...(options.sealKey === undefined ? [] : sealFindings(landed.move, options.sealKey)),
-      ...(options.served ? await servedFindings(view, environment, commit) : []),
+      ...(options.served ? await servedFindings(client, view, environment, commit) : []),
     ]
     const answer = { ...landed, findings }
     if (findings.length > 0) process.exitCode = EXIT_CODES.refused
@@ -114,6 +115,7 @@ async function isOnStaging(
 }
 
 async function servedFindings(
+  client: ClientRepository,
   view: RemoteView,
   name: 'staging' | 'production',
   commit: Oid,
@@ -124,9 +126,11 @@ async function servedFindings(
       hint: 'leave --served out, or describe the environment in the policy',
     })
   }
-  const serving = await askServed(environment)
+  const serving = await lookAtServed(environment, await namedHosts(client))
   if (serving.kind === 'serves')
     return serving.commit === commit ? [] : [`${name} serves ${serving.commit}, not ${commit}`]
+  if (serving.hint !== undefined)
+    throw new HeadgateError('configuration', `${name}: ${serving.reason}`, { hint: serving.hint })
   throw new HeadgateError(
     'unavailable',
     `${name} does not tell what it serves: ${printable(serving.reason, 300)}`,

@@ -5,6 +5,7 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
+import { environmentHeaders, type Variables } from '../gate/secrets.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { evidencePayload } from './gate-evidence.ts'
 import { commandLine } from './gate-progress.ts'
@@ -27,19 +28,23 @@ export async function waitUntilServed(
   production: Environment,
   commit: Oid,
   {
+    variables,
     waitMs,
     signal,
     isCurrent,
   }: {
+    readonly variables: Variables
     readonly waitMs: number
     readonly signal: AbortSignal
     readonly isCurrent: () => Promise<boolean>
   },
 ): Promise<boolean> {
+  // The smoke test that follows sends them as well.
+  const headers = environmentHeaders(production, variables)
   const start = performance.now()
   let [pauseMs, reminded, said] = [FIRST_PAUSE_MS, start, '']
   for (;;) {
-    const serving = await askServed(production, production.url, 10_000, signal)
+    const serving = await askServed(production, headers, 10_000, signal)
     if (signal.aborted) throw new HeadgateError('unavailable', 'interrupted while waiting for production')
     if (serving.kind === 'serves' && serving.commit === commit) {
       note(`production serves ${shortOid(commit)}`)
@@ -74,17 +79,19 @@ export async function runSmoke(
     readonly commit: Oid
     readonly place: GuardedPlace
     readonly key: string | null
+    readonly variables: Variables
     readonly signal: AbortSignal
   },
 ): Promise<GateRun> {
-  const { policy, production, commit, place, key, signal } = options
+  const { policy, production, commit, place, key, variables, signal } = options
   note(`production smoke at ${printable(production.url)}, commit ${shortOid(commit)}`)
   const run = await runGates({
     environment: production,
     baseUrl: production.url,
     commit,
     servedCommitMode: policy.evidence.servedCommit,
-    variables: process.env,
+    variables: variables.values,
+    allowedVariables: variables.allowed,
     folder: (await client.topLevel()) ?? process.cwd(),
     signal,
     onOutput: (name, line) => note(commandLine(name, line)),

@@ -12,6 +12,7 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
+import { allowedVariables } from './allowed.ts'
 import { type AppendedLog, appendReleaseLog, type LogTarget, loggedSoFar } from './append-release-log.ts'
 import { ClientRepository } from './client-repository.ts'
 import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
@@ -210,11 +211,12 @@ export class ReleaseSession {
     try {
       const { waitMs } = this.options
       const isCurrent = () => this.#isReleased(commit)
-      if (!(await waitUntilServed(production, commit, { waitMs, signal, isCurrent })))
+      const variables = { values: process.env, allowed: await allowedVariables(this.client) }
+      if (!(await waitUntilServed(production, commit, { variables, waitMs, signal, isCurrent })))
         return this.#movedOn(commit)
       const { client, policy, place } = this
       const key = this.smokeKey()
-      const run = await runSmoke(client, { policy, production, commit, place, key, signal })
+      const run = await runSmoke(client, { policy, production, commit, place, key, variables, signal })
       return run.result === 'FAILED' ? { kind: 'failed', symptoms: symptomsOf(run) } : { kind: 'passed' }
     } catch (error) {
       if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error

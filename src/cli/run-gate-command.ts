@@ -8,6 +8,7 @@ import { parsePolicy } from '../core/policy-yaml.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
+import { allowedVariables } from './allowed.ts'
 import { ClientRepository } from './client-repository.ts'
 import { evidencePayload } from './gate-evidence.ts'
 import { htmlText } from './gate-html.ts'
@@ -87,6 +88,7 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
     commit,
     folder,
     variables,
+    allowedVariables: await allowedVariables(repository),
     quiet: options.json,
     signal: interruption.signal,
     ...(waitMs === undefined ? {} : { waitMs }),
@@ -127,6 +129,7 @@ type RunCall = {
   readonly commit: Oid
   readonly folder: string
   readonly variables: NodeJS.ProcessEnv
+  readonly allowedVariables: readonly string[]
   readonly quiet: boolean
   readonly signal: AbortSignal
   readonly waitMs?: number

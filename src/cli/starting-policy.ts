@@ -57,7 +57,7 @@ environments:
     # The application reports the full id of the commit that it was built from.
     servedCommit: { get: /health, json: commit }
     # Where staging is not public, for every request; CI has the value in an environment variable:
-    # headers: { authorization: { env: STAGING_DOOR, prefix: "Basic " } }
+    # headers: { authorization: { env: HEADGATE_GATE_DOOR, prefix: "Basic " } }
     gates:
       # It is up, knows which environment it is, and shows nobody its errors (APP_ENV, DEBUG_ERRORS).
       - name: health
@@ -72,7 +72,7 @@ environments:
       - name: whoami
         get: /auth/whoami
         # With a token, which CI has in an environment variable; the policy only names the variable:
-        # headers: { authorization: { env: STAGING_TOKEN, prefix: "Bearer " } }
+        # headers: { authorization: { env: HEADGATE_GATE_TOKEN, prefix: "Bearer " } }
         expect: { status: 200 }
 
       # The safe payload, and nothing else, is what the chat is ever sent.

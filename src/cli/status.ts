@@ -3,10 +3,11 @@ import type { Candidate, Described } from '../audit/candidates.ts'
 import { gatherStatus } from '../audit/gather-status.ts'
 import type { RollbackOption } from '../audit/rollback-targets.ts'
 import type { Oid } from '../core/oid.ts'
+import { namedHosts } from './allowed.ts'
 import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
-import { print, printJson } from './output.ts'
-import { askAll } from './served-commits.ts'
+import { note, print, printJson } from './output.ts'
+import { lookAtAll } from './served-commits.ts'
 import { type StatusReport, statusText } from './status-text.ts'
 
 export type StatusOptions = {
@@ -27,7 +28,7 @@ export async function showStatus(options: StatusOptions): Promise<void> {
     const { policy } = view.inForce
     const now = Date.now()
     const [serving, status] = await Promise.all([
-      options.environments ? askAll(policy) : null,
+      options.environments ? lookAtAll(policy, await namedHosts(client)) : null,
       gatherStatus(repository, view, { limit: options.limit, now }),
     ])
     const named = [
@@ -38,6 +39,9 @@ export async function showStatus(options: StatusOptions): Promise<void> {
     const abbreviated = new Map<Oid, string>()
     for (const oid of named) if (oid !== undefined) abbreviated.set(oid, await client.abbreviate(oid))
     const report = { status, policy, remote: options.remote, serving, abbreviated, now }
+    for (const served of [serving?.staging, serving?.production])
+      if (served?.kind === 'unknown' && served.hint !== undefined)
+        note(`remark: ${served.reason}\n  ${served.hint}`)
     if (options.json) printJson(statusJson(report))
     else print(statusText(report))
   } finally {

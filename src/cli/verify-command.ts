@@ -11,6 +11,7 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { isOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { parseReleaseLog } from '../core/release-log.ts'
+import { namedHosts } from './allowed.ts'
 import { type AuditSource, openAuditSource } from './audit-source.ts'
 import { ClientRepository } from './client-repository.ts'
 import { note, print, printJson } from './output.ts'
@@ -82,7 +83,7 @@ async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null)
 async function served(audit: LedgerAudit, options: VerifyOptions) {
   if (!options.served) return { findings: [], unchecked: [SERVED] }
   const { checkServed } = await import('../audit/served-check.ts')
-  return checkServed(audit, process.env)
+  return checkServed(audit, await namedHosts(new ClientRepository()))
 }
 
 async function verifyReceipt(

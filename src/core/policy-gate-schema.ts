@@ -34,7 +34,7 @@ const secret = section('A value that only the environment of `headgate gate` kno
     .max(100)
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
     .refine(
-      (name) => !/^(?:HEADGATE_.*|MODE|BASE|PATH|HOME)$/.test(name),
+      (name) => !/^(?:HEADGATE_(?!GATE_.).*|MODE|BASE|PATH|HOME)$/.test(name),
       'is a variable with another meaning',
     )
     .describe('The environment variable that holds it.'),

@@ -24,6 +24,8 @@ export type RunGatesOptions = {
   readonly servedCommitMode: ServedCommitMode
   /** The process environment: secrets that the policy names are read from it, and commands get it. */
   readonly variables: Readonly<Record<string, string | undefined>>
+  /** Names of variables that may leave this machine, besides those that are meant for gates. */
+  readonly allowedVariables: readonly string[]
   /** Where commands run. */
   readonly folder: string
   /** How long to wait until the environment serves the commit; undefined: it must already. */
@@ -72,7 +74,10 @@ export async function runGates(options: RunGatesOptions): Promise<GateRun> {
       },
     )
   }
-  const secrets = Secrets.of(environment, options.variables)
+  const secrets = Secrets.of(environment, {
+    values: options.variables,
+    allowed: options.allowedVariables,
+  })
   // Ends whatever still runs when this function ends, however it ends.
   const stop = new AbortController()
   const interrupt = () => stop.abort()

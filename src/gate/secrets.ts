@@ -4,6 +4,16 @@ import type { Environment, Gate, Secret } from '../core/policy.ts'
 /** Shorter values stand in too many innocent words to be struck out of them. */
 const SHORTEST_STRUCK = 4
 
+/** A variable with such a name is meant for gates. Any other leaves the machine only if somebody there allowed its name. */
+const FOR_GATES = /^HEADGATE_GATE_./
+
+/** Where the values come from. */
+export type Variables = {
+  readonly values: Readonly<Record<string, string | undefined>>
+  /** Names that may leave this machine besides those that are meant for gates. */
+  readonly allowed: readonly string[]
+}
+
 /**
  * The values that the policy of an environment names and only the process environment knows. They leave this object
  * in requests alone.
@@ -20,14 +30,22 @@ export class Secrets {
       .sort((a, b) => b.length - a.length)
   }
 
-  /** Throws HeadgateError `configuration` where a variable is missing or cannot be sent; never says a value. */
-  static of(environment: Environment, variables: Readonly<Record<string, string | undefined>>): Secrets {
+  /**
+   * Throws HeadgateError `configuration` where a variable may not leave this machine, is missing or cannot be sent; never
+   * says a value.
+   */
+  static of(environment: Environment, { values: variables, allowed }: Variables): Secrets {
     const values = new Map<string, string>()
     const missing: string[] = []
     const users = [
       { name: 'every request', secrets: inHeaders(environment.headers) },
       ...environment.gates.map((gate) => ({ name: `gate ${gate.name}`, secrets: secretsOf(gate) })),
     ]
+    const named = users.flatMap(({ secrets }) => secrets.map(({ env }) => env))
+    requireAllowed(
+      environment,
+      named.filter((name) => !FOR_GATES.test(name) && !allowed.includes(name)),
+    )
     for (const { name, secrets } of users) {
       for (const { env, inHeader } of secrets) {
         // Files and secret stores like to end in a line break.
@@ -77,6 +95,19 @@ export class Secrets {
   }
 }
 
+/** A policy can name any variable, those with the caller's passwords among them. */
+function requireAllowed(environment: Environment, names: readonly string[]): void {
+  if (names.length === 0) return
+  const each = [...new Set(names)]
+  throw new HeadgateError(
+    'configuration',
+    `the policy sends environment variables to ${environment.name} that nobody allowed to leave this machine: ${each.join(', ')}`,
+    {
+      hint: `if they are meant for it: ${each.map((name) => `git config --global --add headgate.allowEnv ${name}`).join(' && ')}   (names that begin with HEADGATE_GATE_ need no leave)`,
+    },
+  )
+}
+
 /** A value as it is, line by line, text by text where it is JSON, and as URLs, JSON and base64 write it. */
 function spellings(value: string): string[] {
   const bytes = Buffer.from(value)
@@ -108,10 +139,7 @@ function textsInJson(value: string): string[] {
  * The headers that every request to an environment carries. Throws HeadgateError `configuration` as `Secrets.of` does;
  * what single gates need need not be there.
  */
-export function environmentHeaders(
-  environment: Environment,
-  variables: Readonly<Record<string, string | undefined>>,
-): Record<string, string> {
+export function environmentHeaders(environment: Environment, variables: Variables): Record<string, string> {
   return Secrets.of({ ...environment, gates: [] }, variables).resolveAll(environment.headers)
 }
 

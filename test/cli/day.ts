@@ -3,7 +3,7 @@
  * production when release moves. What a commit's `app.json` says decides how it behaves.
  */
 import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -134,6 +134,9 @@ export class Day {
       install: false,
       prepare: [options.operatorsSmoke === false ? guard : guardAndSmoke, options.begin ?? []].flat(),
     })
+    // Their clones have no policy that would name these hosts.
+    for (const { url } of [staging, production])
+      appendFileSync(repository.env.GIT_CONFIG_GLOBAL ?? '', `[headgate]\n\tallowHost = ${url}\n`)
     staging.application = new Application('main', repository.bare, staging.url)
     production.application = new Application('release', repository.bare, production.url)
     onTestFinished(() => {

@@ -133,12 +133,14 @@ test('only optional gates failed: WARNED, exit 0, recorded, and the promotion la
 test('the record of a run has attempts and counts, and neither secret, payload, cookie nor output', async () => {
   const repository = withGates([
     '{ name: flaky, post: /flaky, json: { prompt: payload-hunter2 }, retries: { times: 2, backOff: 1ms }, expect: { status: 200 } }',
-    '{ name: secret, get: /secret, headers: { authorization: { env: TOKEN } }, expect: { status: 200 } }',
+    '{ name: secret, get: /secret, headers: { authorization: { env: HEADGATE_GATE_TOKEN } }, expect: { status: 200 } }',
     '{ name: after, get: /after, after: secret, expect: { status: 200 } }',
     '{ name: burst, get: /burst, burst: { requests: 10 }, expect: { status: 200 } }',
     '{ name: drills, run: "sh drills.sh" }',
   ])
-  const commit = pushed(repository, { 'drills.sh': 'echo "$TOKEN and output-hunter2 in $LC_ALL"\n' })
+  const commit = pushed(repository, {
+    'drills.sh': 'echo "$HEADGATE_GATE_TOKEN and output-hunter2 in $LC_ALL"\n',
+  })
   let flaky = 0
   const app = application(() => commit)
   const url = await serve((request, response) => {
@@ -148,7 +150,7 @@ test('the record of a run has attempts and counts, and neither secret, payload, 
     return app(request, response)
   })
   const ran = await headgate(repository, ['gate', '--record', '--key', repository.key('ci'), '--url', url], {
-    env: { TOKEN: 'token-hunter2', LC_ALL: 'C.UTF-8' },
+    env: { HEADGATE_GATE_TOKEN: 'token-hunter2', LC_ALL: 'C.UTF-8' },
   })
   expect(ran.code, ran.all).toBe(0)
   expect(ran.stderr).toContain('  again flaky: attempt 1: status 503, expected 200\n')
@@ -190,7 +192,7 @@ test('a run of 64 gates that all fail for long reasons is recorded', async () =>
 
 test('a secret that is not set: said before the first request, exit 78', async () => {
   const repository = withGates([
-    '{ name: secret, get: /secret, headers: { authorization: { env: TOKEN } }, expect: { status: 200 } }',
+    '{ name: secret, get: /secret, headers: { authorization: { env: HEADGATE_GATE_TOKEN } }, expect: { status: 200 } }',
   ])
   pushed(repository)
   let asked = 0
@@ -200,8 +202,8 @@ test('a secret that is not set: said before the first request, exit 78', async (
   })
   const ran = await headgate(repository, ['gate', '--record', '--key', repository.key('ci'), '--url', url])
   expect(ran.stderr.split('\n').slice(1, 3)).toEqual([
-    'headgate: the gates of staging need environment variables that are not set: TOKEN',
-    "  hint: set them from your CI's secret store, or by hand: read -rs TOKEN; export TOKEN",
+    'headgate: the gates of staging need environment variables that are not set: HEADGATE_GATE_TOKEN',
+    "  hint: set them from your CI's secret store, or by hand: read -rs HEADGATE_GATE_TOKEN; export HEADGATE_GATE_TOKEN",
   ])
   expect([ran.code, asked]).toEqual([78, 0])
 })

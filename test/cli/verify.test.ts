@@ -433,6 +433,9 @@ test('production serves the release, or something else', { timeout: 300_000 }, a
   const repository = guarded({ policy })
   const one = repository.release('one')
   served = one
+  const unnamed = await headgate(repository, ['verify', '--served'])
+  expect([unnamed.code, unnamed.stderr]).toEqual([78, expect.stringContaining(`headgate.allowHost ${url}`)])
+  repository.git('config', '--global', 'headgate.allowHost', url)
   const good = await headgate(repository, ['verify', '--served'])
   expect(good.stdout).toContain('  ok    served ')
   expect(good.code).toBe(0)

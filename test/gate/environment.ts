@@ -83,6 +83,7 @@ export function run(
     commit: COMMIT,
     servedCommitMode: 'required',
     variables: process.env,
+    allowedVariables: ['DOOR', 'KEY', 'LOGIN', 'LONG', 'OWN', 'TEST_CORS_TOKEN', 'TOKEN'],
     folder: process.cwd(),
     now: () => new Date(),
     ...more,
