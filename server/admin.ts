@@ -1,11 +1,11 @@
 /** What the server admin's commands do, on the machine that holds the repository. */
 import { existsSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { policyRemarks } from '../src/audit/policy-remarks.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { parsePolicy } from '../src/core/policy-yaml.ts'
 import type { GitRepository } from '../src/git/repository.ts'
+import { ownName } from './accounts.ts'
 import { type AppliedPolicy, applyPolicy } from './apply-policy.ts'
 import { stagingRef } from './guarded-branches.ts'
 import { type GuardedRepository, openGuarded } from './guarded-repository.ts'
@@ -115,7 +115,7 @@ async function sourceInForce(repository: GitRepository): Promise<PolicySource | 
 }
 
 async function apply(guarded: GuardedRepository, source: PolicySource): Promise<PolicyReport> {
-  const applied: AppliedPolicy = await applyPolicy(guarded, source, `admin ${userInfo().username}`, Date.now)
+  const applied: AppliedPolicy = await applyPolicy(guarded, source, `admin ${ownName()}`, Date.now)
   const { release, staging, enforcement } = applied.policy
   return {
     version: applied.version,

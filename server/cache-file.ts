@@ -1,20 +1,15 @@
 /** Files of `REPO.git/headgate/cache`, which make the next hook faster and which nobody misses. */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { isFolder, makeFolder, replaceFile } from '../src/git/own-files.ts'
 
 /** Replaces a file at once. Never throws: where it cannot be kept, the next process makes it again. */
 export function keepFile(path: string, content: string | Buffer): void {
-  const fresh = `${path}.${process.pid}`
+  const folder = dirname(path)
   try {
     // Only this folder: a repository that was removed meanwhile does not come back.
-    if (!existsSync(dirname(path))) mkdirSync(dirname(path))
-    writeFileSync(fresh, content, { mode: 0o644 })
-    renameSync(fresh, path)
+    if (isFolder(dirname(folder))) makeFolder(folder)
+    replaceFile(path, content, { lasting: false })
   } catch {
-    try {
-      rmSync(fresh, { force: true })
-    } catch {
-      // Where no file can be made, there is none.
-    }
+    // Where no file can be made, there is none.
   }
 }

@@ -3,10 +3,11 @@
  * the role is `staging`, `release` or `ledger`. While the first policy is being recorded there is one more line,
  * `beginning ledger`: only then may branches be listed with no ledger beside them.
  */
-import { readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
+import { replaceFile } from '../src/git/own-files.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
 
@@ -49,10 +50,7 @@ export function writeGuardedList(
   const text = [...new Set(lines), 'ledger refs/headgate/ledger', ...(beginning ? [BEGINNING] : []), ''].join(
     '\n',
   )
-  const path = join(gitDirectory, SERVER_DIRECTORY, 'guarded')
-  if (readIfThere(path) === text) return
-  writeFileSync(`${path}.new`, text, { mode: 0o644 })
-  renameSync(`${path}.new`, path)
+  replaceFile(join(gitDirectory, SERVER_DIRECTORY, 'guarded'), text)
 }
 
 /** The names in the list, of every role or of one; none where there is no list. */

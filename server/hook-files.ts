@@ -6,21 +6,20 @@
  */
 import { spawnSync } from 'node:child_process'
 import {
-  chmodSync,
   existsSync,
   lstatSync,
-  mkdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
-  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HeadgateError } from '../src/core/errors.ts'
+import { replaceFile } from '../src/git/own-files.ts'
+import { type Sharing, shareFolder } from '../src/git/sharing.ts'
 import { type Host, hookPlace, isOurs, SERVER_HOOKS, type ServerHook } from './hook-places.ts'
 import { type IdentitySource, parseIdentitySource, type ServerSettings } from './settings.ts'
 
@@ -46,13 +45,18 @@ export function packageRoot(): string {
 }
 
 /** Writes the hooks. Safe to run again: our own hooks are replaced, a kept one stays kept. */
-export function installHooks(gitDirectory: string, settings: ServerSettings): { kept: string[] } {
+export function installHooks(
+  gitDirectory: string,
+  settings: ServerSettings,
+  sharing: Sharing,
+): { kept: string[] } {
   const kept: string[] = []
   for (const name of SERVER_HOOKS) {
     const place = hookPlace(settings.host, name)
     if (place === null) continue
     const target = join(gitDirectory, place)
-    mkdirSync(dirname(target), { recursive: true })
+    for (const folder of new Set([join(gitDirectory, place.split('/')[0] ?? ''), dirname(target)]))
+      shareFolder(folder, sharing)
     if (isAmongOthers(place)) {
       if (exists(target) && !isOurs(target)) {
         throw new HeadgateError('configuration', `${target} is not headgate's`, {
@@ -60,12 +64,7 @@ export function installHooks(gitDirectory: string, settings: ServerSettings): { 
         })
       }
     } else if (keepHook(name, target)) kept.push(name)
-    const text = hookText(name, gitDirectory, settings)
-    // Renamed into place: a push never meets half a hook. Hosts run what else is in the folder, but for such names.
-    const fresh = join(dirname(target), `.${name}.headgate-new~`)
-    writeFileSync(fresh, text, { mode: 0o755 })
-    chmodSync(fresh, 0o755)
-    renameSync(fresh, target)
+    replaceFile(target, hookText(name, gitDirectory, settings), { executable: true })
   }
   return { kept }
 }

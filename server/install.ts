@@ -1,26 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import {
-  accessSync,
-  constants,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  realpathSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
+import { accessSync, constants, existsSync, lstatSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
 import { printable, shellWord } from '../src/core/printable.ts'
 import type { GitRepository } from '../src/git/repository.ts'
+import { readSharing, shareFolder } from '../src/git/sharing.ts'
+import { accountName } from './accounts.ts'
 import { requireNoAlias } from './guarded-branches.ts'
 import { removeEmptyReflogs, writeGuardedList } from './guarded-list.ts'
 import { installHooks, uninstallHooks } from './hook-files.ts'
 import { type Host, hostBySigns, runsOwnHooks } from './hook-places.ts'
 import { openNamed } from './open-named.ts'
-import { HOOKS_PATH, ownValues, pinSettings, unpinSettings } from './pinned-settings.ts'
+import { HOOKS_PATH, pinSettings } from './pinned-settings.ts'
 import { readPolicyInForce } from './policy-files.ts'
 import { ensureSealKey } from './seal-key.ts'
 import {
@@ -28,7 +21,6 @@ import {
   readSettings,
   SERVER_DIRECTORY,
   type ServerSettings,
-  settingsPath,
   writeSettings,
 } from './settings.ts'
 
@@ -65,51 +57,18 @@ export async function installServer(
     const inForce = await readPolicyInForce(repository)
     for (const policy of [...policies, ...(inForce === null ? [] : [parsePolicyFiles(inForce).policy])])
       await requireNoAlias(repository, policy)
-    mkdirSync(join(gitDirectory, SERVER_DIRECTORY), { recursive: true })
-    const shared = (await ownValues(repository)).last('core.sharedRepository') ?? ''
-    const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
-    ensureSealKey(gitDirectory, groupShared ? 0o640 : 0o600)
+    const sharing = await readSharing(repository)
+    shareFolder(join(gitDirectory, SERVER_DIRECTORY), sharing)
+    ensureSealKey(gitDirectory)
     if (before !== undefined && before !== chosen) uninstallHooks(gitDirectory, before)
     const settings: ServerSettings = { version: 1, identity, git: repository.gitPath, host: chosen }
     writeSettings(gitDirectory, settings)
     writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy])
     removeEmptyReflogs(gitDirectory)
 
-    const { kept } = installHooks(gitDirectory, settings)
+    const { kept } = installHooks(gitDirectory, settings, sharing)
     const remarks = [...byHeader(identity), ...(runsOwnHooks(chosen) ? hooksElsewhere(repository) : [])]
     return { gitDirectory, kept, settings: await pinSettings(repository, chosen), remarks }
-  } finally {
-    repository.close()
-  }
-}
-
-export type Removal = {
-  readonly gitDirectory: string
-  /** Hooks that were there before headgate and are back. */
-  readonly restored: readonly string[]
-  /** Settings that have their former values again. */
-  readonly settings: readonly string[]
-}
-
-/** Takes the hooks and their settings out. The ledger, the seal key and the policies stay: they are the record. */
-export async function uninstallServer(path: string): Promise<Removal> {
-  const repository = await openNamed(path)
-  try {
-    const gitDirectory = repository.commonDirectory
-    if (!existsSync(settingsPath(gitDirectory))) {
-      throw new HeadgateError('configuration', `headgate is not installed in ${gitDirectory}`, {
-        hint: 'headgate server install REPO.git --identity SOURCE installs it',
-      })
-    }
-    requireOwnWritable(gitDirectory)
-    const settings = await unpinSettings(repository)
-    const restored = uninstallHooks(gitDirectory, hostBefore(gitDirectory) ?? 'plain')
-    removeEmptyReflogs(gitDirectory)
-    for (const name of ['guarded', 'move', 'service', 'cache'])
-      rmSync(join(gitDirectory, SERVER_DIRECTORY, name), { force: true, recursive: true })
-    // Last: as long as it is there, an interrupted removal can be run again.
-    rmSync(settingsPath(gitDirectory))
-    return { gitDirectory, restored, settings }
   } finally {
     repository.close()
   }
@@ -157,7 +116,7 @@ async function requireGuardable(path: string, repository: GitRepository, host: H
 }
 
 /** Undefined where headgate is not installed; damaged settings are written anew. */
-function hostBefore(gitDirectory: string): Host | undefined {
+export function hostBefore(gitDirectory: string): Host | undefined {
   try {
     return readSettings(gitDirectory).host
   } catch {
@@ -215,8 +174,7 @@ function requireOwner(gitDirectory: string): void {
   const me = process.getuid?.()
   const owner = statSync(gitDirectory).uid
   if (me === undefined || me === owner) return
-  const name =
-    spawnSync('/usr/bin/id', ['-nu', String(owner)], { encoding: 'utf8' }).stdout?.trim() || String(owner)
+  const name = accountName(owner)
   throw new HeadgateError('configuration', `${gitDirectory} belongs to ${name}, and you are somebody else`, {
     hint: `run it as the owner: sudo -u ${name} headgate ...`,
   })

@@ -8,9 +8,10 @@
  * It is a shortcut and no record: `prepared` takes it only while refs/headgate/ledger is still exactly at `tip`, where
  * the authorization is open, and whoever finds it stale or missing asks headgate, which asks the ledger.
  */
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Oid } from '../src/core/oid.ts'
+import { replaceFile } from '../src/git/own-files.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
 
 export type AuthorizedMove = { readonly ref: string; readonly from: Oid; readonly to: Oid }
@@ -26,17 +27,13 @@ export function writeLanded(gitDirectory: string, { ref, from, to }: AuthorizedM
 /** Never throws: without the file the hooks go the long way. An old text must not outlive a failure to replace it. */
 function replace(gitDirectory: string, text: string): void {
   const path = join(gitDirectory, SERVER_DIRECTORY, 'move')
-  const fresh = `${path}.${process.pid}`
   try {
-    writeFileSync(fresh, text, { mode: 0o644 })
-    renameSync(fresh, path)
+    replaceFile(path, text, { lasting: false })
   } catch {
-    for (const file of [path, fresh]) {
-      try {
-        rmSync(file, { force: true })
-      } catch {
-        // A file system that cannot even remove took no record either, so that this text authorizes nothing.
-      }
+    try {
+      rmSync(path, { force: true })
+    } catch {
+      // A file system that cannot even remove took no record either, so that this text authorizes nothing.
     }
   }
 }

@@ -13,10 +13,11 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { HeadgateError } from '../src/core/errors.ts'
+import { replaceFile } from '../src/git/own-files.ts'
 import { firstLines } from '../src/git/process.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { type Host, runsOwnHooks } from './hook-places.ts'
-import { SERVER_DIRECTORY, writeWhole } from './settings.ts'
+import { SERVER_DIRECTORY } from './settings.ts'
 
 export const HOOKS_PATH = 'core.hooksPath'
 
@@ -99,7 +100,7 @@ async function pinHooksPath(repository: GitRepository, found: OwnValues): Promis
   let wrote = false
   for (const [file, value] of files) {
     const text = `[core]\n\thooksPath = ${configQuote(value)}\n`
-    if (writeWhole(join(commonDirectory, file), text)) wrote = true
+    if (replaceFile(join(commonDirectory, file), text)) wrote = true
   }
   const { stdout } = await repository.run(['config', '--local', '--includes', '--get', HOOKS_PATH], {
     allowExit: [0, 1],
@@ -194,5 +195,5 @@ function readBefore(directory: string): Record<string, string | null> {
 }
 
 function writeBefore(directory: string, before: Record<string, string | null>): void {
-  writeWhole(join(directory, BEFORE_FILE), `${JSON.stringify(before, null, 2)}\n`)
+  replaceFile(join(directory, BEFORE_FILE), `${JSON.stringify(before, null, 2)}\n`)
 }

@@ -1,11 +1,32 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { chmodSync, existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+/**
+ * `REPO.git/headgate/seal-key.pem`: the server's private key, PKCS #8. It is a link to the key's file beside it,
+ * `.seal-key-<digest of its public half>.pem`: git copies whatever it finds in a folder that is named as a template, modes
+ * aside, but not what begins with a dot, so that no repository made from this one has the key.
+ */
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto'
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import { PAYLOAD_TYPE } from '../src/core/statement.ts'
+import { replaceFile } from '../src/git/own-files.ts'
 import { type Envelope, preAuthEncoding } from '../src/signing/dsse.ts'
 import { createSshsig, ed25519PublicKeyLine, parseSshsig } from '../src/signing/sshsig.ts'
-import { SERVER_DIRECTORY, writeWhole } from './settings.ts'
+import { SERVER_DIRECTORY } from './settings.ts'
 
 /** The SSH signature namespace of everything that the server signs. */
 export const SEAL_NAMESPACE = 'headgate-ledger'
@@ -20,28 +41,71 @@ export type SealKey = {
   sign(payload: string): Envelope
 }
 
-/** Makes the key if the repository has none; a key that exists is never replaced. */
-export function ensureSealKey(gitDirectory: string, fileMode: number): void {
-  const path = keyPath(gitDirectory)
+/** Makes the key if the repository has none; a key that exists is never replaced, only its mode is put right. */
+export function ensureSealKey(gitDirectory: string): void {
+  const path = sealKeyPath(gitDirectory)
   if (!existsSync(path)) {
     const { privateKey } = generateKeyPairSync('ed25519')
-    const fresh = `${path}.${process.pid}`
-    writeFileSync(fresh, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flush: true })
-    chmodSync(fresh, fileMode)
+    const name = hiddenName(privateKey)
+    const text = privateKey.export({ type: 'pkcs8', format: 'pem' })
+    replaceFile(join(gitDirectory, SERVER_DIRECTORY, name), text, { secret: true })
+    // What it names is gone.
+    rmSync(path, { force: true })
     try {
-      // Whole or not at all, and of two installations at once one key stays.
-      linkSync(fresh, path)
+      symlinkSync(name, path)
     } catch (cause) {
+      // Of two installations at once one key stays.
       if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause
-    } finally {
-      rmSync(fresh)
+      rmSync(join(gitDirectory, SERVER_DIRECTORY, name))
     }
   }
-  writeWhole(`${path.slice(0, -'.pem'.length)}.pub`, `${readSealKey(gitDirectory).publicKeyLine}\n`)
+  const { publicKeyLine } = readSealKey(gitDirectory)
+  if (isSealKeyInSight(gitDirectory)) hideKey(gitDirectory)
+  else if (sealKeyFiles(gitDirectory).includes(realpathSync(path)))
+    replaceFile(realpathSync(path), readFileSync(path), { secret: true })
+  replaceFile(join(gitDirectory, SERVER_DIRECTORY, 'seal-key.pub'), `${publicKeyLine}\n`)
+}
+
+/** Whether a repository that is made from this one as a template would get the key. */
+export function isSealKeyInSight(gitDirectory: string): boolean {
+  return lstatSync(sealKeyPath(gitDirectory), { throwIfNoEntry: false })?.isFile() ?? false
+}
+
+/** At every moment the key is found by its own name. */
+function hideKey(gitDirectory: string): void {
+  const path = sealKeyPath(gitDirectory)
+  const text = readFileSync(path)
+  const name = hiddenName(createPrivateKey(text))
+  replaceFile(join(gitDirectory, SERVER_DIRECTORY, name), text, { secret: true })
+  const link = join(gitDirectory, SERVER_DIRECTORY, `${name}~`)
+  rmSync(link, { force: true })
+  symlinkSync(name, link)
+  renameSync(link, path)
+}
+
+function hiddenName(privateKey: KeyObject): string {
+  const digest = createHash('sha256').update(publicLine(privateKey)).digest('hex')
+  return `.seal-key-${digest.slice(0, 16)}.pem`
+}
+
+/** Keys that were replaced, and whose files nobody took away. */
+export function formerSealKeys(gitDirectory: string): string[] {
+  const path = sealKeyPath(gitDirectory)
+  const inUse = existsSync(path) ? realpathSync(path) : path
+  return sealKeyFiles(gitDirectory).filter((file) => file !== path && file !== inUse)
+}
+
+/** Every private key that was ever made here and is still there, by its path. */
+export function sealKeyFiles(gitDirectory: string): string[] {
+  const folder = join(gitDirectory, SERVER_DIRECTORY)
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  return names
+    .filter((name) => /^(?:seal-key|\.seal-key-\w+)\.pem$/.test(name))
+    .map((name) => join(folder, name))
 }
 
 export function readSealKey(gitDirectory: string): SealKey {
-  const path = keyPath(gitDirectory)
+  const path = sealKeyPath(gitDirectory)
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -87,7 +151,7 @@ export function readSealKey(gitDirectory: string): SealKey {
   }
 }
 
-function keyPath(gitDirectory: string): string {
+export function sealKeyPath(gitDirectory: string): string {
   return join(gitDirectory, SERVER_DIRECTORY, 'seal-key.pem')
 }
 

@@ -1,16 +1,18 @@
 /** A repository that the service keeps open: what it has read once it need not read again for every push. */
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import { shortRef } from '../src/core/explain.ts'
 import { shortOid, zeroOidLike } from '../src/core/oid.ts'
 import { parsePolicy } from '../src/core/policy-yaml.ts'
+import { replaceFile } from '../src/git/own-files.ts'
 import { answerHook } from './answer-hook.ts'
 import { followMove } from './follow-move.ts'
 import { releaseRef } from './guarded-branches.ts'
 import { type GuardedRepository, openGuarded, type ServerView, viewServer } from './guarded-repository.ts'
 import type { HookAnswer, HookRequest } from './hook-request.ts'
 import type { AuthorizedMove } from './move-file.ts'
+import { sealKeyPath } from './seal-key.ts'
 import { SERVER_DIRECTORY, settingsPath } from './settings.ts'
 import { settleOpenMoves } from './settle-open-moves.ts'
 
@@ -53,8 +55,7 @@ export class ServedRepository {
   announce(socket: string | null): void {
     const path = join(this.path, SERVER_DIRECTORY, 'service')
     if (socket !== null) {
-      writeFileSync(`${path}.new`, `${socket}\n${this.path}\n`, { mode: 0o644 })
-      renameSync(`${path}.new`, path)
+      replaceFile(path, `${socket}\n${this.path}\n`)
     } else {
       rmSync(path, { force: true })
     }
@@ -90,7 +91,7 @@ export class ServedRepository {
 
   /** `server install` may have changed the settings or the key since. */
   async #opened(): Promise<GuardedRepository> {
-    const stamp = [settingsPath(this.path), join(this.path, SERVER_DIRECTORY, 'seal-key.pem')]
+    const stamp = [settingsPath(this.path), sealKeyPath(this.path)]
       .map((path) => statSync(path, { throwIfNoEntry: false }))
       .map((status) => `${status?.ino} ${status?.mtimeMs} ${status?.size}`)
       .join()

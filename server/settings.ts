@@ -2,14 +2,15 @@
  * `REPO.git/headgate/`: what `server install` leaves beside the hooks.
  *
  *     server.json        identity source, host, and the programs that the hooks run (this file's format)
- *     seal-key.pem       the server's private seal key, PKCS #8, mode 0600
+ *     seal-key.pem       the server's private seal key (`seal-key.ts`)
  *     seal-key.pub       its public half as an OpenSSH line
  *     guarded            full names of the refs that the shell hooks must not let pass by themselves, one a line
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import * as z from '../src/core/zod-mini.ts'
+import { replaceFile } from '../src/git/own-files.ts'
 import { HOSTS } from './hook-places.ts'
 
 export const SERVER_DIRECTORY = 'headgate'
@@ -45,19 +46,7 @@ export function settingsPath(gitDirectory: string): string {
 }
 
 export function writeSettings(gitDirectory: string, settings: ServerSettings): void {
-  writeWhole(settingsPath(gitDirectory), `${JSON.stringify(settings, null, 2)}\n`)
-}
-
-/** Replaces a file at once: a reader sees the old text or the new. False if it has this text already. */
-export function writeWhole(path: string, text: string): boolean {
-  try {
-    if (readFileSync(path, 'utf8') === text) return false
-  } catch {
-    // Not there yet.
-  }
-  writeFileSync(`${path}.new`, text, { mode: 0o644 })
-  renameSync(`${path}.new`, path)
-  return true
+  replaceFile(settingsPath(gitDirectory), `${JSON.stringify(settings, null, 2)}\n`)
 }
 
 /** Reads and checks the settings of a guarded repository. */

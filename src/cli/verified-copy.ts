@@ -1,8 +1,9 @@
 /** The file and the ref by which an auditor remembers the ledger that was verified last. */
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { MAX_REMEMBERED_BYTES, parseRemembered, type Remembered } from '../audit/remembered.ts'
 import { HeadgateError } from '../core/errors.ts'
+import { makeFolder, replaceFile } from '../git/own-files.ts'
 
 const FOLDER = 'headgate-verified'
 
@@ -37,15 +38,8 @@ export class VerifiedCopy {
 
   /** Whole or not at all: a crash leaves the one before. Throws what the system says. */
   write(remembered: Remembered): void {
-    const fresh = `${this.#file}.${process.pid}`
-    mkdirSync(join(this.#file, '..'), { recursive: true })
-    try {
-      writeFileSync(fresh, `${JSON.stringify(remembered)}\n`, { mode: 0o600, flush: true })
-      renameSync(fresh, this.#file)
-    } catch (error) {
-      rmSync(fresh, { force: true })
-      throw error
-    }
+    makeFolder(dirname(this.#file))
+    replaceFile(this.#file, `${JSON.stringify(remembered)}\n`)
   }
 
   #damaged(why: string, cause?: unknown): HeadgateError {

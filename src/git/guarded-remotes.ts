@@ -10,8 +10,9 @@
  *     release refs/heads/release
  *     open upstream https://...           a remote that is not guarded, and its URL
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { makeFolder, replaceFile } from './own-files.ts'
 
 export type GuardedRemote = {
   readonly name: string
@@ -101,15 +102,8 @@ export function writeRemoteList(commonDirectory: string, list: RemoteList): void
   const text = `${lines.join('\n')}\n`
   const path = remoteListPath(commonDirectory)
   try {
-    if (readFileSync(path, 'utf8') === text) return
-  } catch {
-    // Not there yet.
-  }
-  try {
-    mkdirSync(join(commonDirectory, 'headgate'), { recursive: true })
-    const fresh = `${path}.${process.pid}`
-    writeFileSync(fresh, text)
-    renameSync(fresh, path)
+    makeFolder(dirname(path))
+    replaceFile(path, text)
   } catch {
     // A clone that cannot be written to.
   }

@@ -235,6 +235,39 @@ policy version 1 is in force already; nothing changed
     expectGuarded(repository, (refspec) => repository.push(refspec))
   })
 
+  test('a repository that is made from a guarded one as a template has no seal key', () => {
+    const repository = unguarded()
+    repository.install()
+    const isKey = (path: string) =>
+      lstatSync(path).isFile() && readFileSync(path, 'latin1').includes('PRIVATE KEY')
+    const keysIn = (folder: string) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .map((name) => join(folder, name))
+        .filter(isKey)
+    const copy = (name: string) => {
+      const made = join(repository.folder, name)
+      repository.mustRun(
+        repository.run('git', ['init', '-q', '--bare', `--template=${repository.bare}`, made]),
+      )
+      return keysIn(made)
+    }
+    expect(copy('from-new.git')).toEqual([])
+
+    // As versions before left it.
+    const key = join(repository.bare, 'headgate', 'seal-key.pem')
+    const text = readFileSync(key, 'utf8')
+    for (const path of keysIn(repository.bare)) rmSync(path)
+    rmSync(key)
+    writeFileSync(key, text, { mode: 0o600 })
+    expect(copy('from-old.git')).toHaveLength(1)
+    const doctor = repository.headgate('doctor', repository.bare)
+    expect(doctor.stdout).toContain('git copies the seal key into each repository that is made from this one')
+    repository.headgate('doctor', repository.bare, '--fix')
+    expect(copy('from-mended.git')).toEqual([])
+    expect(readFileSync(key, 'utf8')).toBe(text)
+    expect(statSync(key).mode & 0o777).toBe(0o600)
+  })
+
   test('takes the identity source of the last installation', () => {
     const repository = installed()
     repository.install('env:OTHER_PUSHER')
@@ -611,12 +644,18 @@ describe('hooks that were there before', () => {
   put back receive.certNonceSlop (not set)
   put back reftable.lockTimeout (not set)
   put back receive.certNonceSeed (not set)
-  kept: refs/headgate/ledger and the seal key, headgate/seal-key.pem
+  stays: refs/headgate/ledger
+  stays: headgate/seal-key.pem
+  headgate server uninstall ${repository.bare} --purge removes keys and reflogs
 `)
     expect(ran.code).toBe(0)
     expect(HOOKS.map((name) => readFileSync(join(repository.bare, 'hooks', name), 'utf8'))).toEqual(texts)
     expect(readFileSync(join(repository.bare, 'config'), 'utf8')).toBe(config)
-    expect(readdirSync(join(repository.bare, 'headgate')).sort()).toEqual(['seal-key.pem', 'seal-key.pub'])
+    expect(readdirSync(join(repository.bare, 'headgate')).sort()).toEqual([
+      expect.stringMatching(/^\.seal-key-[0-9a-f]{16}\.pem$/),
+      'seal-key.pem',
+      'seal-key.pub',
+    ])
     expect(repository.ledgerSubjects()).toEqual(subjects)
     expect(repository.push('HEAD:refs/heads/release').code).toBe(0)
 
@@ -642,10 +681,30 @@ describe('server uninstall', () => {
 
     const after = snapshot(repository.bare)
     for (const path of Object.keys(after))
-      if (/^\/(?:objects|headgate\/seal-key|refs\/headgate)/.test(path) && !(path in before))
+      if (/^\/(?:objects|headgate\/\.?seal-key|refs\/headgate)/.test(path) && !(path in before))
         delete after[path]
     expect(after).toEqual(before)
     expect(existsSync(join(repository.bare, 'logs'))).toBe(false)
+  })
+
+  test('says what stays, and --purge removes keys and reflogs, also afterwards', () => {
+    const repository = installed()
+    // As an earlier version left it: git goes on with a log that is there.
+    mkdirSync(join(repository.bare, 'logs', 'refs', 'heads'), { recursive: true })
+    writeFileSync(join(repository.bare, 'logs', 'refs', 'heads', 'main'), '')
+    repository.commit('next')
+    repository.mustRun(repository.push('main'))
+
+    const first = repository.headgate('server', 'uninstall', repository.bare)
+    expect(first.stdout).toContain('  stays: refs/headgate/ledger\n')
+    expect(first.stdout).toContain('  stays: headgate/seal-key.pem\n')
+    expect(first.stdout).toContain('  stays: logs/refs/heads/main\n')
+    const purged = repository.headgate('server', 'uninstall', repository.bare, '--purge', '--json')
+
+    expect(JSON.parse(purged.stdout)).toMatchObject({ stays: ['refs/headgate/ledger'] })
+    expect(existsSync(join(repository.bare, 'headgate'))).toBe(false)
+    expect(existsSync(join(repository.bare, 'logs'))).toBe(false)
+    expect(repository.headgate('server', 'uninstall', repository.bare, '--purge').code).toBe(78)
   })
 
   test('puts back the settings that it found, where nobody has changed them since', () => {

@@ -1,17 +1,8 @@
 /** Our hooks in a folder of git hooks, beside and before what was there. */
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, lstatSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
+import { makeFolder, replaceFile } from '../../git/own-files.ts'
 import { type ClientHook, hookScript, isThere, readHook } from './hook-script.ts'
 
 const KEPT_SUFFIX = '.kept-by-headgate'
@@ -25,7 +16,6 @@ export function putHook(path: string, name: ClientHook): boolean {
   const there = readHook(path)
   if (there === null && lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
     throw new HeadgateError('configuration', `${path} is a folder, and git wants a hook there`)
-  mkdirSync(dirname(path), { recursive: true })
   if (there !== null && !there.ours) keep(path, keptPath)
   const kept = there?.ours && there.kept !== '' ? there.kept : isThere(keptPath) ? basename(keptPath) : ''
   return writeScript(path, hookScript(name, kept))
@@ -58,12 +48,8 @@ function isSame(path: string, other: string): boolean {
 
 /** Writes an executable file, whole; false if it is there already. */
 export function writeScript(path: string, text: string): boolean {
-  const status = statSync(path, { throwIfNoEntry: false })
-  if (status !== undefined && (status.mode & 0o111) !== 0 && readFileSync(path, 'utf8') === text) return false
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(`${path}.headgate-new`, text, { mode: 0o755 })
-  renameSync(`${path}.headgate-new`, path)
-  return true
+  makeFolder(dirname(path))
+  return replaceFile(path, text, { executable: true })
 }
 
 /** Takes our hook out of `path`, and puts back what was kept. Returns whether anything changed. */

@@ -70,7 +70,7 @@ export function serverCommand(cli: Argv): Argv {
       )
       .command(
         'uninstall <repo>',
-        'Take the hooks out again; the ledger and the seal key stay',
+        'Take the hooks out again; the ledger, seal keys and reflogs stay',
         (command) =>
           command
             .positional('repo', {
@@ -78,16 +78,23 @@ export function serverCommand(cli: Argv): Argv {
               demandOption: true,
               describe: 'path of the bare repository',
             })
+            .option('purge', {
+              type: 'boolean',
+              default: false,
+              describe: 'remove seal keys, and the reflogs of guarded branches, too',
+            })
             .options(jsonOption)
             .epilogue(examples(['existing hooks and settings come back', '$0 server uninstall app.git'])),
-        async ({ repo, json }) => {
-          const { uninstallServer } = await import('../../../server/install.ts')
-          const { gitDirectory, restored, settings } = await uninstallServer(repo)
-          if (json) return printJson({ repository: gitDirectory, restored, settings })
+        async ({ repo, json, purge }) => {
+          const { uninstallServer } = await import('../../../server/uninstall.ts')
+          const { gitDirectory, restored, settings, stays } = await uninstallServer(repo, { purge })
+          if (json) return printJson({ repository: gitDirectory, restored, settings, stays })
           print(`headgate no longer guards ${gitDirectory}`)
           for (const name of restored) print(`  the ${name} hook that was there before is back`)
           for (const setting of settings) print(`  put back ${setting}`)
-          print('  kept: refs/headgate/ledger and the seal key, headgate/seal-key.pem')
+          for (const name of stays) print(`  stays: ${name}`)
+          if (!purge && stays.some((name) => !name.startsWith('refs/')))
+            print(`  headgate server uninstall ${shellWord(repo)} --purge removes keys and reflogs`)
         },
       )
       .demandCommand(

@@ -11,6 +11,7 @@ import { installClientHooks } from '../client-hooks/install.ts'
 import { ClientRepository } from '../client-repository.ts'
 import { learnRemotes } from '../learn-remotes.ts'
 import { colour, plural, print, printError, printJson } from '../output.ts'
+import { checkAccess } from './access-checks.ts'
 import { checkClone } from './clone-checks.ts'
 import type { Finding, Repair } from './finding.ts'
 import { checkLedger } from './ledger-checks.ts'
@@ -103,7 +104,7 @@ async function findPatient(named: string | undefined): Promise<Patient> {
 async function examineServer(directory: string): Promise<Finding[]> {
   const repository = await openNamed(directory)
   try {
-    const findings = await checkServer(repository)
+    const findings = [...(await checkServer(repository)), ...(await checkAccess(repository))]
     try {
       findings.push(...(await checkLedger(repository, readSettings(directory).identity)))
     } catch (error) {
@@ -137,6 +138,6 @@ async function repair(patient: Patient, findings: readonly Finding[]): Promise<R
 
 async function apply(patient: Patient, repair: Repair): Promise<void> {
   if (repair.kind === 'install') await patient.install()
-  else if (repair.kind === 'chmod') chmodSync(repair.path, repair.mode)
+  else if (repair.kind === 'chmod') for (const { path, mode } of repair.modes) chmodSync(path, mode)
   else spawnSync(repair.program, [...repair.args], { cwd: repair.cwd, stdio: 'ignore' })
 }

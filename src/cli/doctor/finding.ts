@@ -14,7 +14,7 @@ export type Finding = {
 /** `install`: whatever `init` or `server install` does; each runs once, however many findings ask for it. */
 export type Repair =
   | { readonly kind: 'install' }
-  | { readonly kind: 'chmod'; readonly path: string; readonly mode: number }
+  | { readonly kind: 'chmod'; readonly modes: readonly { readonly path: string; readonly mode: number }[] }
   | { readonly kind: 'run'; readonly program: string; readonly args: readonly string[]; readonly cwd: string }
 
 export function problem(code: string, what: string, fix: string, repair?: Repair): Finding {

@@ -1,7 +1,7 @@
 /** Whether a guarded repository learns who pushes: a server that never hears a name has no operators. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { userInfo } from 'node:os'
+import { ownName } from '../../../server/accounts.ts'
 import { parseIdentitySource } from '../../../server/settings.ts'
 import type { PolicyInForce } from '../../audit/policy-in-force.ts'
 import { hasKeyFor } from '../../audit/policy-remarks.ts'
@@ -63,7 +63,7 @@ const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd']
 function sshdExposes(): boolean | null {
   const sshd = SSHD.find((path) => existsSync(path))
   if (sshd === undefined) return null
-  const login = `user=${userInfo().username},host=localhost,addr=127.0.0.1`
+  const login = `user=${ownName()},host=localhost,addr=127.0.0.1`
   // Mostly only root may read what it asks for.
   const { status, stdout } = spawnSync(sshd, ['-T', '-C', login], { encoding: 'utf8', env: {} })
   const value = /^exposeauthinfo (yes|no)$/m.exec(status === 0 ? stdout : '')?.[1]

@@ -1,4 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs'
+import { accountName, actsFor, asAccount } from '../../../server/accounts.ts'
 import { printable, shellWord } from '../../core/printable.ts'
 import { type Finding, problem } from './finding.ts'
 
@@ -8,25 +9,31 @@ export function checkPrivateKey(path: string, mask = 0o077): Finding[] {
   const status = statSync(path, { throwIfNoEntry: false })
   if (status === undefined)
     return [problem('key-missing', `the key ${shown} does not exist`, 'restore it, or name another key')]
+  const { uid } = status
+  const mode = 0o600 | (status.mode & 0o040 & ~mask)
+  const chmod = `chmod ${mode.toString(8)} ${shellWord(path)}`
   try {
     accessSync(path, constants.R_OK)
   } catch {
+    const what = `the key ${shown} cannot be read by this account`
+    if (actsFor(uid))
+      return [problem('key-unreadable', what, chmod, { kind: 'chmod', modes: [{ path, mode }] })]
+    const owner = accountName(uid)
     return [
       problem(
         'key-unreadable',
-        `the key ${shown} cannot be read by this account`,
-        `chmod 600 ${shellWord(path)}  # as its owner`,
+        `${what}: it belongs to ${owner}`,
+        `run this as ${owner}: sudo -u ${owner} ...`,
       ),
     ]
   }
   if ((status.mode & mask) === 0) return []
-  const mode = 0o600 | (status.mode & 0o040 & ~mask)
   return [
     problem(
       'key-open',
       `the key ${shown} can be read or changed by others (mode ${(status.mode & 0o777).toString(8)})`,
-      `chmod ${mode.toString(8)} ${shellWord(path)}  # and make a new one if somebody may have read it`,
-      { kind: 'chmod', path, mode },
+      `${asAccount(uid, chmod)}  # and make a new one if somebody may have read it`,
+      actsFor(uid) ? { kind: 'chmod', modes: [{ path, mode }] } : undefined,
     ),
   ]
 }

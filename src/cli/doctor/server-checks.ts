@@ -18,7 +18,7 @@ import {
   ownValues,
   SETTINGS,
 } from '../../../server/pinned-settings.ts'
-import { readSealKey } from '../../../server/seal-key.ts'
+import { formerSealKeys, isSealKeyInSight, readSealKey, sealKeyPath } from '../../../server/seal-key.ts'
 import {
   parseIdentitySource,
   readSettings,
@@ -28,6 +28,7 @@ import {
 import { HeadgateError } from '../../core/errors.ts'
 import { printable, shellWord } from '../../core/printable.ts'
 import type { GitRepository } from '../../git/repository.ts'
+import { readSharing } from '../../git/sharing.ts'
 import { type Finding, problem, remark } from './finding.ts'
 import { checkGitVersion } from './git-version.ts'
 import { checkPrivateKey } from './private-key.ts'
@@ -186,11 +187,17 @@ function whatHides(own: OwnValues, ref: string): { readonly name: string; readon
 
 async function checkSealKey(repository: GitRepository, install: string): Promise<Finding[]> {
   const directory = repository.commonDirectory
-  const path = join(directory, SERVER_DIRECTORY, 'seal-key.pem')
-  const shared = (await ownValues(repository)).last('core.sharedRepository') ?? ''
-  const groupShared = /^(?:1|true|group|all|world|everybody|0660|0664)$/i.test(shared)
-  const findings = checkPrivateKey(path, groupShared ? 0o037 : 0o077)
-  if (findings.some(({ code }) => code !== 'key-open')) return findings
+  const sharing = await readSharing(repository).catch(() => null)
+  const mask = sharing !== null && (sharing.mode & 0o020) !== 0 ? 0o037 : 0o077
+  const findings = checkPrivateKey(sealKeyPath(directory), mask)
+  const isUsable = findings.every(({ code }) => code === 'key-open')
+  for (const path of formerSealKeys(directory)) findings.push(...checkPrivateKey(path, mask))
+  if (!isUsable) return findings
+  if (isSealKeyInSight(directory)) {
+    const what =
+      'git copies the seal key into each repository that is made from this one as a template, readable for everybody'
+    findings.push(problem('seal-key', what, install, INSTALL))
+  }
   try {
     readSealKey(directory)
   } catch (error) {
