@@ -3,12 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { type RemoteView, refsOf } from '../audit/foresee.ts'
 import { age } from '../audit/gather-status.ts'
 import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
+import { sealFindings } from '../audit/sealed-release.ts'
+import { parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
-import { parseAllowedSigners } from '../signing/allowed-signers.ts'
-import { verifyEnvelope } from '../signing/envelope-verify.ts'
 import { namedHosts } from './allowed.ts'
 import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
@@ -21,7 +21,7 @@ export type DeployCheckOptions = {
   readonly remote: string
   /** Where the server's verification summary goes; `-` is standard output. */
   readonly attestation: string | undefined
-  /** The server's public seal key, known from elsewhere. */
+  /** A file with the server's public seal key, known from elsewhere; a trust file as `verify` takes it. */
   readonly sealKey: string | undefined
   readonly served: boolean
   readonly json: boolean
@@ -41,6 +41,7 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
       hint: '--attestation and --seal-key go with --environment production',
     })
   }
+  const anchors = options.sealKey === undefined ? null : readAnchors(options.sealKey)
   const client = new ClientRepository()
   const repository = await client.open()
   try {
@@ -53,7 +54,7 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
         : await isOnStaging(repository, options.remote, view, commit)
     const findings = [
       ...landed.findings,
-      ...(options.sealKey === undefined ? [] : sealFindings(landed.move, options.sealKey)),
+      ...(anchors === null || landed.move === null ? [] : await sealedBehind(view, landed.move, anchors)),
       ...(options.served ? await servedFindings(client, view, environment, commit) : []),
     ]
     const answer = { ...landed, findings }
@@ -114,6 +115,11 @@ async function isOnStaging(
   return { ...none, findings: on ? [] : [`${shortOid(commit)} is not on ${policy.staging}`] }
 }
 
+function sealedBehind(view: RemoteView, move: LandedMove, anchors: TrustAnchors): Promise<string[]> {
+  const { seq, ref, to: commit } = move
+  return sealFindings(view.snapshot, { seq, ref, commit, inForce: view.inForce }, anchors)
+}
+
 async function servedFindings(
   client: ClientRepository,
   view: RemoteView,
@@ -140,31 +146,22 @@ async function servedFindings(
   )
 }
 
-/** Whoever knows the seal key from elsewhere need not believe the server that the ledger came from. */
-function sealFindings(move: LandedMove | null, file: string): string[] {
+/** What is known of the server from elsewhere: its seal key, and records that the ledger must hold. */
+function readAnchors(file: string): TrustAnchors {
   let text: string
   try {
-    text = readFileSync(file, 'utf8').trim()
+    text = readFileSync(file, 'utf8')
   } catch (cause) {
     throw new HeadgateError('configuration', `${shellWord(file)} cannot be read`, {
       hint: 'name a copy of headgate/seal-key.pub from the server',
       cause,
     })
   }
-  const [signer] = parseAllowedSigners(`headgate-seal ${text.split(' ').slice(0, 2).join(' ')}\n`).signers
-  if (signer === undefined || text.includes('\n')) {
-    throw new HeadgateError('configuration', `${shellWord(file)} is not a public key`, {
-      hint: 'name a copy of headgate/seal-key.pub from the server',
-    })
-  }
-  if (move === null) return []
-  const { record } = move
-  if (record.statement.kind !== 'authorization')
-    return ['no authorization by the server stands behind the release']
-  const { trust } = verifyEnvelope(record.envelope, [signer], 'headgate-ledger', Date.parse(record.at))
-  return trust.verdict === 'trusted'
-    ? []
-    : [`the authorization (record ${record.seq}) is not sealed with that key: ${trust.reason}`]
+  const anchors = parseTrustAnchors(text)
+  if (anchors.sealKeys.length > 0) return anchors
+  throw new HeadgateError('configuration', `${shellWord(file)} has no public key`, {
+    hint: 'put a copy of headgate/seal-key.pub from the server into it',
+  })
 }
 
 function writeAttestation(move: LandedMove | null, file: string): void {

@@ -24,7 +24,8 @@ export function deployCheckCommand(cli: Argv): Argv {
         })
         .option('seal-key', {
           type: 'string',
-          describe: "the server's public seal key, to check the authorization with",
+          describe:
+            "file with the server's seal-key.pub (as verify --trust): the answer rests on sealed records alone",
         })
         .option('served', {
           type: 'boolean',
