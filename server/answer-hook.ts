@@ -13,12 +13,21 @@ import { committed, prepared } from './reference-transaction.ts'
 /** With the move that was authorized, if one was: whoever answers follows it until it has landed. */
 export type Answered = HookAnswer & { readonly move?: AuthorizedMove }
 
+/** Who waits for the answer. */
+export type Asker = {
+  /** Whether somebody still waits: nothing is permitted to those who left. */
+  isAwaited(): Promise<boolean>
+  /** A line for the pusher, while there is no answer yet. */
+  tell(text: string): void
+}
+
 export async function answerHook(
-  guarded: GuardedRepository,
+  repository: GuardedRepository,
   request: HookRequest,
   clock: () => number,
-  isAwaited: () => Promise<boolean> = async () => true,
+  asker: Asker,
 ): Promise<Answered> {
+  const guarded = { ...repository, tell: asker.tell }
   const { phase, updates, namespace, quarantine } = request
   switch (phase) {
     case 'prepared':
@@ -40,7 +49,7 @@ export async function answerHook(
             certificate: { blob: request.certificate, nonceStatus: request.certificateNonce },
           },
           pushOptions: request.pushOptions,
-          isAwaited,
+          isAwaited: asker.isAwaited,
         }
         return await preReceive(judging, push, clock)
       } finally {

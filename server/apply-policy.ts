@@ -4,10 +4,11 @@ import type { Policy } from '../src/core/policy.ts'
 import type { NewRecord, Snapshot } from '../src/ledger/ledger.ts'
 import { releaseRef, requireNoAlias, stagingRef } from './guarded-branches.ts'
 import { requireNeverGuarded, writeGuardedList } from './guarded-list.ts'
-import { type GuardedRepository, LEDGER_MOVED, untilDone } from './guarded-repository.ts'
+import type { GuardedRepository } from './guarded-repository.ts'
 import { isAskedBeforeMoves } from './hook-places.ts'
 import type { PolicySource } from './policy-files.ts'
 import { authorizationRecord, outcomeRecord, policyRecord, type StatementContext } from './statements.ts'
+import { LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
 
 export type AppliedPolicy = {
   readonly version: number
@@ -28,7 +29,8 @@ export async function applyPolicy(
   by: string,
   clock: () => number,
 ): Promise<AppliedPolicy> {
-  return untilDone<AppliedPolicy>(guarded, async () => {
+  return untilDone<AppliedPolicy>(guarded, async (hasTurn) => {
+    if (!hasTurn) return NEEDS_TURN
     const snapshot = await guarded.ledger.snapshot()
     const previous = await snapshot.policyInForce()
     if (previous === null) requireNeverGuarded(guarded.repository.commonDirectory)

@@ -9,8 +9,8 @@ import { type GuardedRepository, openGuarded } from './guarded-repository.ts'
 import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
 import { RememberedPolicy } from './remembered-policy.ts'
 
-/** A hook that answers later than this helps nobody: the client has hung up, or somebody kills it. */
-const DEADLINE_MS = 60_000
+/** Far above a minute of waiting for others and a decision on a machine that is busy: what hangs is ended. */
+const DEADLINE_MS = 180_000
 /** How long git may take from our yes to its move, before that is left to the next push to find out. */
 const FOLLOW_MS = 10_000
 
@@ -29,7 +29,7 @@ export function decideHook(code: CompiledCode<unknown>): void {
 
 async function decide(code: CompiledCode<unknown>): Promise<void> {
   const deadline = setTimeout(() => {
-    say('failed\nheadgate: no decision within a minute\n')
+    say('failed\nheadgate: no decision within three minutes\n')
     process.exit()
   }, DEADLINE_MS)
   const request = parseHookRequest(readFileSync(0))
@@ -39,7 +39,10 @@ async function decide(code: CompiledCode<unknown>): Promise<void> {
     policy.read(text),
   )
   try {
-    const answer = await answerHook(guarded, request, Date.now)
+    const answer = await answerHook(guarded, request, Date.now, {
+      isAwaited: async () => true,
+      tell: (text) => writeSync(2, `${text}\n`),
+    })
     say(answerText(answer))
     clearTimeout(deadline)
     hangUp()

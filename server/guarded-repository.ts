@@ -4,13 +4,13 @@ import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
 import { printable } from '../src/core/printable.ts'
-import { elapsedMs } from '../src/git/elapsed.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
 import { guardedBranches } from './guarded-branches.ts'
 import { requireNeverGuarded } from './guarded-list.ts'
-import { readSealKey, type SealKey } from './seal-key.ts'
+import { LedgerQueue } from './ledger-queue.ts'
+import { readSealKey, type SealKey, sealKeyPath } from './seal-key.ts'
 import { readSettings, type ServerSettings } from './settings.ts'
 
 /** A repository with headgate installed, opened by a hook, the service or an admin's command. */
@@ -24,8 +24,10 @@ export type GuardedRepository = {
   readonly readPolicy: (text: string) => Policy
   /** The policy that was parsed last: it changes once a month. */
   readonly parsed: { last?: PolicyInForce }
-  /** Runs one attempt of `untilDone`; the service lets one of them at a time look at a repository. */
-  inTurn<T>(attempt: () => Promise<T>): Promise<T>
+  /** Where those who append wait for each other. */
+  readonly queue: LedgerQueue
+  /** Says something to whoever waits for an answer, while it is not there yet. */
+  tell(text: string): void
   /** Ends the git processes that reading needs. */
   close(): void
 }
@@ -54,7 +56,8 @@ export async function openGuarded(
     sealKey,
     readPolicy,
     parsed: {},
-    inTurn: (attempt) => attempt(),
+    queue: new LedgerQueue(sealKeyPath(repository.commonDirectory)),
+    tell: () => {},
     close: () => repository.close(),
   }
 }
@@ -106,36 +109,4 @@ function parsePolicyOnce(
   const inForce = { version: files.version, policy, signers: parseSigners(files), files }
   parsed.last = inForce
   return inForce
-}
-
-/** How long a push waits for others before it is told to come back: people still look, and hosts' limits are longer. */
-const PATIENCE_MS = 10_000
-
-/** One look at everything: an answer, or why another look is needed. */
-export type Attempt<T> =
-  | { readonly done: T }
-  /** `pauseMs`: nothing changes earlier. */
-  | { readonly again: string; readonly pauseMs?: number }
-
-export const LEDGER_MOVED: Attempt<never> = { again: 'others keep writing to the ledger' }
-
-/**
- * Runs `attempt` until it has an answer. Each attempt must look at everything anew: what it decided on may have changed.
- * Throws HeadgateError 'unavailable' with the last reason when that never ends.
- */
-export async function untilDone<T>(
-  { inTurn }: GuardedRepository,
-  attempt: () => Promise<Attempt<T>>,
-): Promise<T> {
-  const start = elapsedMs()
-  for (let count = 0; ; count++) {
-    const result = await inTurn(attempt)
-    if ('done' in result) return result.done
-    if (elapsedMs() - start > PATIENCE_MS) {
-      throw new HeadgateError('unavailable', result.again, { hint: 'push again in a moment' })
-    }
-    // Jitter, so that two that lost together do not meet again; it grows, because many may be waiting.
-    const pause = (result.pauseMs ?? 0) + Math.random() * Math.min(20 + 10 * count, 300)
-    await new Promise((resolve) => setTimeout(resolve, pause))
-  }
 }

@@ -10,7 +10,8 @@
  *                                         an empty line, then git's lines:
  *     <old> SP <new> SP <ref>
  *
- * The answer is a first line, `accepted`, `refused` or `failed`, then the text for the pusher.
+ * The answer is a first line, `accepted`, `refused` or `failed`, then the text for the pusher. While there is none the
+ * service sends dots, and lines `progress TEXT` for the pusher.
  */
 import { HeadgateError } from '../src/core/errors.ts'
 import { printable } from '../src/core/printable.ts'

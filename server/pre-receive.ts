@@ -3,8 +3,6 @@
  * before the hook answers, and it is no move yet: git moves the ref afterwards, or doesn't.
  */
 
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { gatherHistory } from '../src/audit/gather-history.ts'
 import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { decide, decideStaging } from '../src/core/decide.ts'
@@ -13,21 +11,13 @@ import { explainRefusal, nameMove, type RefReport, shortRef } from '../src/core/
 import type { ReleaseMove } from '../src/core/facts.ts'
 import type { History, HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid } from '../src/core/oid.ts'
-import { printable, shellWord } from '../src/core/printable.ts'
+import { printable } from '../src/core/printable.ts'
 import { advanceState, closeMove } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../src/git/gather-facts.ts'
-import { conflictingRef } from '../src/git/name-conflict.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
-import {
-  type Attempt,
-  type GuardedRepository,
-  LEDGER_MOVED,
-  type ServerView,
-  untilDone,
-  viewServer,
-} from './guarded-repository.ts'
+import { type GuardedRepository, type ServerView, viewServer } from './guarded-repository.ts'
 import { isAskedBeforeMoves } from './hook-places.ts'
 import type { HookAnswer } from './hook-request.ts'
 import {
@@ -38,12 +28,22 @@ import {
   judgeCertificate,
 } from './identity.ts'
 import { type AuthorizedMove, writeAuthorized } from './move-file.ts'
-import { announce, isReserved, type JudgedInbox, type JudgedMove, reportOf, unblamed } from './push-report.ts'
+import {
+  announce,
+  type JudgedInbox,
+  type JudgedMove,
+  reportOf,
+  reservedReports,
+  unblamed,
+} from './push-report.ts'
 import type { TargetedUpdate } from './push-targets.ts'
+import { ReadOnce } from './read-once.ts'
+import { isLocked, lockedElsewhere, PENDING_POLL_MS, requireCreatable } from './ref-in-the-way.ts'
 import { parseIdentitySource } from './settings.ts'
 import { closePending, isFresh, landedMoves, landedOutcomes, pendingMove } from './settle.ts'
 import { authorizationRecord, type StatementContext } from './statements.ts'
 import { anticipate, INBOX, judgeSubmission, type Submission } from './submissions.ts'
+import { type Attempt, LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
 
 export type Push = {
   readonly updates: readonly TargetedUpdate[]
@@ -55,35 +55,57 @@ export type Push = {
 
 type PreReceiveAnswer = HookAnswer & { readonly move?: AuthorizedMove }
 
-/** While another push of the same ref is on its way, this one looks again about this often. */
-const PENDING_POLL_MS = 50
+/**
+ * An authorization that is old by the clock belongs to a push that is under way all the same, where the machine is slow:
+ * so this one looks that often before it closes one. On a slow machine that takes longer, too.
+ */
+const LOOKS_BEFORE_CLOSING = 10
+/** What is older than this is nobody's any more. */
+const SURELY_OVER_MS = 60_000
 
 export async function preReceive(
   guarded: GuardedRepository,
   push: Push,
   clock: () => number,
 ): Promise<PreReceiveAnswer> {
-  return untilDone(guarded, () => judgeOnce(guarded, push, clock()))
+  const read = new ReadOnce()
+  let looks = 0
+  return untilDone(guarded, (hasTurn) =>
+    judgeOnce(guarded, push, { now: clock(), hasTurn, read, looks: ++looks }),
+  )
+}
+
+/** One look at everything on behalf of one push. */
+type Look = {
+  readonly now: number
+  /** Others wait: the append may be made, and nothing large may be read. */
+  readonly hasTurn: boolean
+  readonly read: ReadOnce
+  /** How many there were, this one among them. */
+  readonly looks: number
 }
 
 async function judgeOnce(
   guarded: GuardedRepository,
   push: Push,
-  now: number,
+  look: Look,
 ): Promise<Attempt<PreReceiveAnswer>> {
+  const { now, hasTurn } = look
   const view = await viewServer(guarded)
   const { inForce } = view
   const source = parseIdentitySource(guarded.settings.identity)
   const judged = await judgeCertificate(guarded.repository, push.identity, inForce?.signers ?? [], now)
-  const court: Court = { guarded, push, view, now, judged, source }
+  const court: Court = { guarded, push, view, judged, source, ...look }
 
   const inbox = await judgeInbox(court)
-  const reports = [...inbox.reports, ...judgeReserved(push)]
+  const reports = [...inbox.reports, ...reservedReports(push.updates, INBOX)]
   const tolerated: RefReport[] = []
   let move: JudgedMove | null = null
   if (inForce !== null) {
     const enforced = inForce.policy.enforcement === 'enforce'
-    const branches = [...(await judgeStaging(court, inForce))]
+    const staging = await judgeStaging(court, inForce)
+    if (staging === UNREAD) return { again: `${inForce.policy.staging} keeps moving` }
+    const branches = [...staging]
     const release = push.updates.filter((update) => update.target === releaseRef(inForce.policy))
     for (const report of duplicates(push, inForce)) branches.push(report)
     const [update] = release
@@ -108,7 +130,7 @@ async function judgeOnce(
   }
   if (inForce === null) return { done: { accepted: true, text: '' } }
   // git could not make the move, and its authorization would only be in the way of the next.
-  if (move !== null && existsSync(lockOf(guarded, move.facts.ref))) return lockedElsewhere(move.facts.ref)
+  if (move !== null && isLocked(guarded, move.facts.ref)) return lockedElsewhere(move.facts.ref)
   if (move !== null && isZeroOid(move.facts.from)) await requireCreatable(guarded, move.facts.ref)
 
   const context = statementContext(court, inForce)
@@ -127,6 +149,7 @@ async function judgeOnce(
         ]),
   ]
   if (records.length > 0) {
+    if (!hasTurn) return NEEDS_TURN
     if (!(await push.isAwaited()))
       throw new HeadgateError('unavailable', 'the hook stopped waiting for this answer')
     // The commit point: when this returns, the evidence and the permission are on disk, and only then may git move.
@@ -145,11 +168,10 @@ async function judgeOnce(
   }
 }
 
-type Court = {
+type Court = Look & {
   readonly guarded: GuardedRepository
   readonly push: Push
   readonly view: ServerView
-  readonly now: number
   readonly judged: JudgedCertificate
   readonly source: ReturnType<typeof parseIdentitySource>
 }
@@ -199,35 +221,29 @@ async function judgeInbox({ guarded, push, view, now }: Court): Promise<JudgedIn
   return { reports, submissions, known }
 }
 
-function judgeReserved({ updates }: Push): RefReport[] {
-  return updates
-    .filter(({ target }) => isReserved(target) && !target.startsWith(INBOX))
-    .map((update) =>
-      reportOf(update, '', [
-        {
-          rule: 'reserved',
-          found: [`${printable(update.ref, 120)} belongs to headgate: only the server writes there`],
-          fix: [
-            'evidence and approvals go to the inbox; headgate gate, evidence and approve push them there',
-          ],
-        },
-      ]),
-    )
-}
-
 /** git takes an update to the same value, and the deletion of a ref that does not exist, and changes nothing. */
 function isNoChange({ from, to, target }: TargetedUpdate, { refs }: ServerView): boolean {
   if (isZeroOid(to)) return !refs.has(target)
   return from === to && refs.get(target) === to
 }
 
-async function judgeStaging({ guarded, push, view }: Court, { policy }: PolicyInForce): Promise<RefReport[]> {
+/** What it rests on is not read yet, and can be large: others wait for the turn. */
+const UNREAD = 'unread'
+
+async function judgeStaging(
+  { guarded, push, view, hasTurn, read }: Court,
+  { policy }: PolicyInForce,
+): Promise<RefReport[] | typeof UNREAD> {
   const ref = stagingRef(policy)
   const reports: RefReport[] = []
   for (const update of push.updates) {
     if (update.target !== ref || isNoChange(update, view)) continue
     const current = view.refs.get(ref) ?? null
-    const facts = await gatherStagingMove(guarded.repository, { ...update, ref }, current, policy.releaseLog)
+    const about = { update: { ...update, ref }, current, log: policy.releaseLog }
+    if (hasTurn && !read.has(about)) return UNREAD
+    const facts = await read.get(about, () =>
+      gatherStagingMove(guarded.repository, about.update, current, policy.releaseLog),
+    )
     reports.push(reportOf(update, '', decideStaging(facts)))
   }
   return reports
@@ -248,7 +264,7 @@ function duplicates({ updates }: Push, { policy }: PolicyInForce): RefReport[] {
 }
 
 async function judgeRelease(
-  { guarded, push, view, now, judged, source }: Court,
+  { guarded, push, view, now, judged, source, read }: Court,
   inForce: PolicyInForce,
   update: TargetedUpdate,
   submissions: readonly Submission[],
@@ -256,14 +272,15 @@ async function judgeRelease(
   const ref = update.target
   const certificate = certificateFor(judged, update)
   const pusher = identifyPusher(source, push.identity, certificate, inForce.signers, now)
-  const facts = await gatherReleaseMove(guarded.repository, {
+  const about = {
     update: { ...update, ref },
     current: view.refs.get(ref) ?? null,
     staging: view.refs.get(stagingRef(inForce.policy)) ?? null,
     pusher,
     certificate,
     pushOptions: push.pushOptions,
-  })
+  }
+  const facts = await read.get(about, () => gatherReleaseMove(guarded.repository, about))
   const history = await historyWith(view, facts, submissions, now)
   const verdict = decide(facts, inForce.policy, history, now)
   const who = pusher.identified ? ` by ${printable(pusher.principal, 80)}` : ''
@@ -304,15 +321,17 @@ async function waitOrClose(
   inForce: PolicyInForce,
   pending: NonNullable<ReturnType<typeof pendingMove>>,
 ): Promise<Attempt<never>> {
-  const { guarded, view, now } = court
+  const { guarded, view, now, hasTurn, looks } = court
   const branch = shortRef(pending.ref)
   const who = printable(pending.by, 80)
-  if (isFresh(pending, now)) {
+  const age = now - Date.parse(pending.at)
+  if (isFresh(pending, now) || (looks < LOOKS_BEFORE_CLOSING && age < SURELY_OVER_MS)) {
     return {
       again: `another push of ${branch}, by ${who}, is under way; fetch first, then look again`,
       pauseMs: PENDING_POLL_MS,
     }
   }
+  if (!hasTurn) return NEEDS_TURN
   const context = statementContext(court, inForce)
   try {
     const closed = await closePending(guarded, view, pending, context)
@@ -321,27 +340,7 @@ async function waitOrClose(
       : { again: `the ledger was settled after an earlier push of ${branch} that did not land` }
   } catch (error) {
     if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
-    if (existsSync(lockOf(guarded, pending.ref))) return lockedElsewhere(pending.ref)
+    if (isLocked(guarded, pending.ref)) return lockedElsewhere(pending.ref)
     return { again: error.message, pauseMs: PENDING_POLL_MS }
-  }
-}
-
-function lockOf({ repository }: GuardedRepository, ref: string): string {
-  return join(repository.commonDirectory, `${ref}.lock`)
-}
-
-/** git could not make the branch, and would say so only after the authorization is on record. */
-async function requireCreatable({ repository }: GuardedRepository, ref: string): Promise<void> {
-  const other = await conflictingRef(repository, ref)
-  if (other === null) return
-  throw new HeadgateError('configuration', `git cannot create ${ref} while there is ${printable(other)}`, {
-    hint: `delete that one first: git push origin ${shellWord(`:${other}`)}`,
-  })
-}
-
-function lockedElsewhere(ref: string): Attempt<never> {
-  return {
-    again: `${shortRef(ref)} is locked: another push of it is under way, or git died and left ${ref}.lock behind`,
-    pauseMs: PENDING_POLL_MS,
   }
 }

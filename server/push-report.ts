@@ -31,6 +31,23 @@ export function reportOf(update: RefUpdate, what: string, objections: readonly O
   return { ref: update.ref, from: update.from, to: update.to, what, objections }
 }
 
+/** Of headgate's own refs only those of the inbox are anybody's to write. */
+export function reservedReports(updates: readonly TargetedUpdate[], inbox: string): RefReport[] {
+  return updates
+    .filter(({ target }) => isReserved(target) && !target.startsWith(inbox))
+    .map((update) =>
+      reportOf(update, '', [
+        {
+          rule: 'reserved',
+          found: [`${printable(update.ref, 120)} belongs to headgate: only the server writes there`],
+          fix: [
+            'evidence and approvals go to the inbox; headgate gate, evidence and approve push them there',
+          ],
+        },
+      ]),
+    )
+}
+
 /** What of a push could go by itself: nothing that changes a ref which somebody objects to, under whatever name. */
 export function unblamed(updates: readonly TargetedUpdate[], reports: readonly RefReport[]): string[] {
   const blamed = new Set(reports.filter(({ objections }) => objections.length > 0).map(({ ref }) => ref))

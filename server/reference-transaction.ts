@@ -10,10 +10,11 @@ import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import { releaseRef } from './guarded-branches.ts'
-import { type GuardedRepository, LEDGER_MOVED, untilDone, viewServer } from './guarded-repository.ts'
+import { type GuardedRepository, viewServer } from './guarded-repository.ts'
 import type { HookAnswer } from './hook-request.ts'
 import { landedOutcomes } from './settle.ts'
 import type { StatementContext } from './statements.ts'
+import { LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
 
 const LEDGER_REF = 'refs/headgate/ledger'
 
@@ -54,7 +55,7 @@ export async function prepared(
 
 /** Records what has landed. The move is done: whatever fails here, the next push finds it out from the ref itself. */
 export async function committed(guarded: GuardedRepository, clock: () => number): Promise<HookAnswer> {
-  return untilDone<HookAnswer>(guarded, async () => {
+  return untilDone<HookAnswer>(guarded, async (hasTurn) => {
     const view = await viewServer(guarded)
     const { inForce, snapshot } = view
     if (inForce === null) return { done: { accepted: true, text: '' } }
@@ -66,6 +67,7 @@ export async function committed(guarded: GuardedRepository, clock: () => number)
     }
     const records = landedOutcomes(view, context)
     if (records.length === 0) return { done: { accepted: true, text: '' } }
+    if (!hasTurn) return NEEDS_TURN
     const appended = await guarded.ledger.append(snapshot.head, records)
     return appended.kind === 'stale' ? LEDGER_MOVED : { done: { accepted: true, text: '' } }
   })

@@ -21,8 +21,8 @@ export type ServeOptions = {
 
 /** How long running decisions and moves get when the service is told to stop. */
 const STOP_MS = 10_000
-/** A request is a few hundred bytes from the same machine. */
-const REQUEST_MS = 5_000
+/** A request is a few hundred bytes from the same machine, which may be busy. */
+const REQUEST_MS = 30_000
 
 /**
  * Serves until SIGTERM or SIGINT; SIGHUP opens everything anew. Logs JSON lines to standard output. Resolves when it has

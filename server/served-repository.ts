@@ -6,7 +6,7 @@ import { shortRef } from '../src/core/explain.ts'
 import { shortOid, zeroOidLike } from '../src/core/oid.ts'
 import { parsePolicy } from '../src/core/policy-yaml.ts'
 import { replaceFile } from '../src/git/own-files.ts'
-import { answerHook } from './answer-hook.ts'
+import { type Asker, answerHook } from './answer-hook.ts'
 import { followMove } from './follow-move.ts'
 import { releaseRef } from './guarded-branches.ts'
 import { type GuardedRepository, openGuarded, type ServerView, viewServer } from './guarded-repository.ts'
@@ -25,7 +25,6 @@ export class ServedRepository {
   readonly #clock: () => number
   readonly #following = new Set<Promise<void>>()
   #open: { readonly guarded: GuardedRepository; readonly stamp: string } | undefined
-  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(path: string, clock: () => number) {
     this.path = path
@@ -33,9 +32,9 @@ export class ServedRepository {
   }
 
   /** The decision that a hook's own process would make. Errors are those of `answerHook`. */
-  async answer(request: HookRequest, isAwaited: () => Promise<boolean>): Promise<HookAnswer> {
+  async answer(request: HookRequest, asker: Asker): Promise<HookAnswer> {
     const guarded = await this.#opened()
-    const { move, ...answer } = await answerHook(guarded, request, this.#clock, isAwaited)
+    const { move, ...answer } = await answerHook(guarded, request, this.#clock, asker)
     if (move !== undefined) this.#follow(guarded, move)
     return answer
   }
@@ -97,17 +96,9 @@ export class ServedRepository {
       .join()
     if (this.#open?.stamp !== stamp) {
       this.close()
-      const guarded = await openGuarded(this.path, parsePolicy)
-      this.#open = { guarded: { ...guarded, inTurn: (attempt) => this.#inTurn(attempt) }, stamp }
+      this.#open = { guarded: await openGuarded(this.path, parsePolicy), stamp }
     }
     return this.#open.guarded
-  }
-
-  /** One attempt after the other: two at once would read the same ledger, and one would have read it for nothing. */
-  #inTurn<T>(attempt: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(attempt)
-    this.#turn = result.catch(() => undefined)
-    return result
   }
 }
 

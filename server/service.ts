@@ -19,8 +19,8 @@ import type { ServedRepository } from './served-repository.ts'
 const MAX_BODY_BYTES = 1024 * 1024
 /** While a decision takes time, a dot this often says that somebody works on it. */
 const DOT_MS = 500
-/** A hook leaves after two seconds without a dot. What took longer than this is answered to nobody. */
-const MAX_SILENCE_MS = 1_500
+/** A hook leaves after ten seconds without a dot. What took longer than this is answered to nobody. */
+const MAX_SILENCE_MS = 8_000
 
 export type Health = {
   readonly status: 'ok' | 'degraded'
@@ -58,15 +58,15 @@ export function hookService(
       },
     )
     const soon = await Promise.race([answering, wait.dot()])
-    if (soon !== DOT) {
+    if (soon !== ALIVE) {
       wait.end()
       return context.text(soon)
     }
     return stream(context, async (output) => {
       for (;;) {
-        await output.write(DOT)
+        await output.write(wait.sign())
         const next = await Promise.race([answering, wait.dot()])
-        if (next === DOT) continue
+        if (next === ALIVE) continue
         wait.end()
         await output.write(next)
         return
@@ -86,13 +86,14 @@ export function hookService(
   return service
 }
 
-const DOT = '.'
+const ALIVE = Symbol('alive')
 
 /** Whether a hook still waits for its answer: it hung up, or this process was stopped for so long that it has left. */
 class Waiting {
   readonly #socket: Socket
   #lastDot = performance.now()
   #timer: NodeJS.Timeout | undefined
+  #told = ''
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -105,12 +106,24 @@ class Waiting {
     return !left && performance.now() - this.#lastDot < MAX_SILENCE_MS
   }
 
-  dot(): Promise<typeof DOT> {
+  /** A line for the pusher; it goes out with the next dot. */
+  tell(text: string): void {
+    this.#told += `progress ${text}\n`
+  }
+
+  /** What is sent: that somebody works on it, and what there is to say. */
+  sign(): string {
+    const told = this.#told
+    this.#told = ''
+    return `.${told}`
+  }
+
+  dot(): Promise<typeof ALIVE> {
     return new Promise((resolve) => {
       clearTimeout(this.#timer)
       this.#timer = setTimeout(() => {
         if (performance.now() - this.#lastDot < MAX_SILENCE_MS) this.#lastDot = performance.now()
-        resolve(DOT)
+        resolve(ALIVE)
       }, DOT_MS)
     })
   }
@@ -136,7 +149,10 @@ async function answer(
   const repository = find(request.repository)
   if (repository === undefined)
     throw new HeadgateError('configuration', `${request.repository} is not served here`)
-  const given = await repository.answer(request, () => wait.isAwaited())
+  const given = await repository.answer(request, {
+    isAwaited: () => wait.isAwaited(),
+    tell: (text) => wait.tell(text),
+  })
   return {
     repository: repository.path,
     phase: request.phase,

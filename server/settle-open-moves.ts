@@ -1,8 +1,9 @@
 /** What the start of the service does with authorizations that nobody saw to their end. */
 import { HeadgateError } from '../src/core/errors.ts'
-import { type GuardedRepository, LEDGER_MOVED, untilDone, viewServer } from './guarded-repository.ts'
+import { type GuardedRepository, viewServer } from './guarded-repository.ts'
 import { committed } from './reference-transaction.ts'
 import { closePending, isFresh } from './settle.ts'
+import { LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
 
 /**
  * Records what has landed, and closes what is old and did not land. A fresh authorization is left to its push, and so is
@@ -10,11 +11,12 @@ import { closePending, isFresh } from './settle.ts'
  */
 export async function settleOpenMoves(guarded: GuardedRepository, clock: () => number): Promise<void> {
   await committed(guarded, clock)
-  await untilDone<undefined>(guarded, async () => {
+  await untilDone<undefined>(guarded, async (hasTurn) => {
     const view = await viewServer(guarded)
     const { inForce, snapshot } = view
     const pending = snapshot.state.open.find((move) => !isFresh(move, clock()))
     if (inForce === null || pending === undefined) return { done: undefined }
+    if (!hasTurn) return NEEDS_TURN
     const context = {
       sealKey: guarded.sealKey,
       inForce,

@@ -3,7 +3,9 @@ import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync }
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { pushAtOnce } from '../at-once.ts'
 import { TestRepository } from '../make-repository.ts'
+import { expectSoundLedger } from './attack.ts'
 import { RunningService } from './running-service.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -133,7 +135,9 @@ describe('the hook service', () => {
     repository.mustRun(repository.push('main'))
     repository.prove(commit)
     service.child.kill('SIGSTOP')
-    repository.mustRun(repository.push(`${commit}:refs/heads/release`))
+    const pushed = repository.mustRun(repository.push(`${commit}:refs/heads/release`))
+    expect(pushed.all).toContain(`headgate: the service at ${service.socket} has said nothing for 10 s`)
+    expect(pushed.all).not.toContain('Alarm clock')
     service.child.kill('SIGCONT')
     // It still judges what it was asked, of a branch that has moved since.
     await service.logged('hook', 3)
@@ -142,6 +146,26 @@ describe('the hook service', () => {
     expect(subjects.filter((line) => line.includes('landed'))).toHaveLength(1)
     repository.release('afterwards')
     expect((await asked(service)).slice(-3)).toEqual(Array(3).fill('pre-receive accepted'))
+  })
+
+  test('a service that is only slow is waited for', async () => {
+    const repository = guarded()
+    const service = await serve([repository.bare])
+    const commit = repository.commit('while it is slow')
+    repository.mustRun(repository.push('main'))
+    repository.prove(commit)
+    const before = (await asked(service)).length
+    service.child.kill('SIGSTOP')
+    const pushing = pushAtOnce(repository, `${commit}:refs/heads/release`, 'alice')
+    // Longer than any alarm of two seconds.
+    await new Promise((resolve) => setTimeout(resolve, 4_000))
+    service.child.kill('SIGCONT')
+    const { code, all } = await pushing
+    expect(code, all).toBe(0)
+    expect(all).not.toContain('has said nothing')
+    // It was the one that decided.
+    expect((await asked(service)).slice(before)).toContain('pre-receive accepted')
+    expectSoundLedger(repository)
   })
 
   test('nothing is permitted to a hook that has left', async () => {

@@ -10,6 +10,7 @@ import {
   SERVER_HOOKS,
   type ServerHook,
 } from '../../../server/hook-places.ts'
+import { findFlock } from '../../../server/ledger-queue.ts'
 import {
   HIDDEN,
   HOOKS_PATH,
@@ -46,7 +47,14 @@ export async function checkServer(repository: GitRepository): Promise<Finding[]>
     ...(await checkSealKey(repository, install)),
     ...(await checkService(directory)),
     ...checkLocks(directory),
+    ...checkQueue(),
   ]
+}
+
+function checkQueue(): Finding[] {
+  if (findFlock() !== undefined) return []
+  const what = 'there is no flock(1) here: pushes that write to the ledger at once are not served in turn'
+  return [remark('no-flock', what, 'install flock (package util-linux)')]
 }
 
 const WITHOUT: Record<ServerHook, string> = {
