@@ -11,6 +11,12 @@ import type { Snapshot } from '../ledger/ledger.ts'
 import { notACommit } from './not-a-commit.ts'
 import { copyAt, ledgerCopyRef } from './remote-copies.ts'
 
+/**
+ * The environment that headgate was started in, which is what gates get: the same for every command. What is set below for
+ * git is not in it.
+ */
+export const CALLERS_ENVIRONMENT: Readonly<Record<string, string | undefined>> = { ...process.env }
+
 export const LEDGER_REF = 'refs/headgate/ledger'
 
 /** What git says of a remote that is not there, or lets nobody in. */
@@ -31,7 +37,8 @@ export class ClientRepository {
   #directory: Promise<string> | undefined
 
   constructor({ folder = process.cwd(), abort }: ClientOptions = {}) {
-    // What git says is read below, so it must say it in one language. Only processes that are started notice.
+    // What git says is read below, so it must say it in one language. simple-git gives git the environment of this process
+    // and refuses another that has an editor or an ssh command in it.
     process.env.LC_ALL = 'C'
     this.#git = simpleGit({
       baseDir: folder,

@@ -70,7 +70,10 @@ export async function waitUntilServed(
   }
 }
 
-/** Runs production's gates. With a key the result is a record of the remote's ledger when this returns. */
+/**
+ * Runs production's gates. With a key the result is a record of the remote's ledger when this returns. Throws 'unavailable'
+ * where no gate was run: production serves something else by now.
+ */
 export async function runSmoke(
   client: ClientRepository,
   options: {
@@ -102,6 +105,10 @@ export async function runSmoke(
     now: () => new Date(),
   })
   if (run.problem !== null) note(`  ${printable(run.problem, 300)}`)
+  if (!run.ran)
+    throw new HeadgateError('unavailable', run.problem ?? 'no gate of production was run', {
+      hint: 'headgate status says what production serves',
+    })
   if (key !== null) {
     const payload = evidencePayload(policy, production, commit, run, undefined)
     await signAndSubmit(client, { place, kind: 'evidence', payload, key })

@@ -14,7 +14,7 @@ import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { allowedVariables } from './allowed.ts'
 import { type AppendedLog, appendReleaseLog, type LogTarget, loggedSoFar } from './append-release-log.ts'
-import { ClientRepository } from './client-repository.ts'
+import { CALLERS_ENVIRONMENT, ClientRepository } from './client-repository.ts'
 import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { Interruption } from './interruption.ts'
@@ -211,7 +211,7 @@ export class ReleaseSession {
     try {
       const { waitMs } = this.options
       const isCurrent = () => this.#isReleased(commit)
-      const variables = { values: process.env, allowed: await allowedVariables(this.client) }
+      const variables = { values: CALLERS_ENVIRONMENT, allowed: await allowedVariables(this.client) }
       if (!(await waitUntilServed(production, commit, { variables, waitMs, signal, isCurrent })))
         return this.#movedOn(commit)
       const { client, policy, place } = this

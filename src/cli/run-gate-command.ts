@@ -9,7 +9,8 @@ import { printable, shellWord } from '../core/printable.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
 import { allowedVariables } from './allowed.ts'
-import { ClientRepository } from './client-repository.ts'
+import { CALLERS_ENVIRONMENT, ClientRepository } from './client-repository.ts'
+import { containing, releasedCommit } from './gate-commit.ts'
 import { evidencePayload } from './gate-evidence.ts'
 import { htmlText } from './gate-html.ts'
 import { junitText } from './gate-junit.ts'
@@ -51,8 +52,6 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
 }
 
 async function runAndRecord(options: GateOptions, interruption: Interruption): Promise<void> {
-  // Before anything of headgate's own is set in it for git.
-  const variables = { ...process.env }
   const repository = new ClientRepository()
   // Whatever can be wrong with the call is found before the first request.
   const key = options.record ? requireKey(options.key) : null
@@ -60,19 +59,23 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   const waitMs = options.wait === undefined ? undefined : requireDuration('wait', options.wait)
   for (const option of ['report', 'junit'] as const) makeWayFor(option, options[option])
   const mode = options.mode ?? parseMode(process.env.MODE)
-  const [commit, top] = await Promise.all([
-    repository.resolveCommit(options.commit ?? 'HEAD'),
+  const ofRelease = mode === 'prod' && options.commit === undefined
+  const [named, top] = await Promise.all([
+    ofRelease ? null : repository.resolveCommit(options.commit ?? 'HEAD'),
     repository.topLevel(),
   ])
   const folder = top ?? process.cwd()
   const place = options.record ? await guardedPlace(repository, options.remote) : null
-  const { policy, released } = await findPolicy(repository, folder, place)
+  const { policy, hasRelease } = await findPolicy(repository, folder, place)
   const environment = mode === 'prod' ? policy.environments.production : policy.environments.staging
   if (environment === undefined) {
     throw new HeadgateError('configuration', 'the policy has no environments.production', {
       hint: 'add it to .headgate/policy.yaml; docs/policy-reference.md shows one',
     })
   }
+  const reads = place?.reads ?? options.remote
+  const released = named === null ? await releasedCommit(repository, reads, policy) : null
+  const commit = named ?? released ?? (await repository.resolveCommit('HEAD'))
   const { BASE } = process.env
   const baseUrl =
     options.url !== undefined
@@ -80,18 +83,20 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
       : BASE
         ? requireBaseUrl('BASE', BASE)
         : parseBaseUrl(environment.url).text
-  note(`${environment.name} at ${printable(baseUrl)}, commit ${shortOid(commit)}`)
+  const whence =
+    released === null ? '' : ` (${printable(policy.release, 200)} on ${printable(options.remote, 200)})`
+  note(`${environment.name} at ${printable(baseUrl)}, commit ${shortOid(commit)}${whence}`)
 
   interruption.words = `interrupted before the gates of ${environment.name} ended; nothing is recorded`
   const run = await runWithProgress(policy, environment, {
     baseUrl,
     commit,
     folder,
-    variables,
+    variables: CALLERS_ENVIRONMENT,
     allowedVariables: await allowedVariables(repository),
     quiet: options.json,
     signal: interruption.signal,
-    ...(waitMs === undefined ? {} : { waitMs }),
+    ...(waitMs === undefined ? {} : { waitMs, contains: containing(repository, commit, reads, policy) }),
   })
 
   // The results are on the screen and in the files before anything more can go wrong.
@@ -102,10 +107,11 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
     summarize(run, commit)
   }
   if (!options.json) printResults(run, commit)
-  if (run.result === 'FAILED') process.exitCode = EXIT_CODES.refused
+  if (run.superseded) process.exitCode = EXIT_CODES.unavailable
+  else if (run.result === 'FAILED') process.exitCode = EXIT_CODES.refused
   let recorded = false
   try {
-    if (key !== null && place !== null) {
+    if (key !== null && place !== null && run.ran) {
       const payload = evidencePayload(policy, environment, commit, run, ciUrl)
       interruption.words =
         'interrupted while the result was being recorded; headgate evidence list says whether it is'
@@ -115,10 +121,11 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   } finally {
     if (options.json) printJson({ commit, recorded, ...run })
   }
+  if (key !== null && !run.ran) note('nothing is recorded: a run without a gate is no evidence')
   if (recorded && !options.json) {
     print(`recorded as evidence on ${options.remote}`)
     if (run.result !== 'FAILED' && run.environment === 'staging') {
-      const refspec = shellWord(`${await repository.abbreviate(commit)}:${pushTarget(policy, released)}`)
+      const refspec = shellWord(`${await repository.abbreviate(commit)}:${pushTarget(policy, hasRelease)}`)
       print(`an operator can promote it now: git push ${shellWord(options.remote)} ${refspec}`)
     }
   }
@@ -132,6 +139,7 @@ type RunCall = {
   readonly allowedVariables: readonly string[]
   readonly quiet: boolean
   readonly signal: AbortSignal
+  readonly contains?: (served: Oid) => Promise<boolean>
   readonly waitMs?: number
 }
 
@@ -205,18 +213,18 @@ async function findPolicy(
   repository: ClientRepository,
   folder: string,
   place: GuardedPlace | null,
-): Promise<{ policy: Policy; released: boolean }> {
+): Promise<{ policy: Policy; hasRelease: boolean }> {
   if (place === null) {
     // Whoever tries gates has not made all the keys yet.
-    return { policy: parsePolicy(readPolicyText(join(folder, '.headgate'))), released: false }
+    return { policy: parsePolicy(readPolicyText(join(folder, '.headgate'))), hasRelease: false }
   }
   const { policy, state } = await remotePolicy(repository, place.reads)
-  return { policy, released: state.landed[`refs/heads/${policy.release}`] !== undefined }
+  return { policy, hasRelease: state.landed[`refs/heads/${policy.release}`] !== undefined }
 }
 
 /** The release branch as the target of a push: git takes a short name only for a branch that exists. */
-function pushTarget({ release }: Policy, released: boolean): string {
-  return released ? release : `refs/heads/${release}`
+function pushTarget({ release }: Policy, hasRelease: boolean): string {
+  return hasRelease ? release : `refs/heads/${release}`
 }
 
 /** What passed, what did not and why: a table to paste into a ticket. */

@@ -28,6 +28,10 @@ export type GateRun = {
   /** In the policy's order. */
   readonly gates: readonly GateOutcome[]
   readonly result: 'PASSED' | 'WARNED' | 'FAILED'
-  /** Why the run as a whole failed, whatever the gates say; null if it did not. */
+  /** Why the run as a whole failed, or was none, whatever the gates say; null if it did not. */
   readonly problem: string | null
+  /** False where something else was served from the start, so that no gate was run: that is no evidence of anything. */
+  readonly ran: boolean
+  /** What was served instead contains the commit, which will not be served any more. */
+  readonly superseded: boolean
 }

@@ -30,6 +30,11 @@ export type RunGatesOptions = {
   readonly folder: string
   /** How long to wait until the environment serves the commit; undefined: it must already. */
   readonly waitMs?: number
+  /**
+   * Whether a commit that the environment serves contains the one to be proved: that one will not be served any more, so
+   * nobody waits for it. Asked once for each.
+   */
+  readonly contains?: (served: Oid) => Promise<boolean>
   readonly signal?: AbortSignal
   /** Told what the environment serves, or why that is not known, every time that it is not yet the commit. */
   readonly onWait?: (found: string) => void
@@ -46,7 +51,7 @@ export type RunGatesOptions = {
 
 /**
  * Runs every gate of an environment at once, between two readings of the commit that the environment serves. A run
- * that says FAILED is a result, and returned. Throws HeadgateError
+ * that says FAILED is a result, and returned; so is one that says that no gate was run. Throws HeadgateError
  *
  * - `unavailable` if nothing was learnt: no connection at all, or interrupted by `signal`
  * - `usage` for a base URL or commit that is none
@@ -98,10 +103,16 @@ async function run(options: RunGatesOptions, parts: Parts): Promise<GateRun> {
   const { base, signal } = parts
   const headers = parts.secrets.resolveAll(environment.headers)
   const source = mode === 'ignore' ? null : environment.servedCommit
+  const known = new Map<Oid, boolean>()
+  const isSuperseded = async (served: Oid) => {
+    if (options.contains === undefined || served === options.commit) return false
+    if (!known.has(served)) known.set(served, await options.contains(served))
+    return known.get(served) === true
+  }
   if (options.waitMs !== undefined && source !== null) {
     const { commit, waitMs } = options
     const onLook = (found: string) => options.onWait?.(found)
-    await waitForCommit({ base, source, headers, commit, waitMs, signal, onLook })
+    await waitForCommit({ base, source, headers, commit, waitMs, signal, onLook, isSuperseded })
   }
   const startedAt = now()
   const ask = async () => {
@@ -124,6 +135,8 @@ async function run(options: RunGatesOptions, parts: Parts): Promise<GateRun> {
     gates,
     result: resultOf(gates, problem),
     problem: problem === null ? null : printable(problem, 500),
+    ran: true,
+    superseded: false,
   })
 
   const before = await ask()
@@ -133,7 +146,10 @@ async function run(options: RunGatesOptions, parts: Parts): Promise<GateRun> {
     // Whatever runs there is not what is to be proved: it is sent no payload.
     const gates = environment.gates.map((gate) => skipGate(gate, 'not run'))
     for (const outcome of gates) options.onGate?.(outcome)
-    return finish(before, null, gates, `${mismatch}; no gate was run`)
+    const served = reportedCommit(before)
+    const superseded = served !== null && (await isSuperseded(served))
+    const newer = superseded ? 'superseded by a commit that contains it: ' : ''
+    return { ...finish(before, null, gates, `${newer}${mismatch}; no gate was run`), ran: false, superseded }
   }
 
   const results = await runInOrder(environment.gates, async (gate, predecessor) => {

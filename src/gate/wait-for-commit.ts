@@ -18,11 +18,14 @@ export type WaitOptions = {
   readonly signal: AbortSignal
   /** Told what every look found, as long as that is not the commit. */
   readonly onLook: (found: string) => void
+  /** Whether the commit that is served instead has left no hope for the one that is waited for. */
+  readonly isSuperseded: (served: Oid) => Promise<boolean>
 }
 
 /**
  * Looks again and again until the environment serves the commit, for `waitMs` at most. It says nothing about the
- * outcome: the run that follows reads the commit itself. Returns early where `signal` says so.
+ * outcome: the run that follows reads the commit itself. Returns early where `signal` says so, and where something newer is
+ * served that contains the commit.
  */
 export async function waitForCommit(options: WaitOptions): Promise<void> {
   const { commit, signal } = options
@@ -32,6 +35,7 @@ export async function waitForCommit(options: WaitOptions): Promise<void> {
     const served = await readServedCommit(options.base, options.source, options.headers, signal)
     if (signal.aborted || (served.kind === 'reported' && served.commit === commit)) return
     const remainingMs = endMs - performance.now()
+    if (served.kind === 'reported' && (await options.isSuperseded(served.commit))) return
     options.onLook(served.kind === 'reported' ? `it serves ${served.commit}` : served.reason)
     if (remainingMs <= 0) return
     await pause(Math.min(pauseMs, remainingMs), undefined, { signal }).catch(() => undefined)

@@ -324,3 +324,92 @@ test.runIf(existsSync('/usr/bin/script'))('colour on a terminal only, and not wi
   const piped = await headgate(repository, ['gate', '--url', url], { env: { TERM: 'xterm' } })
   expect(piped.all).not.toContain('\x1b')
 })
+
+test('a run in which no gate ran is no evidence: nothing is recorded, and an older pass still counts', async () => {
+  const repository = guarded({ prepare: ahead })
+  const [first = '', commit = ''] = lastCommits(repository, 2)
+  const args = ['gate', '--record', '--key', repository.key('ci'), '--url']
+  const passed = await headgate(repository, [...args, await serve(application(() => commit))])
+  expect(passed.code, passed.all).toBe(0)
+  const subjects = repository.ledgerSubjects()
+
+  const other = await headgate(repository, [...args, await serve(application(() => first))])
+  expect(other.code, other.all).toBe(77)
+  expect(other.stderr).toContain('nothing is recorded: a run without a gate is no evidence\n')
+  const silent = await headgate(repository, [...args, await serve((_, response) => response.end('{}'))])
+  expect(silent.code, silent.all).toBe(77)
+  expect(repository.ledgerSubjects()).toEqual(subjects)
+
+  // One gate that ran and failed still is evidence.
+  const landed = repository.push(`${commit}:refs/heads/release`)
+  expect(landed.code, landed.all).toBe(0)
+  const failing = await headgate(repository, [
+    ...args,
+    await serve(application(() => commit, { '/api/chat': 503 })),
+  ])
+  expect(failing.stdout).toContain('recorded as evidence on origin')
+})
+
+test('--wait ends at once where what is served contains the commit, which is superseded', async () => {
+  const repository = guarded({ prepare: ahead })
+  const [, commit = ''] = lastCommits(repository, 2)
+  // Pushed by somebody else: this clone does not have it.
+  const newer = repository.commit('newer')
+  repository.mustRun(repository.push('main'))
+  repository.git('reset', '-q', '--hard', commit)
+  repository.git('update-ref', '-d', 'refs/remotes/origin/main')
+  repository.git('reflog', 'expire', '--expire=now', '--all')
+  repository.git('gc', '-q', '--prune=now')
+  expect(repository.run('git', ['cat-file', '-e', newer], { cwd: repository.clone }).code).not.toBe(0)
+  const subjects = repository.ledgerSubjects()
+  let asked = 0
+  const app = application(() => newer)
+  const url = await serve((request, response) => {
+    asked += 1
+    app(request, response)
+  })
+
+  const ran = await headgate(repository, [
+    ...['gate', '--wait', '1h', '--record', '--key', repository.key('ci'), '--url', url],
+  ])
+
+  expect(ran.stdout).toContain(
+    `superseded by a commit that contains it: staging serves ${newer}, not ${commit}; no gate was run\n`,
+  )
+  expect(ran.code).toBe(69)
+  expect(asked).toBe(2)
+  expect(repository.ledgerSubjects()).toEqual(subjects)
+})
+
+test('--mode prod proves what the release branch is at on the remote, whatever is checked out', async () => {
+  const repository = guarded({ prepare: ahead })
+  const [, commit = ''] = lastCommits(repository, 2)
+  const key = ['--key', repository.key('ci')]
+  const served = application(() => commit)
+  const url = await serve(served)
+  expect((await headgate(repository, ['gate', '--record', ...key, '--url', url])).code).toBe(0)
+  repository.mustRun(repository.push(`${commit}:refs/heads/release`))
+  repository.commit('the release log')
+
+  for (const more of [[], ['--record', ...key]]) {
+    if (more.length === 0)
+      cpSync(repository.policyFolder, join(repository.clone, '.headgate'), { recursive: true })
+    const ran = await headgate(repository, ['gate', '--mode', 'prod', '--url', url, ...more])
+    expect(ran.stderr).toContain(`commit ${commit.slice(0, 7)} (release on origin)\n`)
+    expect(ran.stdout).toContain(`PASSED: 1 of 1 gates passed on production for ${commit.slice(0, 7)}\n`)
+    expect(ran.code).toBe(0)
+  }
+  const named = await headgate(repository, ['gate', '--mode', 'prod', '--url', url, '--commit', 'HEAD'])
+  expect(named.stdout).toContain(`production serves ${commit}, not `)
+  const away = await headgate(repository, [
+    'gate',
+    '--mode',
+    'prod',
+    '--url',
+    url,
+    '--remote',
+    '/nowhere.git',
+  ])
+  expect(away.stderr).toMatch(/hint: name the commit that production is to serve: --commit COMMIT\n$/)
+  expect(away.code).toBe(69)
+})

@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseReleaseLog } from '../../src/core/release-log.ts'
 import { Day, proved, releasedAndProved, releasedAndProvedTwice } from './day.ts'
+import { headgate } from './run-program.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
 const kinds = (day: Day) =>
@@ -329,3 +330,23 @@ test('headgate that only evaluates: what objects is said, and the promotion is m
     stagingGates: null,
   })
 })
+
+test.for([{ LC_ALL: 'fr_FR.UTF-8' }, { LC_ALL: '', LANG: 'de_DE.UTF-8' }])(
+  'a command gate has the same environment under promote as under gate (%j)',
+  async (locale) => {
+    const day = await Day.begin({
+      begin: proved,
+      productionGate: '{ name: facts, run: "env | sort >facts.txt" }',
+    })
+    const cwd = day.clone('alice')
+    const env = { TEST_PUSHER: 'alice', HEADGATE_KEY: day.repository.key('alice'), ...locale }
+    const told = async (...args: string[]) => {
+      const ran = await headgate(day.repository, args, { cwd, env })
+      expect(ran.code, ran.all).toBe(0)
+      return readFileSync(join(cwd, 'facts.txt'), 'utf8')
+    }
+    const promote = await told('promote', '--yes')
+    for (const [name, value] of Object.entries(locale)) expect(promote).toContain(`${name}=${value}\n`)
+    expect(await told('gate', '--mode', 'prod', '--record')).toBe(promote)
+  },
+)

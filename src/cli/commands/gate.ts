@@ -15,7 +15,7 @@ export function gateCommand(cli: Argv): Argv {
         .option('url', { type: 'string', describe: "base URL [default: $BASE, else the policy's]" })
         .option('commit', {
           type: 'string',
-          describe: 'the commit that the environment must serve [default: HEAD]',
+          describe: 'the commit that the environment must serve [default: HEAD; for prod the release]',
         })
         .option('wait', {
           type: 'string',

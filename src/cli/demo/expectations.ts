@@ -65,6 +65,26 @@ export async function gated(
   )
 }
 
+/** A run of staging's gates that finds another commit there: nothing is learnt, and nothing recorded. */
+export async function notRun(stage: Stage, commit: string): Promise<void> {
+  const words = [
+    'headgate',
+    'gate',
+    '--mode',
+    'staging',
+    '--commit',
+    commit,
+    '--record',
+    '--key',
+    '../keys/ci',
+  ]
+  const { code, output } = await stage.type('ci', words)
+  stage.expect(code === 77, `headgate gate was to end with 77 and ended with ${code}`)
+  stage.expect(/staging serves .*, not /.test(output), 'the gates were to say what staging serves')
+  stage.expect(!/^recorded as evidence/m.test(output), 'nothing was to be recorded')
+  stage.narrator.asTold('no gate was run, exit code 77; nothing is recorded, so that no older pass is void')
+}
+
 /** A push of the staging branch: guarded, yet nothing must be noticed of it. */
 export async function pushesMain(stage: Stage, subject: string): Promise<string> {
   await stage.must('dave', ['git', 'commit', '-qam', subject])
