@@ -2,6 +2,7 @@
  * Entries of the release log as commits on the staging branch, or on a branch that is reviewed before it gets there. The
  * ledger says what must stand in the log and the log says what does, so that this can be run again at any time.
  */
+
 import { type RemoteView, refsOf } from '../audit/foresee.ts'
 import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
 import { releaseEntry } from '../audit/release-entry.ts'
@@ -16,6 +17,7 @@ import { lookAtGuarded } from './guarded-remote.ts'
 import { commitFile, readLogFile } from './log-commit.ts'
 import { note, plural, print } from './output.ts'
 import { pushRef } from './push-ref.ts'
+import { remoteOption, shownRemote } from './shown-remote.ts'
 import { whenSettled } from './when-settled.ts'
 
 export type LogTarget = {
@@ -117,7 +119,7 @@ async function requireWritten(
   }
   const seen = await whenSettled(look, { isOver: false })
   if (seen.kind === 'found') return note('remark: the server did not say so, but the release log is written')
-  const why = seen.kind === 'unseen' ? seen.error.message : `${printable(remote)} does not have it so far`
+  const why = seen.kind === 'unseen' ? seen.error.message : `${shownRemote(remote)} does not have it so far`
   throw new HeadgateError(
     'unavailable',
     `${error.message}\nwhether the release log entry is written is not known: ${why}`,
@@ -249,7 +251,7 @@ function explainFailure(error: HeadgateError, branch: string, target: LogTarget)
 }
 
 function catchUp({ place: { remote }, logBranch }: LogTarget): string {
-  const at = remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`
+  const at = remoteOption(remote)
   const branch = logBranch === undefined ? '' : ` --log-branch ${shellWord(logBranch)}`
   return `catch up later with: headgate log --append${branch}${at}`
 }

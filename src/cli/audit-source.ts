@@ -1,11 +1,11 @@
 /** Where an audit reads: the ledger of a remote, fetched or as it was fetched last, or the one of this very repository. */
+
 import { isDeepStrictEqual } from 'node:util'
 import { refsOf } from '../audit/foresee.ts'
 import { type PolicyInForce, parsePolicyFiles } from '../audit/policy-in-force.ts'
 import type { Branches } from '../audit/verify-ledger.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
 import { findGit } from '../git/find-git.ts'
 import { isShallow } from '../git/locate.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
@@ -14,6 +14,7 @@ import type { Snapshot } from '../ledger/ledger.ts'
 import { ClientRepository } from './client-repository.ts'
 import { fetchCopies } from './fetch-copies.ts'
 import { branchCopyRef, copyAt, copyName, ledgerCopyRef } from './remote-copies.ts'
+import { shownRemote } from './shown-remote.ts'
 import { VerifiedCopy } from './verified-copy.ts'
 
 export type AuditSource = {
@@ -49,7 +50,7 @@ export async function openAuditSource(options: SourceOptions): Promise<AuditSour
   const isWithout = history === true && isShallow(repository.commonDirectory)
   if (isWithout && offline) {
     throw new HeadgateError('unavailable', 'this clone is shallow, and moves are judged by the history', {
-      hint: `without --offline it is fetched; or by hand: git fetch --unshallow ${printable(remote, 200)}`,
+      hint: `without --offline it is fetched; or by hand: git fetch --unshallow ${shownRemote(remote)}`,
     })
   }
   try {
@@ -77,8 +78,8 @@ export async function openAuditSource(options: SourceOptions): Promise<AuditSour
     if (ledger === null && offline && !isExpected(repository, options)) {
       throw new HeadgateError(
         'configuration',
-        `there is no copy of the ledger of "${printable(remote, 200)}" in this clone`,
-        { hint: `fetch one, without --offline: headgate verify --remote ${printable(remote, 200)}` },
+        `there is no copy of the ledger of "${shownRemote(remote)}" in this clone`,
+        { hint: `fetch one, without --offline: headgate verify --remote ${shownRemote(remote)}` },
       )
     }
     const { tip, snapshot, inForce } = ledger ?? { tip: null, snapshot: null, inForce: null }

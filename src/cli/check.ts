@@ -1,4 +1,5 @@
 /** What would the server say of a push? Asked before it is made. */
+
 import {
   type Foresight,
   foreseeRelease,
@@ -15,6 +16,7 @@ import type { RuleName } from '../core/verdict.ts'
 import { ClientRepository } from './client-repository.ts'
 import { colour, note, print, printJson } from './output.ts'
 import { lookAt } from './remote-view.ts'
+import { remoteWord, shownRemote } from './shown-remote.ts'
 
 export type CheckOptions = {
   readonly commit: string
@@ -30,7 +32,7 @@ export async function check(options: CheckOptions): Promise<void> {
   const repository = await client.open()
   try {
     const look = await lookAt(client, repository, options.remote)
-    const shown = printable(options.remote, 200)
+    const shown = shownRemote(options.remote)
     if (look.kind === 'open') {
       throw new HeadgateError('configuration', `the remote "${shown}" is not guarded by headgate`, {
         hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
@@ -87,7 +89,7 @@ function answer(
     answerJson(question, foresight, rules, enforced)
     return
   }
-  const where = `${shortRef(ref)} of ${printable(options.remote, 200)}`
+  const where = `${shortRef(ref)} of ${shownRemote(options.remote)}`
   if (foresight === null) {
     print(`${where} is at ${shortOid(commit)} already: there is nothing to push`)
     return
@@ -110,7 +112,7 @@ function answer(
     foresight.report.what === 'a rollback'
       ? `${shellWord(`--force-with-lease=${shortRef(ref)}:${shortOid(current)}`)} `
       : ''
-  const push = `git push ${foresight.signed ? '--signed ' : ''}${force}${shellWord(options.remote)} ${shellWord(`${shortOid(commit)}:${pushName(ref, current)}`)}`
+  const push = `git push ${foresight.signed ? '--signed ' : ''}${force}${remoteWord(options.remote)} ${shellWord(`${shortOid(commit)}:${pushName(ref, current)}`)}`
   print(`  ${from === '' ? '' : `${from} may run: `}${push}`)
 }
 
@@ -172,7 +174,7 @@ function answerUnguarded(question: Question): void {
   if (options.json) answer(question, null, [])
   else
     print(
-      `nobody guards ${shortRef(ref)} on ${printable(options.remote, 200)}: headgate lets any push of it pass`,
+      `nobody guards ${shortRef(ref)} on ${shownRemote(options.remote)}: headgate lets any push of it pass`,
     )
 }
 

@@ -1,15 +1,18 @@
 /** The user's own clone and its remotes: porcelain, with the user's environment, configuration and credentials. */
+
 import { existsSync } from 'node:fs'
 import { GitError, type SimpleGit, simpleGit } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { withoutSecrets } from '../core/without-secrets.ts'
 import { findGit } from '../git/find-git.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { notACommit } from './not-a-commit.ts'
 import { copyAt, ledgerCopyRef } from './remote-copies.ts'
+import { shownRemote } from './shown-remote.ts'
 
 /**
  * The environment that headgate was started in, which is what gates get: the same for every command. What is set below for
@@ -154,7 +157,7 @@ export class ClientRepository {
       const locked = /cannot lock ref|unable to lock|\.lock': File exists/.test(result.message)
       if (!locked || attempt === FETCH_ATTEMPTS) {
         throw new HeadgateError('unavailable', `git fetch: ${lastWords(result.message)}`, {
-          hint: `try it by hand: git fetch ${printable(remote, 200)} ${LEDGER_REF}`,
+          hint: `try it by hand: git fetch ${shownRemote(remote)} ${LEDGER_REF}`,
           cause: result,
         })
       }
@@ -175,7 +178,7 @@ export class ClientRepository {
   }
 
   async #unreachable(remote: string, cause: GitError): Promise<HeadgateError> {
-    const shown = printable(remote, 200)
+    const shown = shownRemote(remote)
     const remotes = (await this.git('remote')).split('\n').filter((name) => name !== '')
     if (!remotes.includes(remote) && !/[/:\\]/.test(remote) && !existsSync(remote)) {
       return new HeadgateError('usage', `there is no remote "${shown}" in this clone`, {
@@ -232,5 +235,5 @@ export function readOnly(repository: GitRepository, ref: string): GitLedger {
 function lastWords(message: string): string {
   const lines = message.split(/\r\n|[\r\n]/).filter((line) => line.trim() !== '')
   const fatal = lines.find((line) => /^(?:fatal|error): /.test(line))
-  return printable((fatal ?? lines.at(-1) ?? 'failed').replace(/^(?:fatal|error): /, ''), 400)
+  return printable(withoutSecrets(fatal ?? lines.at(-1) ?? 'failed').replace(/^(?:fatal|error): /, ''), 400)
 }

@@ -8,6 +8,7 @@ import { parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
+import { jsonWithoutSecrets } from '../core/without-secrets.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { namedHosts } from './allowed.ts'
 import { ClientRepository } from './client-repository.ts'
@@ -188,7 +189,7 @@ function report(
     const { seq, kind, by, landedAt } = move ?? {}
     const landed = move === null ? null : { record: seq, kind, by, landedAt }
     const answer = { commit, environment, deploy: yes, findings, remarks, landed, record: snapshot.head.seq }
-    say(JSON.stringify(answer, null, 2))
+    say(jsonWithoutSecrets(answer))
     return
   }
   const { policy } = inForce

@@ -15,6 +15,7 @@ import { keyHolder } from './key-holder.ts'
 import { note, plural, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
 import { requireCiUrl, requireKey, requireReason } from './requirements.ts'
+import { shownRemote } from './shown-remote.ts'
 import { signAndSubmit } from './submit.ts'
 
 type AddOptions = {
@@ -88,7 +89,7 @@ export async function addEvidence(options: AddOptions): Promise<void> {
     printJson({ recorded: 'evidence', ...answer, gates: results, unproved })
   } else {
     print(
-      `${result} evidence for ${shortOid(commit)} on ${environment.name} is recorded on ${options.remote}`,
+      `${result} evidence for ${shortOid(commit)} on ${environment.name} is recorded on ${shownRemote(options.remote)}`,
     )
   }
   for (const remark of remarks.slice(0, MAX_REMARKS)) note(`remark: ${remark}`)
@@ -207,7 +208,8 @@ export async function listEvidence(options: {
       return [{ ...row, result, environment, gates: { passed, failed, warned }, reason: null }]
     })
     if (options.json) return printJson({ commit, evidence: rows })
-    if (rows.length === 0) return print(`there is no evidence for ${shortOid(commit)} on ${options.remote}`)
+    if (rows.length === 0)
+      return print(`there is no evidence for ${shortOid(commit)} on ${shownRemote(options.remote)}`)
     const cells = rows.map(({ record, at, by, result, environment, gates, reason }) => {
       const age = formatDuration(Math.max(0, Date.now() - Date.parse(at)))
       const bad = [...(gates?.failed ?? []), ...(gates?.warned ?? [])]
@@ -247,7 +249,7 @@ export async function invalidateEvidence(options: {
     key,
   })
   if (options.json) return printJson({ recorded: 'invalidation', remote: options.remote, commit })
-  print(`the evidence for ${shortOid(commit)} is invalidated on ${options.remote}`)
+  print(`the evidence for ${shortOid(commit)} is invalidated on ${shownRemote(options.remote)}`)
 }
 
 /** Whoever may sign evidence or approvals may take evidence back. Where nobody can tell, the server will. */

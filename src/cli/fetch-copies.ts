@@ -1,12 +1,13 @@
 /** Brings the copies of a guarded remote's ledger and branches up to date. */
+
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
 import { conflictingRef } from '../git/name-conflict.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { type ClientRepository, LEDGER_REF, readOnly } from './client-repository.ts'
 import { branchCopyRef, copyAt, lacking, ledgerCopyRef } from './remote-copies.ts'
+import { shownRemote } from './shown-remote.ts'
 
 /** A remote that is never the same twice is busy; what was seen last is not wrong. */
 const ATTEMPTS = 5
@@ -94,7 +95,7 @@ async function guardedRefs(
   if (there.has(LEDGER_REF)) return there
   throw new HeadgateError(
     'configuration',
-    `the remote "${printable(remote, 200)}" is not guarded by headgate: it has no ${LEDGER_REF}`,
+    `the remote "${shownRemote(remote)}" is not guarded by headgate: it has no ${LEDGER_REF}`,
     {
       hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
     },

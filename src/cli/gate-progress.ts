@@ -1,6 +1,8 @@
 /** What people see while gates run: a table that lives on a terminal, plain lines anywhere else. All of it on stderr. */
+
 import { formatDuration } from '../core/duration.ts'
 import { escapeUnsafe, printable } from '../core/printable.ts'
+import { withoutSecrets } from '../core/without-secrets.ts'
 import type { GateOutcome } from '../gate/run-gates.ts'
 import { outcomeWord, whyWords } from './gate-words.ts'
 import { note } from './output.ts'
@@ -113,7 +115,7 @@ function liveProgress({ gates, target }: Options): GateProgress {
         ? gates.map((name) => row(name, frame))
         : [fit(`  ${frame} waiting for ${target} (${time}): ${printable(waiting)}`)]
     erase()
-    stderr.write(`${lines.join('\n')}\n`)
+    stderr.write(`${withoutSecrets(lines.join('\n'))}\n`)
     drawn = lines.length
   }
   const timer = setInterval(draw, FRAME_MS)
@@ -132,7 +134,7 @@ function liveProgress({ gates, target }: Options): GateProgress {
     },
     printed(name, line) {
       erase()
-      stderr.write(`${commandLine(name, line)}\n`)
+      stderr.write(`${withoutSecrets(commandLine(name, line))}\n`)
       draw()
     },
     ended(outcome) {

@@ -2,9 +2,10 @@
  * Where the statements and moves of a command go: one place. git pushes to every URL that a remote has, and says of all of
  * them together only that something failed; what it rewrites URLs to is not the same for fetches and for pushes.
  */
+
 import { HeadgateError } from '../core/errors.ts'
-import { printable, shellWord } from '../core/printable.ts'
 import { type ClientRepository, LEDGER_REF } from './client-repository.ts'
+import { remoteWord, shownRemote } from './shown-remote.ts'
 
 export type GuardedPlace = {
   /** As the user named it. */
@@ -71,9 +72,9 @@ export async function guardedPlace(client: ClientRepository, remote: string): Pr
   const how = found === undefined ? 'none of them has a ledger, or could be asked' : 'several have a ledger'
   throw new HeadgateError(
     'configuration',
-    `pushes to "${printable(remote, 200)}" go to ${push.length} places, and ${how}`,
+    `pushes to "${shownRemote(remote)}" go to ${push.length} places, and ${how}`,
     {
-      hint: `name the guarded one: --remote URL, one of git remote get-url --push --all ${shellWord(remote)}`,
+      hint: `name the guarded one: --remote URL, one of git remote get-url --push --all ${remoteWord(remote)}`,
     },
   )
 }

@@ -1,10 +1,10 @@
 import type { RemoteView } from '../audit/foresee.ts'
 import { HeadgateError } from '../core/errors.ts'
-import { printable, shellWord } from '../core/printable.ts'
 import { isShallow } from '../git/locate.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { lookAt } from './remote-view.ts'
+import { remoteWord, shownRemote } from './shown-remote.ts'
 
 /**
  * What a command needs that only signs and sends: the state of the ledger, the policy, the guarded branches. Their commits
@@ -23,7 +23,7 @@ export async function viewGuarded(client: ClientRepository, remote: string): Pro
 export function requireHistory(repository: GitRepository, remote: string): void {
   if (!isShallow(repository.commonDirectory)) return
   throw new HeadgateError('configuration', 'this clone is shallow: it has only the end of the history', {
-    hint: `git fetch --unshallow ${shellWord(remote)}`,
+    hint: `git fetch --unshallow ${remoteWord(remote)}`,
   })
 }
 
@@ -35,11 +35,7 @@ export async function lookAtGuarded(
 ): Promise<RemoteView> {
   const look = await lookAt(client, repository, remote)
   if (look.kind === 'guarded') return look.view
-  throw new HeadgateError(
-    'configuration',
-    `the remote "${printable(remote, 200)}" is not guarded by headgate`,
-    {
-      hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
-    },
-  )
+  throw new HeadgateError('configuration', `the remote "${shownRemote(remote)}" is not guarded by headgate`, {
+    hint: 'name another with --remote, or ask the server admin: headgate server install, then headgate policy apply',
+  })
 }

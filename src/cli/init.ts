@@ -1,7 +1,9 @@
 /** `headgate init`: client hooks in a clone, and what they must know of its remotes. */
+
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { printable } from '../core/printable.ts'
+import { withoutSecrets } from '../core/without-secrets.ts'
 import { readRemoteList, remoteListPath } from '../git/guarded-remotes.ts'
 import { findPlaces } from './client-hooks/clone-places.ts'
 import { installClientHooks, removeClientHooks } from './client-hooks/install.ts'
@@ -80,7 +82,9 @@ async function writeStartingPolicy(client: ClientRepository): Promise<void> {
 
 /** Host and path of the remote `origin`, by habit the name of a repository; else the folder's. */
 async function repositoryName(client: ClientRepository, top: string): Promise<string> {
-  const url = (await client.git('config', '--default', '', '--get', 'remote.origin.url')).trim()
+  const url = withoutSecrets(
+    (await client.git('config', '--default', '', '--get', 'remote.origin.url')).trim(),
+  )
   const [, host = '', path = ''] =
     /^(?:[a-z+]+:\/\/)?(?:[^@/]*@)?([A-Za-z0-9.-]+)(?::\d+)?[:/]\/*(.+?)(?:\.git)?\/*$/.exec(url) ?? []
   const name = `${host}/${path}`.replace(/[^A-Za-z0-9._/~+-]/g, '-')

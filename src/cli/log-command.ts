@@ -10,7 +10,7 @@ import type { GitRepository } from '../git/repository.ts'
 import { listEntries, readEntries } from '../ledger/entry-list.ts'
 import { openAuditSource } from './audit-source.ts'
 import { ClientRepository } from './client-repository.ts'
-import { note, print, printJson, table } from './output.ts'
+import { note, print, printExactly, printJson, table } from './output.ts'
 import { parseDate } from './verify-command.ts'
 
 type LogOptions = {
@@ -48,7 +48,7 @@ export async function log(options: LogOptions): Promise<void> {
       return
     }
     if (options.receipt !== undefined) {
-      print(await makeReceipt(repository, tip, options.receipt))
+      printExactly(await makeReceipt(repository, tip, options.receipt))
       return
     }
     const moves = (await movesOf(repository, tip)).filter(filter)

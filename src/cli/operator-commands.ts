@@ -13,6 +13,7 @@ import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { viewGuarded } from './guarded-remote.ts'
 import { colour, note, print, printJson } from './output.ts'
 import { requireDuration, requireKey, requireReason } from './requirements.ts'
+import { remoteWord, shownRemote } from './shown-remote.ts'
 import { signAndSubmit } from './submit.ts'
 
 type Common = {
@@ -129,7 +130,7 @@ async function permit(
     release: policy.release,
     from: shortFrom,
     to: shortTo,
-    push: `git push ${lease} ${shellWord(options.remote)} ${shellWord(`${shortTo}:${policy.release}`)}`,
+    push: `git push ${lease} ${remoteWord(options.remote)} ${shellWord(`${shortTo}:${policy.release}`)}`,
     move,
   }
 }
@@ -144,7 +145,7 @@ export async function freeze(options: Common, duration: string | null): Promise<
   if (release === null) {
     throw new HeadgateError(
       'configuration',
-      `there is no ${policy.release} on ${printable(options.remote)} yet, and a freeze speaks of its tip`,
+      `there is no ${policy.release} on ${shownRemote(options.remote)} yet, and a freeze speaks of its tip`,
       { hint: 'freeze it after the first promotion' },
     )
   }

@@ -1,18 +1,27 @@
-/** Everything that the commands print goes through here: text for people on a terminal, JSON for programs. */
+/**
+ * Everything that the commands print goes through here: text for people on a terminal, JSON for programs, both without the
+ * passwords of URLs. What is cut to a length loses them before: a piece of one is no URL any more.
+ */
 import type { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import { jsonWithoutSecrets, withoutSecrets } from '../core/without-secrets.ts'
 
 export function print(text: string): void {
+  process.stdout.write(`${withoutSecrets(text)}\n`)
+}
+
+/** Files byte for byte, which nothing may be left out of: they are there for everybody to read. */
+export function printExactly(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
 /** Progress and remarks go to stderr, so that stdout stays what was asked for. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${withoutSecrets(text)}\n`)
 }
 
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2))
+  process.stdout.write(`${jsonWithoutSecrets(value)}\n`)
 }
 
 /** `1 gate`, `2 gates`. */
@@ -28,7 +37,7 @@ const MAX_LAST_CELL_LENGTH = 400
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [header, ...rows].map((row) =>
     row.map((cell, column) =>
-      printable(cell, column === header.length - 1 ? MAX_LAST_CELL_LENGTH : MAX_CELL_LENGTH),
+      printable(withoutSecrets(cell), column === header.length - 1 ? MAX_LAST_CELL_LENGTH : MAX_CELL_LENGTH),
     ),
   )
   const widths = header.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
@@ -57,8 +66,8 @@ export function colour(
 
 /** `headgate: what and why`, then the fix. One message is one line unless it lists several problems. */
 export function printError(error: HeadgateError): void {
-  const [first = '', ...rest] = error.message.split('\n')
+  const [first = '', ...rest] = withoutSecrets(error.message).split('\n')
   note(`headgate: ${printable(first, 500)}`)
   for (const line of rest) note(`  ${printable(line, 500)}`)
-  if (error.hint !== undefined) note(`  hint: ${printable(error.hint, 500)}`)
+  if (error.hint !== undefined) note(`  hint: ${printable(withoutSecrets(error.hint), 500)}`)
 }

@@ -2,6 +2,7 @@
  * The part of the pre-push hook that thinks: the server's verdict before anything is sent. It refuses only what the
  * server would certainly refuse; whenever it cannot tell it says so, and the push goes on.
  */
+
 import { type Foresight, foreseeRelease, foreseeStaging, type RemoteView, refsOf } from '../audit/foresee.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
@@ -14,6 +15,7 @@ import type { GitRepository } from '../git/repository.ts'
 import { ClientRepository } from './client-repository.ts'
 import { note } from './output.ts'
 import { type Look, lookAt, pushTarget, readCopy } from './remote-view.ts'
+import { shownRemote } from './shown-remote.ts'
 import { thisProgram } from './this-program.ts'
 
 /**
@@ -70,7 +72,7 @@ async function lookInTime(repository: GitRepository, remote: string, target: str
   // A client keeps the environment of its beginning.
   const looking = lookAt(new ClientRepository({ abort: abort.signal }), repository, target)
   const timer = setTimeout(() => {
-    letGo(`${printable(remote, 200)} did not answer within ${DEADLINE_MS / 1000} seconds`)
+    letGo(`${shownRemote(remote)} did not answer within ${DEADLINE_MS / 1000} seconds`)
     abort.abort()
     // Whatever is still open must not keep the push waiting.
     process.exit(EXIT_CODES.unavailable)

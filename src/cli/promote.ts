@@ -46,6 +46,7 @@ export async function promote(options: PromoteOptions): Promise<void> {
       note(
         `${session.policy.release} is at ${shortOid(to)} already (${kind} by ${printable(by, 60)}): going on from there`,
       )
+      await requireConsent('Wait for production, test it, and write it down?', options.yes)
       if (pushOptions.length > 0) note('remark: --note and --plan belong to the push, which has been made')
       await finish(session, to, options)
     } else {

@@ -1,4 +1,5 @@
 /** What a promotion will ship and do, for the person who has to say yes. */
+
 import { describeCommits, evidenceStanding } from '../audit/candidates.ts'
 import type { Foresight } from '../audit/foresee.ts'
 import { gatherHistory } from '../audit/gather-history.ts'
@@ -9,6 +10,7 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { colour, plural } from './output.ts'
 import type { ReleaseSession } from './release-session.ts'
+import { shownRemote } from './shown-remote.ts'
 import { wrapText } from './wrap-text.ts'
 
 /** As many as fit a screen; `git log` shows the others. */
@@ -44,7 +46,7 @@ export async function promotionPlan(
   return [
     colour(
       'bold',
-      `${policy.release} on ${printable(options.remote, 100)}: ${start}, ${plural(commits.length, 'commit')}`,
+      `${policy.release} on ${shownRemote(options.remote, 100)}: ${start}, ${plural(commits.length, 'commit')}`,
       process.stderr,
     ),
     `by ${authors

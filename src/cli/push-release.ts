@@ -1,11 +1,13 @@
 /** One move of the release branch as a push, and what became of it: by the server's word or, without one, by looking. */
+
 import { landedMoves } from '../audit/landed-moves.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
-import { printable, shellWord } from '../core/printable.ts'
+import { printable } from '../core/printable.ts'
 import { note } from './output.ts'
 import { type PushOutcome, pushRef } from './push-ref.ts'
 import type { ReleaseSession } from './release-session.ts'
+import { remoteOption } from './shown-remote.ts'
 import { whenSettled } from './when-settled.ts'
 
 /** Pushes exactly this move. Afterwards the session's view is new, if the remote can be looked at. */
@@ -34,7 +36,7 @@ export async function pushRelease(
   const error = new HeadgateError(
     'unavailable',
     `${outcome.error.message}\nwhether ${policy.release} was moved is not known: ${why}`,
-    { hint: `find out: headgate status${remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`}` },
+    { hint: `find out: headgate status${remoteOption(remote)}` },
   )
   return { kind: 'unknown', error }
 }

@@ -1,10 +1,10 @@
 import { parsePolicyFiles } from '../audit/policy-in-force.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Policy } from '../core/policy.ts'
-import { printable } from '../core/printable.ts'
 import type { LedgerState } from '../core/state.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { fetchLedger } from './fetch-copies.ts'
+import { shownRemote } from './shown-remote.ts'
 
 /** The policy in force on a guarded remote, and what its ledger says besides. */
 export async function remotePolicy(
@@ -15,7 +15,7 @@ export async function remotePolicy(
   try {
     const files = await snapshot.policyInForce()
     if (files === null) {
-      throw new HeadgateError('configuration', `no policy is in force on ${printable(remote)}`, {
+      throw new HeadgateError('configuration', `no policy is in force on ${shownRemote(remote)}`, {
         hint: 'the server admin applies one: headgate policy apply REPO.git',
       })
     }

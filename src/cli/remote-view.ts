@@ -5,6 +5,7 @@ import type { Oid } from '../core/oid.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type ClientRepository, LEDGER_REF } from './client-repository.ts'
 import { lacking } from './remote-copies.ts'
+import { shownRemote } from './shown-remote.ts'
 
 /** What a clone has just seen of a remote. */
 export type Look =
@@ -66,7 +67,7 @@ export async function lookAt(
     }
     return { kind: 'guarded', view }
   }
-  throw new HeadgateError('unavailable', `${remote} changes faster than it can be read`, {
+  throw new HeadgateError('unavailable', `${shownRemote(remote)} changes faster than it can be read`, {
     hint: 'try again in a moment',
   })
 }

@@ -15,6 +15,7 @@ import { pushRelease } from './push-release.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
 import { requireLine } from './requirements.ts'
 import { approvalsToGet, signOwnApproval } from './rollback-approval.ts'
+import { shownRemote } from './shown-remote.ts'
 
 export type RollbackWish = {
   readonly commit: string | undefined
@@ -41,6 +42,7 @@ export async function rollback(options: RollbackOptions): Promise<void> {
       note(
         `${session.policy.release} is at ${shortOid(unfinished)} already, rolled back: going on from there`,
       )
+      await requireConsent('Verify production, and write it down?', wish.yes)
       await finish(session, unfinished, wish)
     }
     await session.report()
@@ -184,7 +186,7 @@ async function rollbackPlan(
   return [
     colour(
       'bold',
-      `${policy.release} on ${printable(options.remote, 100)}: back from ${shortOid(release ?? '')} to ${shortOid(commit)}`,
+      `${policy.release} on ${shownRemote(options.remote, 100)}: back from ${shortOid(release ?? '')} to ${shortOid(commit)}`,
       process.stderr,
     ),
     `takes back ${plural(undone.length, 'commit')}:`,

@@ -22,6 +22,7 @@ import { Interruption } from './interruption.ts'
 import { colour, note, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
 import { requireCiUrl, requireDuration, requireKey } from './requirements.ts'
+import { remoteWord, shownRemote } from './shown-remote.ts'
 import { signAndSubmit } from './submit.ts'
 
 export type GateOptions = {
@@ -123,10 +124,10 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   }
   if (key !== null && !run.ran) note('nothing is recorded: a run without a gate is no evidence')
   if (recorded && !options.json) {
-    print(`recorded as evidence on ${options.remote}`)
+    print(`recorded as evidence on ${shownRemote(options.remote)}`)
     if (run.result !== 'FAILED' && run.environment === 'staging') {
       const refspec = shellWord(`${await repository.abbreviate(commit)}:${pushTarget(policy, hasRelease)}`)
-      print(`an operator can promote it now: git push ${shellWord(options.remote)} ${refspec}`)
+      print(`an operator can promote it now: git push ${remoteWord(options.remote)} ${refspec}`)
     }
   }
 }

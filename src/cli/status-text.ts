@@ -1,4 +1,5 @@
 /** The status as text that fits a terminal of 80 columns. */
+
 import type { Candidate } from '../audit/candidates.ts'
 import { age, type Status } from '../audit/gather-status.ts'
 import type { LandedMove } from '../audit/landed-moves.ts'
@@ -6,9 +7,10 @@ import type { RollbackOption } from '../audit/rollback-targets.ts'
 import { nameMove } from '../core/explain.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import type { Policy } from '../core/policy.ts'
-import { printable, shellWord } from '../core/printable.ts'
+import { printable } from '../core/printable.ts'
 import { colour, plural } from './output.ts'
 import type { Serving } from './served-commits.ts'
+import { remoteOption, shownRemote } from './shown-remote.ts'
 import { wrapText } from './wrap-text.ts'
 
 export type StatusReport = {
@@ -35,7 +37,7 @@ export function statusText(report: StatusReport): string {
   const name = printable(policy.repository, 60)
   const mode = policy.enforcement === 'evaluate' ? ', evaluate mode: refuses nothing' : ''
   return [
-    colour('bold', `${name} on ${printable(remote, 60)}, as of record ${status.record}${mode}`),
+    colour('bold', `${name} on ${shownRemote(remote, 60)}, as of record ${status.record}${mode}`),
     '',
     ...places(report),
     '',
@@ -212,7 +214,7 @@ function nextStep({ status, policy, remote, abbreviated }: StatusReport): string
   const names = (oid: Oid) => abbreviated.get(oid) ?? oid
   const newest = status.candidates[0] === undefined ? 'COMMIT' : names(status.candidates[0].oid)
   const { promotable, wayBack, smoke } = status
-  const at = remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`
+  const at = remoteOption(remote)
   const back = wayBack.find(({ obstacles }) => obstacles.length === 0)
   const lines =
     promotable === null

@@ -1,8 +1,8 @@
 /** Signing a statement with the user's key and sending it to a guarded remote: what every signing command does. */
+
 import { canonicalJson, sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
-import { printable, shellWord } from '../core/printable.ts'
 import { NAMESPACES, parseStatement, type SubmittedKind } from '../core/statement.ts'
 import { signEnvelope } from '../signing/ssh-keygen-sign.ts'
 import type { ClientRepository } from './client-repository.ts'
@@ -11,6 +11,7 @@ import type { GuardedPlace } from './guarded-place.ts'
 import { note } from './output.ts'
 import { type PushOutcome, pushRef } from './push-ref.ts'
 import { serverWords } from './server-words.ts'
+import { remoteOption, shownRemote } from './shown-remote.ts'
 import { whenSettled } from './when-settled.ts'
 
 /** The server's word that a statement is a durable record. */
@@ -45,11 +46,11 @@ export async function signAndSubmit(
   if (outcome.kind === 'moved') {
     throw new HeadgateError(
       'configuration',
-      `${printable(place.remote)} took the statement and did not record it: nobody guards it`,
+      `${shownRemote(place.remote)} took the statement and did not record it: nobody guards it`,
       { hint: 'name the guarded one: --remote URL; a server whose hooks are gone: headgate doctor REPO.git' },
     )
   }
-  throw notKnown(outcome, `the ledger of ${printable(place.remote)} does not have it so far`, command)
+  throw notKnown(outcome, `the ledger of ${shownRemote(place.remote)} does not have it so far`, command)
 }
 
 /** The statement as a blob of this clone. */
@@ -115,7 +116,7 @@ function notKnown(outcome: PushOutcome, why: string, command: string): HeadgateE
 
 /** The command that shows a statement of this kind once it is recorded. */
 function findOut(kind: SubmittedKind, commit: Oid, { remote }: GuardedPlace): string {
-  const at = remote === 'origin' ? '' : ` --remote ${shellWord(remote)}`
+  const at = remoteOption(remote)
   if (kind === 'evidence' || kind === 'invalidation') return `headgate evidence list ${shortOid(commit)}${at}`
   // Of an approval or an override that is not used yet, the records of its commit tell.
   if (kind === 'approval' || kind === 'override') return `headgate log --export ${shortOid(commit)}${at}`

@@ -11,6 +11,7 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { isOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { parseReleaseLog } from '../core/release-log.ts'
+import { withoutSecrets } from '../core/without-secrets.ts'
 import { namedHosts } from './allowed.ts'
 import { type AuditSource, openAuditSource } from './audit-source.ts'
 import { ClientRepository } from './client-repository.ts'
@@ -49,7 +50,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
   const since = options.since === undefined ? null : parseDate(options.since)
   const { audit, served } = await auditRemote(options, anchors)
   const report = reportOf(audit, {
-    remote: options.remote,
+    remote: withoutSecrets(options.remote),
     now: Date.now(),
     since,
     unchecked: served.unchecked,

@@ -350,3 +350,17 @@ test.for([{ LC_ALL: 'fr_FR.UTF-8' }, { LC_ALL: '', LANG: 'de_DE.UTF-8' }])(
     expect(await told('gate', '--mode', 'prod', '--record')).toBe(promote)
   },
 )
+
+test('without a terminal nothing that an earlier run began is gone on with unasked', async () => {
+  const day = await Day.begin({ begin: releasedAndProved })
+  const one = day.commit('one')
+  day.repository.mustRun(day.repository.push(`${one}:release`))
+  const before = [day.repository.ledgerSubjects(), day.log(), day.repository.ref('refs/heads/main')]
+  for (const call of [['promote'], ['promote', one], ['promote', '--json']]) {
+    const ran = await day.as('alice', ...call)
+    expect(ran.code, ran.all).toBe(64)
+    expect(ran.stderr).toContain('headgate: there is no terminal to ask on\n')
+  }
+  expect([day.repository.ledgerSubjects(), day.log(), day.repository.ref('refs/heads/main')]).toEqual(before)
+  expect((await day.as('alice', 'promote', '--yes')).code).toBe(0)
+})

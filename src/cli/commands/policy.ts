@@ -2,7 +2,7 @@ import type { Argv } from 'yargs'
 import { HeadgateError } from '../../core/errors.ts'
 import { examples } from '../examples.ts'
 import { jsonOption } from '../options.ts'
-import { note, plural, print, printJson } from '../output.ts'
+import { note, plural, print, printExactly, printJson } from '../output.ts'
 import { printPolicy } from './server.ts'
 
 export function policyCommand(cli: Argv): Argv {
@@ -114,11 +114,11 @@ export function policyCommand(cli: Argv): Argv {
               },
             )
           }
-          if (json) return printJson(files)
-          print(`# policy version ${files.version}`)
-          print(files.policy.trimEnd())
-          print('\n# allowed_signers')
-          print(files.allowedSigners.trimEnd())
+          if (json) return printExactly(JSON.stringify(files, null, 2))
+          printExactly(`# policy version ${files.version}`)
+          printExactly(files.policy.trimEnd())
+          printExactly('\n# allowed_signers')
+          printExactly(files.allowedSigners.trimEnd())
         },
       )
       .demandCommand(1, 'say what to do: headgate policy check, apply, show or schema'),

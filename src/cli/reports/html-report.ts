@@ -1,9 +1,11 @@
 /** The report as one HTML file: no script, nothing from elsewhere, readable on paper. */
+
 import type { AuditedMove } from '../../audit/audited-move.ts'
 import type { Finding, Grade } from '../../audit/finding.ts'
 import type { AuditReport, Check } from '../../audit/report.ts'
 import { isZeroOid, shortOid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
+import { shownRemote } from '../shown-remote.ts'
 import { escapeMarkup } from './markup.ts'
 import { timeline } from './timeline.ts'
 
@@ -12,10 +14,10 @@ const MAX_ROWS = 2000
 
 export function htmlReport(report: AuditReport): string {
   const { repository, remote, checkedAt, head, records, sealKey, checks, findings, moves, verdict } = report
-  const title = `headgate verify: ${repository ?? printable(remote)}`
+  const title = `headgate verify: ${repository ?? shownRemote(remote)}`
   const facts: readonly (readonly [string, string])[] = [
     ['Repository', repository ?? 'no policy could be read'],
-    ['Remote', printable(remote, 200)],
+    ['Remote', shownRemote(remote)],
     ['Checked', checkedAt],
     ['Records', `${head.seq}${records.before === 0 ? '' : ` (${records.before} of them verified before)`}`],
     ['Head', head.hash || 'unreadable'],

@@ -4,12 +4,13 @@ import type { Finding } from '../../audit/finding.ts'
 import type { AuditReport, Check } from '../../audit/report.ts'
 import { printable } from '../../core/printable.ts'
 import { colour, plural, table } from '../output.ts'
+import { shownRemote } from '../shown-remote.ts'
 
 export function textReport(report: AuditReport): string {
   const { repository, remote, records, head, sealKey, checks, findings, unchecked } = report
   const before = records.before === 0 ? '' : `, ${records.before} of them verified before`
   const lines = [
-    `${repository ?? 'no policy'}, the ledger of ${printable(remote)}: ${plural(head.seq, 'record')}${before}`,
+    `${repository ?? 'no policy'}, the ledger of ${shownRemote(remote)}: ${plural(head.seq, 'record')}${before}`,
     `  head      ${head.hash || 'unreadable'}`,
     ...(sealKey === null
       ? []
