@@ -4,6 +4,7 @@ import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
 import { parsePolicy } from '../src/core/policy-yaml.ts'
 import { advanceState, emptyState, type LedgerState } from '../src/core/state.ts'
 import { PAYLOAD_TYPE, statementPayload } from '../src/core/statement.ts'
+import { commitMessage } from '../src/ledger/commit-stream.ts'
 import { entryPath, stateFile } from '../src/ledger/ledger-tree.ts'
 import { type Envelope, parseRecord, sealRecord } from '../src/ledger/record.ts'
 import { preAuthEncoding } from '../src/signing/dsse.ts'
@@ -78,8 +79,10 @@ export function makeLedger(options: {
         files.push([`${folder}policy.yaml`, POLICY], [`${folder}allowed_signers`, `${signers}\n`])
     }
     const seconds = Math.floor(Date.parse(fields.at) / 1000)
+    const message = commitMessage({ record, state }, String(head.seq).padStart(16, '0'))
     const parts = [
-      `commit ${ledgerRef}\ncommitter headgate <headgate@localhost> ${seconds} +0000\ndata 6\nrecord\n`,
+      `commit ${ledgerRef}\ncommitter headgate <headgate@localhost> ${seconds} +0000\n`,
+      `data ${Buffer.byteLength(message)}\n${message}\n`,
     ]
     if (head.seq > 1 && isFirst) parts.push(`from ${ledgerRef}^0\n`)
     isFirst = false

@@ -14,6 +14,7 @@
  * service sends dots, and lines `progress TEXT` for the pusher.
  */
 import { HeadgateError } from '../src/core/errors.ts'
+import { MAX_PUSH_OPTION_LENGTH, MAX_PUSH_OPTIONS } from '../src/core/facts.ts'
 import { printable } from '../src/core/printable.ts'
 import { parseUpdates, type RefUpdate } from '../src/git/hook-input.ts'
 
@@ -36,9 +37,6 @@ export type HookAnswer = { readonly accepted: boolean; readonly text: string }
 
 /** More than any push that names guarded refs one by one. */
 export const MAX_REQUEST_BYTES = 16 * 1024 * 1024
-/** A note and a plan need two; the rest is for other hooks. Both bounds keep a record small. */
-const MAX_PUSH_OPTIONS = 16
-const MAX_PUSH_OPTION_LENGTH = 4096
 
 /** Throws HeadgateError 'data' for anything that the hooks don't write. */
 export function parseHookRequest(input: Uint8Array): HookRequest {

@@ -97,7 +97,14 @@ export async function openStart({ repository }: Pick<VerifyInput, 'repository'>,
       hint: 'verify from the beginning: headgate verify --full',
     })
   }
-  return { state: tree.state, policy }
+  return { state: tree.state, policy, root: await rootOf(repository, remembered.tip) }
+}
+
+/** The id of a commit's tree. */
+async function rootOf(repository: GitRepository, commit: Oid): Promise<Oid> {
+  const root = await repository.objects().info(`${commit}^{tree}`)
+  if (root === null) throw new HeadgateError('data', `the tree of ledger commit ${commit} is missing`)
+  return root.oid
 }
 
 export function sealKeysOf(anchors: TrustAnchors | null, remembered: Remembered | null): SealKeys {

@@ -17,6 +17,7 @@ export const AUDIT_RULES = {
   seal: { broken: true, says: 'every record is sealed by the server' },
   signature: { broken: true, says: 'every statement is signed by a key that was trusted for it then' },
   tree: { broken: true, says: 'the files of every ledger commit are those of its record' },
+  message: { broken: true, says: 'author, time and message of ledger commits are those of the record' },
   state: { broken: true, says: 'state.json is the fold over the records' },
   clock: { broken: false, says: 'the clock of the server goes forward' },
   policy: { broken: false, says: 'policies are whole, and their versions go up' },

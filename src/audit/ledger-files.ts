@@ -1,5 +1,6 @@
-/** What a ledger commit must change besides its record, checked by ids alone: nothing of it has to be read. */
+/** What a ledger commit must be besides its record: its files, their form, its author, time and message. */
 import { canonicalJson } from '../core/canonical-json.ts'
+import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { LedgerState } from '../core/state.ts'
@@ -7,28 +8,35 @@ import type { AuditedCommit } from '../ledger/audit-log.ts'
 import type { LedgerRepository } from '../ledger/ledger-repository.ts'
 import { POLICY_FILE, policyPath, SIGNERS_FILE, STATE_PATH } from '../ledger/ledger-tree.ts'
 import type { LedgerRecord } from '../ledger/record.ts'
+import { isAsWritten } from './commit-message.ts'
+import { ExpectedTree } from './expected-tree.ts'
 
-type Objection = { readonly rule: 'tree' | 'state'; readonly found: string }
+type Objection = { readonly rule: 'tree' | 'state' | 'message'; readonly found: string }
+type Repository = Pick<LedgerRepository, 'blobId' | 'objects' | 'oidLength'>
 
 export class LedgerFiles {
-  readonly #repository: Pick<LedgerRepository, 'blobId'>
+  readonly #repository: Repository
+  readonly #tree: ExpectedTree
   /** The canonical JSON of each part of the state that was seen last: most records change none or one of them. */
   readonly #parts = new Map<string, { readonly value: unknown; readonly json: string }>()
   #topFiles: ReadonlyMap<string, Oid> = new Map()
 
-  constructor(repository: Pick<LedgerRepository, 'blobId'>) {
+  constructor(repository: Repository) {
     this.#repository = repository
+    this.#tree = new ExpectedTree(repository)
   }
 
-  /** Goes on from an earlier audit, where these were the files of the policy in force. */
-  resume(policy: string, allowedSigners: string): void {
+  /** Goes on from an earlier audit, where these were the files of the policy in force, and the last commit's tree. */
+  resume(policy: string, allowedSigners: string, tree: Oid): void {
+    this.#tree.resume(tree)
     this.#topFiles = new Map([
       [POLICY_FILE, this.#blob(policy)],
       [SIGNERS_FILE, this.#blob(allowedSigners)],
     ])
   }
 
-  check(commit: AuditedCommit, record: LedgerRecord, state: LedgerState): Objection[] {
+  /** Call it in order, from the first record on or from where it goes on. */
+  async check(commit: AuditedCommit, record: LedgerRecord, state: LedgerState): Promise<Objection[]> {
     const objections: Objection[] = []
     const expected = this.#policyFiles(record)
     const changed = new Set<string>()
@@ -49,13 +57,36 @@ export class LedgerFiles {
     if (expected.size > 0) this.#topFiles = new Map([...expected].filter(([path]) => !path.includes('/')))
 
     const stateChange = commit.changes.find(({ path }) => path === STATE_PATH)
-    const right = stateChange?.mode === '100644' && stateChange.oid === this.#stateFile(record, state)
+    const stateFile = this.#stateFile(record, state)
+    const right = stateChange?.mode === '100644' && stateChange.oid === stateFile
     if (!right) {
       const found =
         stateChange === undefined ? `it does not write ${STATE_PATH}` : `${STATE_PATH} is not the fold`
       objections.push({ rule: 'state', found })
     }
+    const files = new Map([...expected, [STATE_PATH, stateFile]])
+    if (commit.entry !== null) files.set(commit.entry.path, commit.entry.oid)
+    const form = await this.#formOf(commit, files)
+    // What is told above is why the tree is another one.
+    if (form !== null && objections.length === 0) objections.push(treeObjection(form))
+    if (!isAsWritten(commit, { record, state }, this.#repository.oidLength)) {
+      const found = 'its author, time, message or headers are not those that its record makes'
+      objections.push({ rule: 'message', found })
+    }
     return objections
+  }
+
+  /** What is wrong with the form of a commit's tree; null if it is, byte for byte, what these files make of the last one. */
+  async #formOf({ tree }: AuditedCommit, files: ReadonlyMap<string, Oid>): Promise<string | null> {
+    try {
+      if ((await this.#tree.with(files)) === tree) return null
+      this.#tree.resume(tree)
+      return 'its tree has another form than git gives to its files: a mode, an order, an empty folder, a name twice'
+    } catch (error) {
+      if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
+      this.#tree.resume(tree)
+      return error.message
+    }
   }
 
   #policyFiles({ statement }: LedgerRecord): Map<string, Oid> {

@@ -159,7 +159,7 @@ export class RecordAudit {
     }
     await staging.add(record, begun.inForceAfter)
     this.#state = advanceState(before, record)
-    for (const { rule, found } of files.check(commit, record, this.#state))
+    for (const { rule, found } of await files.check(commit, record, this.#state))
       this.#object(rule, seq, found, record)
     const at = Date.parse(record.at)
     const { by } = record

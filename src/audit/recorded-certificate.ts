@@ -1,5 +1,5 @@
 import { HeadgateError } from '../core/errors.ts'
-import type { Certificate } from '../core/facts.ts'
+import { type Certificate, MAX_PUSH_OPTION_LENGTH, MAX_PUSH_OPTIONS } from '../core/facts.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import { parsePushCertificate, verifyPushCertificate } from '../signing/push-certificate.ts'
@@ -22,7 +22,7 @@ export function judgeRecordedCertificate(
 } {
   const none = { certificate: { offered: false }, problem: null, elsewhere: null } as const
   if (record.statement.kind !== 'authorization') return none
-  const { pushCertificate, from, to, ref } = record.statement.predicate['urn:headgate:move']
+  const { pushCertificate, pushOptions, from, to, ref } = record.statement.predicate['urn:headgate:move']
   if (pushCertificate === null || pushCertificate === undefined) return none
   const bad = (reason: string) => ({
     certificate: { offered: true, good: false, reason } as const,
@@ -42,11 +42,17 @@ export function judgeRecordedCertificate(
     const other = covering.every((update) => update.ref !== ref) ? covering[0]?.ref : undefined
     return {
       certificate: { offered: true, good: true, principal: trust.principal, text: pushCertificate },
-      problem: null,
+      problem: isRecorded(certificate.pushOptions, pushOptions) ? null : 'names other push options',
       elsewhere: other ?? null,
     }
   } catch (error) {
     if (!(error instanceof HeadgateError)) throw error
     return bad(`cannot be read: ${error.message}`)
   }
+}
+
+/** Whether these are the options that were signed, as far as a record keeps them. */
+function isRecorded(signed: readonly string[], recorded: readonly string[]): boolean {
+  const kept = signed.slice(0, MAX_PUSH_OPTIONS).map((option) => option.slice(0, MAX_PUSH_OPTION_LENGTH))
+  return kept.length === recorded.length && kept.every((option, index) => option === recorded[index])
 }

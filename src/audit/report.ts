@@ -62,6 +62,7 @@ type Context = {
 /** Rules that nothing was decided by any more once the chain was broken. */
 const LATER: readonly AuditRule[] = [
   'tree',
+  'message',
   'state',
   'statement',
   'replay',

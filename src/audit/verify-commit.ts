@@ -98,6 +98,7 @@ const REST: readonly AuditRule[] = [
   'copy',
   'chain',
   'tree',
+  'message',
   'state',
   'clock',
   'policy',

@@ -8,6 +8,7 @@ import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { emptyState, type LedgerState } from '../core/state.ts'
 import { CommitAncestry } from '../git/commit-ancestry.ts'
+import { isPartial, missingObject } from '../git/missing-object.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { auditCommits } from '../ledger/audit-log.ts'
 import { EMPTY_HEAD, type Head, type Snapshot } from '../ledger/ledger.ts'
@@ -134,7 +135,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const histories = new CommitHistories(readerOf(input.snapshot), remembered === null)
   if (start !== null) {
     policies.resume(start.policy)
-    files.resume(start.policy.policy, start.policy.allowedSigners)
+    files.resume(start.policy.policy, start.policy.allowedSigners, start.root)
     for (const finding of remembered?.findings ?? []) findings.add(finding)
   }
   const audit = new RecordAudit(
@@ -168,6 +169,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
     }
   } catch (error) {
     if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
+    if (isPartial(repository.commonDirectory)) throw missingObject(repository.commonDirectory, error.message)
     broken(findings, chain.expected, error)
     audit.stop(chain.expected)
   }

@@ -19,6 +19,10 @@ export type Certificate =
   | { readonly offered: true; readonly good: true; readonly principal: string; readonly text: string }
   | { readonly offered: true; readonly good: false; readonly reason: string }
 
+/** A note and a plan need two push options; the rest is for other hooks. Both bounds keep a record small. */
+export const MAX_PUSH_OPTIONS = 16
+export const MAX_PUSH_OPTION_LENGTH = 4096
+
 /** How many commits that staging lacks are read: a push of a foreign history must not be listed whole. */
 export const MAX_STRAYS = 50
 

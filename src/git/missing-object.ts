@@ -12,7 +12,7 @@ export function missingObject(commonDirectory: string, what: string): HeadgateEr
 }
 
 /** git marks the packs that a remote promised to complete. Since 2.45 it says of an object only that it is missing. */
-function isPartial(commonDirectory: string): boolean {
+export function isPartial(commonDirectory: string): boolean {
   try {
     return readdirSync(join(commonDirectory, 'objects', 'pack')).some((name) => name.endsWith('.promisor'))
   } catch {

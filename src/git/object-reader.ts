@@ -176,9 +176,13 @@ export class ObjectReader {
     child.on('close', (code, signal) => {
       if (!current()) return
       const how = this.#stderr === '' ? (signal ?? `exit code ${code}`) : firstLines(this.#stderr)
+      // git dies at an object that is damaged, and the next process does as well.
+      const asked = / is corrupt$/m.test(this.#stderr) ? this.#pending[0] : undefined
       this.#replace(
         partialProblem('cat-file', this.#stderr) ??
-          new HeadgateError('unavailable', `git cat-file ended: ${how}`),
+          (asked === undefined
+            ? new HeadgateError('unavailable', `git cat-file ended: ${how}`)
+            : unreadable(asked, this.#stderr)),
       )
     })
     child.stdin.write(this.#pending.map((request) => `${request.name}\n`).join(''))

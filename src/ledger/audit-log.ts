@@ -80,6 +80,7 @@ async function* slowRead(
 ): AsyncGenerator<AuditedCommit, void, undefined> {
   const ahead: Promise<AuditedCommit>[] = []
   let end: { readonly error: unknown } | null = null
+  let last = range.length > 1 ? range[0]!.slice(1) : null
   try {
     for await (const commits of logCommits(repository, range)) {
       for (const commit of commits) {
@@ -87,6 +88,7 @@ async function* slowRead(
         // Whoever awaits it below gets the error; it must not count as unhandled until then.
         reading.catch(() => {})
         ahead.push(reading)
+        last = commit.oid
         if (ahead.length >= READ_AHEAD) yield ahead.shift()!
       }
     }
@@ -95,7 +97,55 @@ async function* slowRead(
   }
   while (ahead.length > 0) yield ahead.shift()!
   // The commits before the one that ends it come first, or it would be told of the wrong one.
-  if (end !== null) throw end.error
+  if (end !== null) throw (await unreadable(repository, range.at(-1)!, last)) ?? end.error
+}
+
+/** What of a ledger git cannot read, as HeadgateError 'data'; null if all of it is there. `last` was read last. */
+async function unreadable(
+  repository: LedgerRepository,
+  tip: Oid,
+  last: Oid | null,
+): Promise<HeadgateError | null> {
+  const unread: Oid[] = []
+  try {
+    // From the tip back, by hand: whatever git could not walk is the first that is not there.
+    for (let oid = tip; ; ) {
+      const commit = await repository.objects().read(oid, MAX_RECORD_BYTES)
+      if (commit?.type !== 'commit') return missing(`its commit ${oid}`)
+      unread.push(oid)
+      const [head = ''] = commit.body.toString('latin1').split('\n\n', 1)
+      const parent = /^parent ([0-9a-f]+)$/m.exec(head)?.[1]
+      if (parent === undefined || oid === last) break
+      oid = parent
+    }
+    // git stopped at one of the oldest, which may have been printed in part.
+    for (const oid of unread.reverse().slice(0, MAX_SUSPECTS)) {
+      const problem = await unreadableTree(repository, oid)
+      if (problem !== null) return problem
+    }
+    return null
+  } catch (error) {
+    if (error instanceof HeadgateError && error.code === 'data') return error
+    throw error
+  }
+}
+
+/** Commits whose trees are looked at for the one that git could not read. */
+const MAX_SUSPECTS = 3
+
+async function unreadableTree(repository: LedgerRepository, oid: Oid): Promise<HeadgateError | null> {
+  for (const folders = [oid]; folders.length > 0; ) {
+    const next = folders.shift()!
+    const entries = await repository.objects().tree(next)
+    if (entries === null) return missing(`the tree ${next === oid ? '' : `${next} `}of its commit ${oid}`)
+    for (const { mode, oid: child } of entries) if (mode === '40000') folders.push(child)
+    if (folders.length > MAX_WAITING) return null
+  }
+  return null
+}
+
+function missing(what: string): HeadgateError {
+  return new HeadgateError('data', `${what} is missing or corrupt`)
 }
 
 /**

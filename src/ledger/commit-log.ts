@@ -60,7 +60,9 @@ export type Change = {
 }
 export type LedgerCommit = {
   readonly oid: Oid
+  readonly tree: Oid
   readonly parents: readonly Oid[]
+  readonly message: string
   readonly changes: readonly Change[]
 }
 
@@ -91,7 +93,7 @@ export async function* logCommits(
     '--root',
     '--no-abbrev',
     '--no-renames',
-    '--format=%x01%H %P',
+    '--format=%x01%H %T %P%x00%B',
     ...range,
     '--',
   ])
@@ -120,7 +122,8 @@ export async function* logCommits(
 
 class LogParser {
   #whole: LedgerCommit[] = []
-  #commit: (LedgerCommit & { changes: Change[] }) | undefined
+  #commit: (LedgerCommit & { changes: Change[]; message: string }) | undefined
+  #wantsMessage = false
   #change: Omit<Change, 'path'> | undefined
 
   add(token: string): void {
@@ -128,10 +131,16 @@ class LogParser {
       this.#addPath(token, this.#change)
       return
     }
+    if (this.#wantsMessage) {
+      this.#commit!.message = token
+      this.#wantsMessage = false
+      return
+    }
     if (token.startsWith('\x01')) {
-      const [oid = '', ...parents] = token.slice(1).split(' ')
+      const [oid = '', tree = '', ...parents] = token.slice(1).split(' ')
       if (this.#commit !== undefined) this.#whole.push(this.#commit)
-      this.#commit = { oid, parents: parents.filter(isOid), changes: [] }
+      this.#commit = { oid, tree, parents: parents.filter(isOid), message: '', changes: [] }
+      this.#wantsMessage = true
       return
     }
     const raw = /^\n?:\d{6} (\d{6}) \S+ ([0-9a-f]+) ([A-Z])\d*$/.exec(token)

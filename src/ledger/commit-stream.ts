@@ -27,7 +27,7 @@ export function commitStream(tip: Oid | null, next: readonly NextRecord[]): Buff
     const { statement } = record
     const seconds = Math.floor(Date.parse(record.at) / 1000)
     parts.push(`commit ${BRANCH}\nmark :1\ncommitter headgate <headgate@localhost> ${seconds} +0000\n`)
-    data(commitMessage({ record, state }))
+    data(commitMessage({ record, state }, randomBytes(8).toString('hex')))
     if (index === 0 && tip !== null) parts.push(`from ${tip}\n`)
     file(entryPath(record), Buffer.from(record.bytes))
     if (statement.kind === 'policy') {
@@ -44,17 +44,20 @@ export function commitStream(tip: Oid | null, next: readonly NextRecord[]): Buff
 }
 
 /**
- * For people who read `git log`; nothing parses it. `append` is random: two processes that append the very same record in
+ * For people who read `git log`; nothing but an audit parses it. `append` is random, 16 hex digits: two processes that append the very same record in
  * the same millisecond would otherwise make the same commit, and neither could tell whose append moved the ref.
  */
-function commitMessage({ record: { seq, by, hash, statement }, state }: NextRecord): string {
+export function commitMessage(
+  { record: { seq, by, hash, statement }, state }: NextRecord,
+  append: string,
+): string {
   return [
     summarizeRecord(by, statement, state),
     '',
     `seq: ${seq}`,
     `by: ${printable(by, 1024)}`,
     `record: ${hash}`,
-    `append: ${randomBytes(8).toString('hex')}`,
+    `append: ${append}`,
     '',
   ].join('\n')
 }

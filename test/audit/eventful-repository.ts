@@ -125,7 +125,7 @@ function happen(repository: TestRepository): void {
   signEvidence(three, undefined, 'ci2')
   repository.git('config', 'gpg.format', 'ssh')
   repository.git('config', 'user.signingKey', repository.key('alice'))
-  promote(three, 'alice', ['--signed'])
+  promote(three, 'alice', ['--signed', '-o', 'note=signed'])
 
   // Moved behind the guard, and accepted.
   repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', two)

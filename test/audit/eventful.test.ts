@@ -123,7 +123,7 @@ async function unfoundEdits(
 
 describe('the server changes one field and seals all records again: found at the record', () => {
   const isWord = (path: string) =>
-    /identitySource$|referenceTransaction$|objections\.\d+\.found$|pushOptions\.\d+$|pushCertificate$|facts\.staging$/.test(
+    /identitySource$|referenceTransaction$|objections\.\d+\.found$|pushCertificate$|facts\.staging$/.test(
       path,
     ) ||
     // What makes the audit stop, or the record one of another commit, is looked at one by one in tamper.test.ts.
@@ -254,6 +254,10 @@ describe.skipIf(!hasPython)('the second verifier agrees', () => {
     [
       'a signed push loses its certificate',
       () => restated(27, (own) => (own.predicate['urn:headgate:move'].pushCertificate = null)),
+    ],
+    [
+      'a signed push has another note',
+      () => restated(27, (own) => (own.predicate['urn:headgate:move'].pushOptions = ['note=other'])),
     ],
     ['staging was nowhere', () => restated(32, (own) => (facts(own).staging = '0'.repeat(40)))],
   ]

@@ -12,6 +12,7 @@ import { HeadgateError } from '../../src/core/errors.ts'
 import { advanceState, emptyState, type LedgerState } from '../../src/core/state.ts'
 import { PAYLOAD_TYPE } from '../../src/core/statement.ts'
 import { openRepository } from '../../src/git/repository.ts'
+import { commitMessage } from '../../src/ledger/commit-stream.ts'
 import { GitLedger, LEDGER_REF } from '../../src/ledger/git-ledger.ts'
 import { entryPath, stateFile } from '../../src/ledger/ledger-tree.ts'
 import { type Envelope, type LedgerRecord, parseRecord } from '../../src/ledger/record.ts'
@@ -30,7 +31,12 @@ export type Draft = {
 }
 
 /** One commit of a forged ledger: files that it writes, and those that it takes away. */
-export type ForgedCommit = { files: Map<string, string | Buffer>; removed: string[] }
+export type ForgedCommit = {
+  files: Map<string, string | Buffer>
+  removed: string[]
+  seconds: number
+  message: string
+}
 
 export class Forger {
   readonly repository: TestRepository
@@ -107,9 +113,12 @@ export class Forger {
     return drafts.map((draft, index) => {
       const bytes = Buffer.isBuffer(draft) ? draft : Buffer.from(canonicalJson(draft))
       const files = new Map<string, string | Buffer>()
+      let [seconds, message] = [1_700_000_000 + index, 'x\n']
       try {
         const record = parseRecord(bytes)
         state = advanceState(state, record)
+        seconds = Math.floor(Date.parse(record.at) / 1000)
+        message = commitMessage({ record, state }, String(index).padStart(16, '0'))
         files.set(entryPath(record), bytes)
         files.set('state.json', stateFile({ seq: record.seq, hash: record.hash }, state))
         if (record.statement.kind === 'policy') {
@@ -125,7 +134,7 @@ export class Forger {
         files.set(`entries/ff/${'f'.repeat(38)}/${name}-evidence.json`, bytes)
         files.set('state.json', stateFile({ seq: index + 1, hash: sha256(bytes) }, state))
       }
-      return { files, removed: [] }
+      return { files, removed: [], seconds, message }
     })
   }
 
@@ -133,9 +142,9 @@ export class Forger {
   write(commits: readonly ForgedCommit[]): string {
     const parts: Buffer[] = []
     const text = (line: string) => parts.push(Buffer.from(line))
-    for (const [index, { files, removed }] of commits.entries()) {
+    for (const [index, { files, removed, seconds, message }] of commits.entries()) {
       text(
-        `commit refs/forged\nmark :${index + 1}\ncommitter headgate <headgate@localhost> ${1_700_000_000 + index} +0000\ndata 1\nx\n`,
+        `commit refs/forged\nmark :${index + 1}\ncommitter headgate <headgate@localhost> ${seconds} +0000\ndata ${Buffer.byteLength(message)}\n${message}\n`,
       )
       for (const path of removed) text(`D ${path}\n`)
       for (const [path, content] of files) {

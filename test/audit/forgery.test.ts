@@ -1,4 +1,7 @@
 /** What somebody with the server's own key can write, and what git can be made to do beside the records. */
+import { execFileSync } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { statementPayload } from '../../src/core/statement.ts'
 import { lastCommits, releasedTwice } from '../beginnings.ts'
@@ -210,6 +213,159 @@ describe('the commits of the ledger', () => {
     files.set(`entries/aa/${'a'.repeat(38)}/00000002-evidence.json`, files.get(path)!)
     files.delete(path)
     expect(violations(await forger.audit(forger.write(commits)))).toContain('record@2')
+  })
+})
+
+describe('the form of a ledger commit', () => {
+  const git = (args: string[], input?: string | Buffer) =>
+    execFileSync('git', ['--git-dir', repository.bare, ...args], { input, maxBuffer: 1 << 24 })
+  const write = (type: string, body: string | Buffer) =>
+    git(['hash-object', '-w', '--literally', '-t', type, '--stdin'], body).toString().trim()
+
+  /** The honest ledger with its commit `number` made anew, and those after it on top of that. */
+  function ledgerWith(number: number, change: (commit: string) => string): string {
+    const commits = git(['rev-list', '--reverse', 'refs/headgate/ledger']).toString().trim().split('\n')
+    let parent = ''
+    for (const [index, oid] of commits.entries()) {
+      const body = git(['cat-file', 'commit', oid]).toString()
+      const moved = parent === '' ? body : body.replace(/^parent .*$/m, `parent ${parent}`)
+      parent = write('commit', index === number - 1 ? change(moved) : moved)
+    }
+    return parent
+  }
+
+  test.for([
+    ['subject', (commit: string) => commit.replace(/\n\n.*\n/, '\n\npromotion 1234567 landed, by alice\n')],
+    ['author', (commit: string) => commit.replace('author headgate <', 'author eve <')],
+    [
+      'committer',
+      (commit: string) => commit.replace('committer headgate <headgate@', 'committer headgate <eve@'),
+    ],
+    [
+      'time',
+      (commit: string) => commit.replace(/(author .*> )(\d+)/, (_, who, at) => `${who}${Number(at) - 1}`),
+    ],
+    ['time zone', (commit: string) => commit.replace(' +0000\n\n', ' +0100\n\n')],
+    ['message', (commit: string) => commit.replace(/^by: .*$/m, 'by: eve')],
+    ['last line', (commit: string) => `${commit}landed\n`],
+    ['header, which says nothing', (commit: string) => commit.replace('\n\n', '\nencoding latin1\n\n')],
+    ['append, which is no number', (commit: string) => commit.replace(/append: .*/, 'append: none')],
+    ['number of blank lines', (commit: string) => commit.replace('\n\n', '\n\n\n')],
+    ['end', (commit: string) => commit.trimEnd()],
+  ] as const)('another %s', async ([, change]) => {
+    const tip = ledgerWith(3, change)
+    expect(tip).not.toBe(repository.ref('refs/headgate/ledger'))
+    expect(violations(await forger.audit(tip))).toEqual(['message@3'])
+  })
+
+  test('a text that another version of Unicode shows otherwise, and cuts elsewhere', async () => {
+    const by = `x\u200b${'y\u200b'.repeat(40)}`
+    const drafts = forger.rechain(forger.drafts().map((draft) => ({ ...draft, by })))
+    const audit = async (change: (message: string) => string) => {
+      const commits = forger.commits(drafts)
+      commits[1]!.message = change(commits[1]!.message)
+      return violations(await forger.audit(forger.write(commits))).filter((name) =>
+        name.startsWith('message'),
+      )
+    }
+    expect(await audit((message) => message.replace(/^by: .*$/m, `by: ${by}`))).toEqual([])
+    expect(await audit((message) => message.replace(/^by: .*$/m, `by: ${by}z`))).toEqual(['message@2'])
+    expect(await audit((message) => message.replace(/^by: .*$/m, 'by: x...'))).toEqual(['message@2'])
+  })
+
+  type Entry = { mode: string; name: string; id: Buffer }
+  const entriesOf = (tree: string): Entry[] =>
+    git(['ls-tree', tree])
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const [, mode = '', oid = '', name = ''] = /^0*(\d+) \w+ (\w+)\t(.*)$/.exec(line) ?? []
+        return { mode, name, id: Buffer.from(oid, 'hex') }
+      })
+  const treeOf = (entries: Entry[]) =>
+    write(
+      'tree',
+      Buffer.concat(entries.flatMap(({ mode, name, id }) => [Buffer.from(`${mode} ${name}\0`), id])),
+    )
+  const empty = () => ({ mode: '40000', name: 'zzz', id: Buffer.from(write('tree', ''), 'hex') })
+
+  const forms: [string, (entries: Entry[]) => Entry[]][] = [
+    [
+      'a mode that git shows as another',
+      (tree) => tree.map((one) => (one.mode === '100644' ? { ...one, mode: '100664' } : one)),
+    ],
+    ['an empty folder', (tree) => [...tree, empty()]],
+    ['another order', (tree) => tree.toReversed()],
+    [
+      'a folder whose mode has a zero before it',
+      (tree) => tree.map((one) => (one.mode === '40000' ? { ...one, mode: '040000' } : one)),
+    ],
+    ['a name twice', (tree) => [...tree, tree.at(-1)!]],
+  ]
+  test.for(forms)('a tree with %s', async ([, change]) => {
+    const tip = ledgerWith(3, (commit) => {
+      const [, tree = ''] = /^tree (\w+)/.exec(commit) ?? []
+      const changed = treeOf(change(entriesOf(tree)))
+      expect(changed).not.toBe(tree)
+      return commit.replace(/^tree \w+/, `tree ${changed}`)
+    })
+    const found = violations(await forger.audit(tip))
+    expect(found.filter((name) => /^(?:tree|record|state)@3$/.test(name))).not.toEqual([])
+  })
+
+  test('an empty folder beside a record, in a later audit', async () => {
+    const early = forger.write(forger.commits(forger.drafts()).slice(0, 4))
+    const first = await forger.audit(early, { branches: null })
+    expect(violations(first)).toEqual([])
+    const commits = forger.commits(forger.drafts())
+    const honest = await forger.audit(forger.write(commits), { remembered: first.remember })
+    expect(violations(honest)).toEqual([])
+    expect(honest.records.before).toBe(4)
+    const tip = forger.write(commits)
+    const body = git(['cat-file', 'commit', tip]).toString()
+    const [, tree = ''] = /^tree (\w+)/.exec(body) ?? []
+    const hidden = write('commit', body.replace(tree, treeOf([...entriesOf(tree), empty()])))
+    const audit = await forger.audit(hidden, { remembered: first.remember })
+    expect(violations(audit)).toEqual([`tree@${commits.length}`])
+  })
+
+  const recordOf = (commit: string) => {
+    const paths = git(['ls-tree', '-r', '--name-only', commit, 'entries/']).toString().split('\n')
+    return `${commit}:${paths.find((path) => path.includes('/00000003-'))}`
+  }
+  const objects = {
+    commit: (commit: string) => commit,
+    tree: (commit: string) => `${commit}^{tree}`,
+    folder: (commit: string) => `${commit}:entries`,
+    record: recordOf,
+  }
+  test.for([
+    ['missing', 'commit'],
+    ['missing', 'tree'],
+    ['missing', 'folder'],
+    ['missing', 'record'],
+    ['damaged', 'commit'],
+    ['damaged', 'tree'],
+    ['damaged', 'folder'],
+    ['damaged', 'record'],
+  ] as const)('a %s %s is a finding', async ([how, what]) => {
+    // Objects that no other test has.
+    const drafts = forger.drafts().map((draft) => ({ ...draft, by: `${how} ${what}` }))
+    const commits = forger.commits(forger.rechain(drafts))
+    const tip = forger.write(commits)
+    const third = git(['rev-parse', `${tip}~${commits.length - 3}`])
+      .toString()
+      .trim()
+    const oid = git(['rev-parse', objects[what](third)])
+      .toString()
+      .trim()
+    const file = join(repository.bare, 'objects', oid.slice(0, 2), oid.slice(2))
+    rmSync(file)
+    if (how === 'damaged') writeFileSync(file, 'nothing that git reads')
+    const found = violations(await forger.audit(tip))
+    rmSync(file, { force: true })
+    expect(found.map((one) => one.split('@')[0])).toContain('record')
   })
 })
 

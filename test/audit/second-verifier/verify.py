@@ -11,6 +11,8 @@ Exit code 0: none; 77: some.
 
 import base64
 import datetime
+import functools
+import hashlib
 import json
 import os
 import re
@@ -22,6 +24,7 @@ import yaml
 
 from decision import FUTURE, WAIVABLE, Decision, fold, is_zeros, parse_policy, start
 from formats import MINUTE, Bad, Signatures, canonical, decode64, parse_sshsig, sha256, time_of
+from messages import is_message
 from records import RECORD_BYTES, SERVER_KINDS, is_oid, pae, parse_record
 
 ZEROS = "0" * 64
@@ -44,6 +47,7 @@ class Git:
         self.command = ["git", "-C", folder]
         self.env = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null", "LC_ALL": "C"}
         self.known = {}
+        self.made = {}
         self.readers = {}
 
     def run(self, *arguments, check=True, data=None):
@@ -87,6 +91,37 @@ class Git:
         kind, _, content = self.ask("--batch", name)
         return content if kind == "blob" else None
 
+    def raw(self, oid):
+        """The bytes of any object, of those that were made here, too."""
+        return self.made.get(oid) or self.ask("--batch", oid)[2]
+
+    def oid(self, kind, body):
+        data = b"%s %d\0" % (kind.encode(), len(body)) + body
+        return (hashlib.sha256(data) if self.is_sha256 else hashlib.sha1(data)).hexdigest()
+
+    @functools.cached_property
+    def is_sha256(self):
+        return self.run("rev-parse", "--show-object-format").strip() == b"sha256"
+
+    def with_file(self, tree, path, blob):
+        """The id of a tree with a file put in, as git writes trees."""
+        body, size = self.raw(tree) if tree else b"", 32 if self.is_sha256 else 20
+        entries = re.findall(rb"(\d+) ([^\0]+)\0(.{%d})" % size, body, re.DOTALL)
+        name, mode = path[0].encode(), b"100644"
+        if len(path) > 1:
+            mode = b"40000"
+            old = next((oid.hex() for its, known, oid in entries if (its, known) == (mode, name)), None)
+            blob = self.with_file(old or None, path[1:], blob)
+        kept = [entry for entry in entries if entry[:2] != (mode, name)]
+        kept.append((mode, name, bytes.fromhex(blob)))
+        kept.sort(key=lambda entry: entry[1] + (b"/" if entry[0] == b"40000" else b""))
+        return self.write("tree", b"".join(b"%s %s\0%s" % entry for entry in kept))
+
+    def write(self, kind, body):
+        oid = self.oid(kind, body)
+        self.made[oid] = body
+        return oid
+
     def close(self):
         for reader in self.readers.values():
             reader.stdin.close()
@@ -104,9 +139,11 @@ class Audit:
         self.findings.append({"check": check, "seq": seq, "text": text})
 
     def run(self):
-        tip = self.git.commit(self.ledger)
-        if tip is None:
-            raise Bad(f"there is no {self.ledger}")
+        out = self.git.run("rev-parse", "--verify", "--quiet", "--end-of-options", self.ledger, check=False)
+        tip = out.decode().strip() if out else None
+        if tip is None or self.git.kind(tip) != "commit":
+            self.find("record", None, f"{self.ledger} is no ledger commit")
+            return self.findings
         commits = [
             line.split()
             for line in self.git.run("rev-list", "--reverse", "--topo-order", "--parents", tip).decode().splitlines()
@@ -131,6 +168,8 @@ class Audit:
             previous = record["hash"]
             self.judge(record, commit)
             self.records.append(record)
+        if not self.records:
+            self.find("record", None, "there is no record")
         if self.whole:
             self.branches()
         return self.findings
@@ -147,6 +186,7 @@ class Audit:
         oid = self.changes[entries[0]][3]
         if self.git.size(oid) > RECORD_BYTES:
             raise Bad("it is too large")
+        self.blob = oid
         record = parse_record(self.git.file(oid))
         place = f"entries/{record['about'][:2]}/{record['about'][2:]}/{record['seq']:08d}-{record['kind']}.json"
         if entries[0] != place:
@@ -397,6 +437,9 @@ class Audit:
             return None
         if f"{move['from']} {move['to']} {move['ref']}" not in head.splitlines():
             self.find("replay", seq, "the push certificate is for something else")
+        options = re.findall(r"^push-option (.*)$", head.split("\n\n")[0], re.MULTILINE)
+        if [option[:4096] for option in options[:16]] != move["pushOptions"]:
+            self.find("replay", seq, "other push options were signed")
         if facts["signedBy"] != signer:
             self.find("replay", seq, f"{signer} signed the push certificate")
         if facts["identitySource"] == "push-cert" and move["pusher"] != signer:
@@ -404,20 +447,33 @@ class Audit:
         return signer
 
     def tree(self, record, commit):
-        changed, wanted, seq = set(self.changes), {self.entry, "state.json"}, record["seq"]
+        changed, seq, told = set(self.changes), record["seq"], len(self.findings)
+        state = canonical({"head": {"seq": seq, "hash": record["hash"]}, "state": self.state}) + "\n"
+        files = {"state.json": state.encode()}
         if record["kind"] == "policy":
             for name, file in (("policy.yaml", "policy"), ("allowed_signers", "allowedSigners")):
-                inner = f"policies/{record['said']['version']}/{name}"
-                for path in (inner, name):
-                    if self.git.file(f"{commit}:{path}") != record["said"][file]["text"].encode():
-                        self.find("tree", seq, f"{path} is not what the record says")
-                wanted |= {inner, name}
-                changed |= {inner, name}
-        if changed != wanted or any(self.changes[path][1] != "100644" for path in self.changes):
-            self.find("tree", seq, f"the commit changes {sorted(changed ^ wanted)}")
-        expected = canonical({"head": {"seq": seq, "hash": record["hash"]}, "state": self.state}) + "\n"
-        if self.git.file(f"{commit}:state.json") != expected.encode():
-            self.find("state", seq, "state.json is not the fold of the records")
+                text = record["said"][file]["text"].encode()
+                files |= {f"policies/{record['said']['version']}/{name}": text, name: text}
+            # What is as it was is no change.
+            changed |= {path for path in files if self.git.file(f"{commit}:{path}") == files[path]}
+        for path, text in files.items():
+            if self.git.file(f"{commit}:{path}") != text:
+                self.find("state" if path == "state.json" else "tree", seq, f"{path} is not what the record says")
+        if changed != {self.entry, *files} or any(change[1] != "100644" for change in self.changes.values()):
+            self.find("tree", seq, f"the commit changes {sorted(changed ^ {self.entry, *files})}")
+        raw = self.git.raw(commit)
+        tree, head = re.match(rb"tree ([0-9a-f]+)\n((?:parent [0-9a-f]+\n)*)", raw).groups()
+        parent = head.split()[1].decode() if head else None
+        below = self.git.raw(parent)[5 : 5 + len(tree)].decode() if parent else None
+        for path, oid in {**{path: self.git.oid("blob", text) for path, text in files.items()}, self.entry: self.blob}.items():
+            below = self.git.with_file(below, path.split("/"), oid)
+        if below != tree.decode() and len(self.findings) == told:
+            self.find("tree", seq, "the tree is not in the form that its files have")
+        who = f"headgate <headgate@localhost> {record['time'] // 1000} +0000"
+        start = b"tree " + tree + b"\n" + head + f"author {who}\ncommitter {who}\n\n".encode()
+        lines = raw[len(start) :].decode("utf-8", "replace").split("\n")
+        if not raw.startswith(start) or not is_message(lines, record, self.state):
+            self.find("message", seq, "author, time or message is not that of the record")
 
     def branches(self):
         if self.policy is None:
