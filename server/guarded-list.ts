@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
+import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { replaceFile } from '../src/git/own-files.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
@@ -67,7 +68,7 @@ export function readGuardedNames(gitDirectory: string, role?: Role): ReadonlySet
 export function requireNeverGuarded(gitDirectory: string): void {
   if (!wasGuarded(gitDirectory)) return
   throw new HeadgateError('data', 'branches are guarded here, but the ledger with their policy is gone', {
-    hint: 'the server admin brings it back from a copy: git -c core.hooksPath=/dev/null fetch COPY refs/headgate/ledger:refs/headgate/ledger',
+    hint: `the server admin brings it back from a copy: ${gitWithoutHooks(gitDirectory)} fetch COPY refs/headgate/ledger:refs/headgate/ledger`,
   })
 }
 

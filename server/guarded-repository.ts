@@ -4,6 +4,7 @@ import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
 import { printable } from '../src/core/printable.ts'
+import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
@@ -83,7 +84,7 @@ export async function viewServer(guarded: GuardedRepository): Promise<ServerView
   for (const [name, { symref }] of found) {
     if (symref === undefined) continue
     // It moves whenever its target does, under a name that nobody guards: no move of it can be judged.
-    const git = 'git -c core.hooksPath=/dev/null'
+    const git = gitWithoutHooks(repository.commonDirectory)
     const known = snapshot.state.landed[name]?.to ?? 'COMMIT'
     throw new HeadgateError('configuration', `${name} was made a symbolic ref to ${printable(symref)}`, {
       hint: `the server admin makes it a branch again: ${git} symbolic-ref --delete ${name}, then ${git} update-ref ${name} ${known}`,

@@ -164,7 +164,7 @@ async function requireNoOtherHooksPath(repository: GitRepository): Promise<void>
     'configuration',
     `${HOOKS_PATH} is ${printable(other, 300)} there, and the hooks in that folder would no longer run`,
     {
-      hint: `move them to ${hooks}, then: git -C ${shellWord(repository.commonDirectory)} config --unset-all ${HOOKS_PATH}`,
+      hint: `move them to ${hooks}, then: git --git-dir=${shellWord(repository.commonDirectory)} config --unset-all ${HOOKS_PATH}`,
     },
   )
 }

@@ -7,6 +7,7 @@ import { isOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
 import { findGit } from '../git/find-git.ts'
+import { locateBare } from '../git/locate.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
@@ -37,17 +38,22 @@ export type ClientOptions = {
 
 export class ClientRepository {
   readonly #git: SimpleGit
+  /** Before every command. */
+  readonly #where: readonly string[]
   #directory: Promise<string> | undefined
 
   constructor({ folder = process.cwd(), abort }: ClientOptions = {}) {
     // What git says is read below, so it must say it in one language. simple-git gives git the environment of this process
     // and refuses another that has an editor or an ssh command in it.
     process.env.LC_ALL = 'C'
+    const bare = process.env.GIT_DIR === undefined ? locateBare(folder) : null
+    this.#where = bare === null ? [] : [`--git-dir=${bare}`]
     this.#git = simpleGit({
       baseDir: folder,
       binary: 'git',
       // simple-git hides GIT_* from git unless told; here it is the user's own environment, GIT_SSH_COMMAND among it.
       allowEnvironment: Object.keys(process.env),
+      unsafe: { allowUnsafeConfigPaths: bare !== null },
       config: ['color.ui=false'],
       ...(abort === undefined ? {} : { abort }),
     })
@@ -213,7 +219,7 @@ export class ClientRepository {
 
   async #try(args: string[]): Promise<string | GitError> {
     try {
-      return await this.#git.raw(args)
+      return await this.#git.raw([...this.#where, ...args])
     } catch (error) {
       if (error instanceof GitError) return error
       throw error

@@ -29,6 +29,18 @@ function gitDirAt(path: string): { gitDirectory: string; commonDirectory: string
   return { gitDirectory: realpathSync(gitDir), commonDirectory: realpathSync(commonDirectory) }
 }
 
+/**
+ * The bare repository that a folder is, or is in, unless that is in a working tree, whose owner may have committed it. With
+ * `safe.bareRepository=explicit`, the default of git 3.0, git finds no bare repository by itself.
+ */
+export function locateBare(path: string): string | null {
+  const folder = locate(path)?.gitDirectory
+  if (folder === undefined || folder.split('/').includes('.git')) return null
+  const here = realpathSync(path)
+  if (here !== folder && !here.startsWith(`${folder}/`)) return null
+  return locate(dirname(folder)) === null ? folder : null
+}
+
 /** Whether commits lack their parents here, as in `git clone --depth 1`: git lists them in a file, which may be empty. */
 export function isShallow(commonDirectory: string): boolean {
   return (statSync(join(commonDirectory, 'shallow'), { throwIfNoEntry: false })?.size ?? 0) > 0

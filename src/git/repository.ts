@@ -9,6 +9,7 @@ import { isOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { isNearAncestor } from './ancestry.ts'
 import { objectsOf } from './bulk-objects.ts'
+import { hookNames, withoutHooks } from './configured-hooks.ts'
 import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine } from './environment.ts'
 import { findGit } from './find-git.ts'
 import type { GitObject } from './git-object.ts'
@@ -121,7 +122,7 @@ export class GitRepository {
 
   /**
    * Runs a git command that writes: never into the quarantine, whose content vanishes when the push is refused, and with
-   * everything it writes fsynced before it ends. It starts no hook.
+   * everything it writes fsynced before it ends. It starts no hook of the repository's folder.
    */
   write(args: readonly string[], options: ProcessOptions = {}): Promise<RunResult> {
     return runGit(this.#command(DURABLE_CONFIGURATION, args, options.env, null), options)
@@ -164,6 +165,7 @@ export class GitRepository {
       '',
     ]
     const { exitCode, stderr } = await this.write(['update-ref', '--stdin'], {
+      env: withoutHooks(await this.#configuredHooks()),
       input: lines.join('\n'),
       allowExit: [1, 128],
     })
@@ -172,6 +174,17 @@ export class GitRepository {
     if ((now.get(ref)?.oid ?? null) !== from) return false
     if (held.some((other) => (now.get(other.ref)?.oid ?? zeroOidLike(to)) !== other.oid)) return false
     throw new HeadgateError('unavailable', `git update-ref: ${firstLines(stderr)}`)
+  }
+
+  /** Those of this moment: a service outlives many changes of the configuration. */
+  async #configuredHooks(): Promise<string[]> {
+    const { stdout } = await this.run(
+      ['config', '--null', '--name-only', '--get-regexp', '^hook\\..*\\.event$'],
+      {
+        allowExit: [1],
+      },
+    )
+    return hookNames(stdout.toString('utf8'))
   }
 
   /** The output of a git command that reads, for outputs of any length. See `streamGit`. */

@@ -421,7 +421,7 @@ describe('a repository that cannot be guarded is refused, and nothing is written
         return [
           repository.bare,
           'core.hooksPath is /srv/hooks there, and the hooks in that folder would no longer run',
-          `move them to ${repository.bare}/hooks, then: git -C ${repository.bare} config --unset-all core.hooksPath`,
+          `move them to ${repository.bare}/hooks, then: git --git-dir=${repository.bare} config --unset-all core.hooksPath`,
         ]
       },
     ],

@@ -6,8 +6,8 @@ import { type Ran, TestRepository } from '../make-repository.ts'
 
 const LEDGER = 'refs/headgate/ledger'
 const RELEASE = 'refs/heads/release'
-const GONE = `branches are guarded here, but the ledger with their policy is gone
-  hint: the server admin brings it back from a copy: git -c core.hooksPath=/dev/null fetch COPY ${LEDGER}:${LEDGER}
+const gone = (bare: string) => `branches are guarded here, but the ledger with their policy is gone
+  hint: the server admin brings it back from a copy: git --git-dir=${bare} -c core.hooksPath=/dev/null -c hook.reference-transaction.enabled=false fetch COPY ${LEDGER}:${LEDGER}
 `
 
 function guarded(options: { install?: boolean } = {}): TestRepository {
@@ -45,7 +45,7 @@ describe('with its ledger removed behind the guard', () => {
       repository.headgate('policy', 'apply', repository.bare, repository.policyFolder),
       repository.headgate('policy', 'show', repository.bare),
     ]) {
-      expect(ran.stderr).toBe(`headgate: ${GONE}`)
+      expect(ran.stderr).toBe(`headgate: ${gone(repository.bare)}`)
       expect(ran.code).toBe(65)
     }
     expect(list()).toBe(listed)

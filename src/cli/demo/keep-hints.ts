@@ -42,7 +42,7 @@ The two applications ended with the demo. In place of a gate run, record results
   headgate evidence list HEAD
   USER=dave git push origin HEAD:release            # refused: dave is no operator
   git push origin HEAD:release                      # lands
-  git -C ../app.git log --format='%h %s' refs/headgate/ledger
+  git --git-dir=../app.git log --format='%h %s' refs/headgate/ledger
 
 When you are done:  rm -rf ${shellWord(folder)}`)
 }

@@ -6,6 +6,7 @@ import { type PolicyInForce, parsePolicyFiles } from '../../audit/policy-in-forc
 import { policyRemarks } from '../../audit/policy-remarks.ts'
 import { isZeroOid, type Oid, shortOid } from '../../core/oid.ts'
 import { shellWord } from '../../core/printable.ts'
+import { gitWithoutHooks } from '../../git/configured-hooks.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { GitLedger } from '../../ledger/git-ledger.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
@@ -17,10 +18,11 @@ export async function checkLedger(repository: GitRepository, identity: string): 
   const snapshot = await new GitLedger(repository).snapshot()
   const files = await snapshot.policyInForce()
   const directory = shellWord(repository.commonDirectory)
+  const git = gitWithoutHooks(repository.commonDirectory)
   if (files === null && wasGuarded(repository.commonDirectory)) {
     const what =
       'branches are guarded here, but the ledger with their policy is gone: every push of them is refused'
-    const fix = `git -C ${directory} -c core.hooksPath=/dev/null fetch COPY refs/headgate/ledger:refs/headgate/ledger  # COPY: a mirror that has it; in a clone it is refs/headgate-copies/origin/ledger`
+    const fix = `${git} fetch COPY refs/headgate/ledger:refs/headgate/ledger  # COPY: a mirror that has it; in a clone it is refs/headgate-copies/origin/ledger`
     return [problem('ledger-gone', what, fix)]
   }
   if (files === null) {
@@ -37,7 +39,7 @@ export async function checkLedger(repository: GitRepository, identity: string): 
       problem(
         'symbolic-ref',
         `${name} is a symbolic ref to ${symref}, and no move of it can be judged`,
-        `git -C ${directory} -c core.hooksPath=/dev/null symbolic-ref --delete ${name} && git -C ${directory} -c core.hooksPath=/dev/null update-ref ${name} COMMIT`,
+        `${git} symbolic-ref --delete ${name} && ${git} update-ref ${name} COMMIT`,
       ),
     )
   }

@@ -30,6 +30,7 @@ import { HeadgateError } from '../../core/errors.ts'
 import { printable, shellWord } from '../../core/printable.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { readSharing } from '../../git/sharing.ts'
+import { checkConfiguredHooks } from './configured-hooks.ts'
 import { type Finding, problem, remark } from './finding.ts'
 import { checkGitVersion } from './git-version.ts'
 import { checkPrivateKey } from './private-key.ts'
@@ -43,6 +44,7 @@ export async function checkServer(repository: GitRepository): Promise<Finding[]>
   return [
     ...checkGitVersion(settings.git),
     ...checkHooks(directory, settings, install),
+    ...checkConfiguredHooks(settings.git, directory),
     ...(await checkSettings(repository, settings, install)),
     ...(await checkSealKey(repository, install)),
     ...(await checkService(directory)),
@@ -135,7 +137,7 @@ async function checkSettings(
       problem(
         'ledger-hidden',
         `${ledger} is hidden from fetches by ${hider.name} ${printable(hider.value, 100)}, so that nobody can read the ledger`,
-        `git -C ${shellWord(repository.commonDirectory)} config --add ${hider.name} '!${ledger}'`,
+        `git --git-dir=${shellWord(repository.commonDirectory)} config --add ${hider.name} '!${ledger}'`,
       ),
     )
   }
@@ -171,7 +173,7 @@ async function checkHooksPath(
       const what = `${HOOKS_PATH} is not pinned, so that a configuration elsewhere can switch the hooks off`
       findings.push(problem('setting', what, install, INSTALL))
     } else {
-      const unset = `git -C ${shellWord(repository.commonDirectory)} config --unset-all ${HOOKS_PATH}`
+      const unset = `git --git-dir=${shellWord(repository.commonDirectory)} config --unset-all ${HOOKS_PATH}`
       const what = `${HOOKS_PATH} is ${printable(path, 300)}, so that the hooks may not run`
       findings.push(problem('hooks-path', what, `${unset} && ${install}`))
     }
