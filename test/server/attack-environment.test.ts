@@ -417,7 +417,7 @@ describe('the seal key', () => {
   test('is readable by its owner alone, and nothing of it is ever printed or pushed', () => {
     const key = join(repository.bare, 'headgate', 'seal-key.pem')
     expect(existsSync(key)).toBe(true)
-    expect(repository.run('stat', ['-c', '%a', key]).stdout.trim()).toBe('600')
+    expect(repository.run('stat', ['-L', '-c', '%a', key]).stdout.trim()).toBe('600')
     const body = readFileSync(key, 'utf8').split('\n')[1] ?? ''
     const objects = repository.server('cat-file', '--batch-all-objects', '--batch')
     expect(objects).not.toContain(body)
