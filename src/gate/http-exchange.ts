@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { exactDuration } from '../core/duration.ts'
 import type { BaseUrl } from './base-url.ts'
 import { describeConnectionFailure, isInvalidRequest } from './connection-failure.ts'
+import { skipInterim } from './interim-answers.ts'
 import { buildConnector, Client, type Connector, type ConnectorCallback, sendWith } from './undici-client.ts'
 
 export type HttpRequest = {
@@ -78,6 +80,7 @@ export async function exchange(
       socket = connect(options, (...[error, connected]: Parameters<ConnectorCallback>) => {
         if (error !== null) return callback(error, null)
         missing = 'no answer'
+        skipInterim(connected, MAX_HEADER_BYTES)
         onOpen().then(() => callback(null, connected))
       })
       // Before TLS: whoever takes a connection and fails at TLS is there, and is not as it must be.
@@ -110,7 +113,7 @@ export async function exchange(
     })
     status = response.statusCode
     missing = 'the answer was not complete'
-    const body = await readBody(response.body)
+    const body = hasNoBody(request, status) ? leaveBody(response.body) : await readBody(response.body)
     if (body === null) return { kind: 'failed', status, reason: 'the answer is larger than 1 MiB' }
     const headers = collectHeaders(response.headers as unknown as readonly string[])
     const answer = { status, headers, body }
@@ -141,9 +144,20 @@ async function readBody(stream: AsyncIterable<Uint8Array>): Promise<Buffer | nul
   return Buffer.concat(chunks)
 }
 
+/** RFC 9112, section 6.3: whatever its headers say, such an answer ends with them. */
+function hasNoBody({ method }: HttpRequest, status: number): boolean {
+  return method === 'HEAD' || status === 204 || status === 304
+}
+
+/** What comes all the same, or does not although a length was said, is nothing of the answer's. */
+function leaveBody(stream: Readable): Buffer {
+  stream.on('error', () => undefined)
+  return Buffer.alloc(0)
+}
+
 /** RFC 9112, section 6.3: the answer says nowhere how long it is, and ends with the connection. */
-function endsByClosing({ method }: HttpRequest, { status, headers }: HttpAnswer): boolean {
-  if (method === 'HEAD' || status === 204 || status === 304) return false
+function endsByClosing(request: HttpRequest, { status, headers }: HttpAnswer): boolean {
+  if (hasNoBody(request, status)) return false
   return !headers.has('content-length') && !headers.has('transfer-encoding')
 }
 
