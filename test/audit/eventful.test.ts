@@ -172,6 +172,65 @@ describe('the server changes one field and seals all records again: found at the
   })
 })
 
+describe('a server that lets things count a second time is found', () => {
+  /** The honest ledger, and once more at its end the move of this authorization, with its outcome. */
+  function again(index: number, result: 'landed' | 'not-landed' = 'landed'): Draft[] {
+    const drafts = forger.drafts()
+    const at = drafts.at(-1)!.at
+    const seq = drafts.length + 1
+    const outcome = places(
+      'outcome',
+      ({ statement }) =>
+        statement.kind === 'outcome' && statement.predicate.authorization === forger.honest[index]!.seq,
+    )[0]!
+    const copies = [index, outcome].map((place) => ({ ...structuredClone(drafts[place]!), at }))
+    const signing = { key: forger.serverKey, namespace: 'headgate-ledger' }
+    forger.rewrite(copies[0]!, ({ predicate }) => (predicate.timeVerified = at), signing)
+    forger.rewrite(
+      copies[1]!,
+      ({ predicate }) => {
+        predicate.authorization = seq
+        predicate.result = result
+      },
+      signing,
+    )
+    return forger.rechain([...drafts, ...copies])
+  }
+
+  test('approvals, whatever else is wrong with the move', async () => {
+    const rollback = places('authorization').find((index) => moveAt(index).kind === 'rollback')!
+    const found = await forger.audit(forger.forge(again(rollback)))
+    expect(violations(found)).toContain(`approval@${forger.honest.length + 1}`)
+    const { found: words } = found.findings.find(({ rule }) => rule === 'approval')!
+    expect(words).toMatch(/it spends the approval in record \d+, which record \d+ had spent/)
+  })
+
+  test('an override', async () => {
+    const override = places('authorization').findLast((index) => moveAt(index).kind === 'override')!
+    const found = violations(await forger.audit(forger.forge(again(override))))
+    expect(found).toContain(`approval@${forger.honest.length + 1}`)
+  })
+
+  test('a push certificate', async () => {
+    const signed = places('authorization').find((index) => moveAt(index).pushCertificate !== null)!
+    const audit = await forger.audit(forger.forge(again(signed)))
+    const words = audit.findings.filter(({ record }) => record === forger.honest.length + 1)
+    expect(words.map(({ rule }) => rule)).toContain('replay')
+    expect(words.map(({ found }) => found).join()).toContain('[operator]')
+  })
+
+  test('an outcome: not landed with the branch at its target, and landed with it elsewhere', async () => {
+    for (const index of places('outcome')) {
+      const { predicate } = forger.honest[index]!.statement as any
+      const other = predicate.result === 'landed' ? 'not-landed' : 'landed'
+      const named = violations(
+        await forger.audit(forger.forge(restated(index, (own) => (own.predicate.result = other)))),
+      )
+      expect(named).toContain(`outcome@${index + 1}`)
+    }
+  })
+})
+
 test('a signature in another spelling of base64 is found by whoever has no key, too', async () => {
   for (const change of [
     (draft: Draft) => (draft.seal = draft.seal.replace(/=*$/, (end) => (end === '=' ? '' : `${end}=`))),

@@ -55,8 +55,26 @@ function handMade(
   )
 }
 
+/** The run names its failed gates in `failedTests` alone: nothing is said of them under `gates`. */
+function namedOnly(run: Entry): Entry {
+  const payload = (seq: number) => {
+    const statement = JSON.parse(run.payload(seq))
+    const { headgate, failedTests } = statement.predicate
+    headgate.gates = headgate.gates.filter(({ name }: { name: string }) => !failedTests.includes(name))
+    return JSON.stringify(statement)
+  }
+  return { ...run, payload }
+}
+
 describe('a promotion is refused', () => {
   test.for([
+    [
+      'when a newer run names a required gate in failedTests only',
+      [
+        evidence(NEW, { finishedAt: NOW - 20 * MINUTE }),
+        namedOnly(evidence(NEW, { finishedAt: NOW - 10 * MINUTE, failed: ['chat'], result: 'WARNED' })),
+      ],
+    ],
     ['when there is no evidence', []],
     ['when the evidence is about another commit', [evidence(TIP)]],
     ['when only production ran gates', [smoke(NEW, { finishedAt: NOW - MINUTE })]],
