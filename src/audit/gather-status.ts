@@ -1,7 +1,7 @@
 /** Where everything stands, as far as the ledger and the branches of a guarded remote tell. */
 import { formatDuration } from '../core/duration.ts'
+import type { LoggedRun } from '../core/logged-run.ts'
 import type { Oid } from '../core/oid.ts'
-import type { LoggedRun } from '../core/release-log.ts'
 import { frozenAt, type LedgerState } from '../core/state.ts'
 import type { GitRepository } from '../git/repository.ts'
 import {

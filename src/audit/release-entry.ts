@@ -1,7 +1,8 @@
 /** What the ledger says of a landed move, as an entry of the release log. */
 import type { HistoryRecord } from '../core/history.ts'
+import type { LoggedRun } from '../core/logged-run.ts'
 import { isZeroOid } from '../core/oid.ts'
-import type { LogEntry, LoggedRun } from '../core/release-log.ts'
+import type { LogEntry } from '../core/release-log.ts'
 import type { RemoteView } from './foresee.ts'
 import { gatherHistory } from './gather-history.ts'
 import type { LandedMove } from './landed-moves.ts'

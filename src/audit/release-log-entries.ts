@@ -22,7 +22,16 @@ export type LoggedMove = {
 /** Reads a log. What is meant as an entry and cannot be read is a problem. */
 export type ReadReleaseLog = (bytes: Uint8Array) => {
   readonly entries: readonly { readonly line: number; readonly entry: LoggedMove }[]
+  readonly amendments: readonly { readonly line: number; readonly amendment: LoggedSmoke }[]
   readonly problems: readonly { readonly line: number; readonly message: string }[]
+}
+
+/** What completes an entry: a run against production that was recorded after it was written. */
+export type LoggedSmoke = {
+  readonly commit: Oid
+  /** The authorization's record. */
+  readonly record: number
+  readonly smoke: { readonly record: number; readonly result: string }
 }
 
 export async function compareReleaseLog(
@@ -43,12 +52,12 @@ export async function compareReleaseLog(
 ): Promise<void> {
   const known = new Map(moves.map((move) => [move.record, move]))
   const logged = new Map<number, number>()
-  const add = (line: number, entry: LoggedMove | null, found: string) =>
+  const add = (line: number, entry: LoggedMove | LoggedSmoke | null, found: string) =>
     findings.add({
       grade: 'violation',
       rule: 'release-log',
       record: entry?.record ?? null,
-      at: entry?.at ?? null,
+      at: entry !== null && 'at' in entry ? entry.at : null,
       commit: entry?.commit ?? null,
       found: `${printable(path)}:${line}: ${found}`,
       fix: 'the ledger is what counts: say below the entry what is wrong with it, and find out who wrote it',
@@ -62,6 +71,10 @@ export async function compareReleaseLog(
     const move = known.get(entry.record) ?? (await recordedMove(snapshot, entry))
     const objection = objectionTo(entry, move)
     if (objection !== null) add(line, entry, objection)
+  }
+  for (const { line, amendment } of log.amendments) {
+    const objection = await objectionToSmoke(amendment, logged, snapshot)
+    if (objection !== null) add(line, amendment, objection)
   }
   // Entries may be written later, and a log may begin later than the ledger: only a gap tells of something left out.
   const numbers = [...logged.keys()]
@@ -95,6 +108,26 @@ function objectionTo(entry: LoggedMove, move: AuditedMove | null): string | null
     return `${what} was made at ${move.at}, not at ${printable(entry.at, 40)}`
   const operator = printable(entry.operator, 80)
   return move.by === operator ? null : `${what} was pushed by ${move.by}, not by ${operator}`
+}
+
+/** Evidence is recorded about the commit that was moved to, after the move. */
+async function objectionToSmoke(
+  { commit, record, smoke }: LoggedSmoke,
+  logged: ReadonlyMap<number, number>,
+  snapshot: Snapshot | null,
+): Promise<string | null> {
+  if (!logged.has(record)) return `record ${record} has no entry that this could complete`
+  if (snapshot === null) return null
+  const about = await snapshot.about(commit)
+  const move = about.find(({ seq }) => seq === record)
+  const run = about.find(({ seq }) => seq === smoke.record)?.statement
+  if (move === undefined || moveOf(move)?.to !== commit)
+    return `record ${record} moved nothing to ${shortOid(commit)}`
+  if (run?.kind !== 'evidence' || run.predicate.headgate.environment !== 'production')
+    return `record ${smoke.record} is no run against production of ${shortOid(commit)}`
+  const { result } = run.predicate
+  if (smoke.record < record) return `record ${smoke.record} is older than the move`
+  return result === smoke.result ? null : `record ${smoke.record} is a run that ${result}`
 }
 
 async function recordedMove(

@@ -9,7 +9,7 @@ import { releaseEntry } from '../audit/release-entry.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
-import { appendEntries, type LogEntry, parseReleaseLog } from '../core/release-log.ts'
+import { appendEntries, type LogItem, parseReleaseLog } from '../core/release-log.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { ClientRepository } from './client-repository.ts'
 import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
@@ -37,7 +37,7 @@ export type AppendedLog = {
   readonly branch: string
   /** Null where nothing was missing. */
   readonly commit: Oid | null
-  readonly entries: readonly LogEntry[]
+  readonly entries: readonly LogItem[]
 }
 
 /** Whoever works on a busy branch loses a race or two; after this many somebody should look. */
@@ -144,7 +144,7 @@ export async function catchUpReleaseLog({
     const newest = entries.at(-1)
     if (newest?.smoke === null)
       note(`remark: no production smoke of ${shortOid(newest.commit)} is recorded, and its entry says so`)
-    for (const { kind, commit: to, record } of entries) print(`${kind} to ${shortOid(to)}, record ${record}`)
+    for (const item of entries) print(`${itemName(item)}, record ${item.record}`)
     print(
       `${plural(entries.length, 'entry', 'entries')} appended on ${printable(branch, 80)}, ${shortOid(commit)}`,
     )
@@ -153,13 +153,16 @@ export async function catchUpReleaseLog({
   }
 }
 
+/** Records that have entries, and whether these tell of production's smoke test. */
+type Logged = ReadonlyMap<number, boolean>
+
 /** The records that have entries already, on the staging branch or where new ones are written. */
 export async function loggedSoFar(
   client: ClientRepository,
   repository: GitRepository,
   view: RemoteView,
   target: LogTarget,
-): Promise<ReadonlySet<number>> {
+): Promise<Logged> {
   const place = await findPlace(client, repository, view, target)
   const file = await readLogFile(client, repository, place.base, view.inForce.policy.releaseLog)
   return loggedRecords(client, repository, view, file.bytes)
@@ -171,13 +174,21 @@ async function loggedRecords(
   repository: GitRepository,
   view: RemoteView,
   other: Buffer,
-): Promise<ReadonlySet<number>> {
+): Promise<Logged> {
   const { policy } = view.inForce
   const staging = view.refs.get(refsOf(policy).staging)
   const file =
     staging === undefined ? null : await readLogFile(client, repository, staging, policy.releaseLog)
   const logs = [other, ...(file === null ? [] : [file.bytes])]
-  return new Set(logs.flatMap((bytes) => parseReleaseLog(bytes).entries.map(({ entry }) => entry.record)))
+  const logged = new Map<number, boolean>()
+  for (const bytes of logs) {
+    const { entries, amendments } = parseReleaseLog(bytes)
+    for (const { entry } of entries)
+      logged.set(entry.record, entry.smoke !== null || logged.get(entry.record) === true)
+    for (const { amendment } of amendments)
+      if (logged.has(amendment.record)) logged.set(amendment.record, true)
+  }
+  return logged
 }
 
 type Place = {
@@ -217,26 +228,33 @@ async function findPlace(
 }
 
 /** Entries for what is wanted and not logged, oldest first. */
-async function missingEntries(
-  view: RemoteView,
-  wanted: Wanted,
-  logged: ReadonlySet<number>,
-): Promise<LogEntry[]> {
+async function missingEntries(view: RemoteView, wanted: Wanted, logged: Logged): Promise<LogItem[]> {
   const { release } = refsOf(view.inForce.policy)
-  const entries: LogEntry[] = []
+  const entries: LogItem[] = []
   let next: LandedMove | null = null
   for await (const move of landedMoves(view.snapshot, release, view.refs.get(release) ?? null)) {
     const isLogged = logged.has(move.seq)
-    if (wanted.kind === 'since' && move.seq < wanted.record && (isLogged || logged.size === 0)) break
-    const entry = isLogged ? null : await releaseEntry(view, move, next)
-    if (entry !== null) entries.unshift(entry)
+    const isLast = wanted.kind === 'since' && move.seq < wanted.record && (isLogged || logged.size === 0)
+    if (isLast && !isLogged) break
+    const entry = logged.get(move.seq) === true ? null : await releaseEntry(view, move, next)
+    if (entry !== null && !isLogged) entries.unshift(entry)
+    // Its entry said "not recorded", and by now it is.
+    else if (entry !== null && entry.smoke !== null) {
+      const { commit, smoke, record } = entry
+      entries.unshift({ kind: 'smoke', commit, smoke, record })
+    }
+    if (isLast) break
     next = move
   }
   return entries
 }
 
-function commitMessage(entries: readonly LogEntry[]): string {
-  const what = entries.map(({ kind, commit }) => `${kind} to ${shortOid(commit)}`)
+function itemName({ kind, commit }: LogItem): string {
+  return kind === 'smoke' ? `smoke of ${shortOid(commit)}` : `${kind} to ${shortOid(commit)}`
+}
+
+function commitMessage(entries: readonly LogItem[]): string {
+  const what = entries.map(itemName)
   const subject = what.length <= 2 ? `Release log: ${what.join(', ')}` : `Release log: ${what.length} entries`
   return `${subject}\n\n${entries.map(({ record }) => `Ledger record ${record}`).join('\n')}`
 }

@@ -5,6 +5,7 @@
 import { searchPromotable } from '../audit/candidates.ts'
 import { foreseeRelease } from '../audit/foresee.ts'
 import type { LandedMove } from '../audit/landed-moves.ts'
+import { recordedSmoke } from '../audit/release-entry.ts'
 import { lastKnownGood } from '../audit/rollback-targets.ts'
 import { parseDuration } from '../core/duration.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
@@ -46,11 +47,14 @@ export async function promote(options: PromoteOptions): Promise<void> {
       note(
         `${session.policy.release} is at ${shortOid(to)} already (${kind} by ${printable(by, 60)}): going on from there`,
       )
+      const smoke = await recordedSmoke(session.view, unfinished)
+      if (smoke === null || smoke.result === 'FAILED') session.requireSmokeKey()
       await requireConsent('Wait for production, test it, and write it down?', options.yes)
       if (pushOptions.length > 0) note('remark: --note and --plan belong to the push, which has been made')
       await finish(session, to, options)
     } else {
       const commit = await choose(session, options)
+      session.requireSmokeKey()
       await move(session, commit, pushOptions, options)
       await finish(session, commit, options)
     }
@@ -159,7 +163,10 @@ async function move(
 }
 
 async function finish(session: ReleaseSession, commit: Oid, options: PromoteOptions): Promise<void> {
-  const goOn = await session.command('promote', commit)
+  const goOn = await session.command('promote', commit, [
+    ...(options.yes ? ['--yes'] : []),
+    ...(options.record ? [] : ['--no-record']),
+  ])
   const tested = await session.testProduction(commit, goOn)
   await session.look()
   const move = await session.lastMove()

@@ -27,6 +27,8 @@ import { requireBaseUrl } from './run-gate-command.ts'
 export type SessionOptions = {
   readonly remote: string
   readonly key: string | undefined
+  /** Whether the smoke test's result is to be recorded. */
+  readonly record: boolean
   /** Signs the smoke test's result; `key` unless told. */
   readonly smokeKey: string | undefined
   readonly waitMs: number
@@ -146,7 +148,7 @@ export class ReleaseSession {
   /** The key that signs what production's smoke test says; null where none is trusted for that. */
   smokeKey(): string | null {
     const named = this.options.smokeKey ?? this.options.key ?? (process.env.HEADGATE_KEY || undefined)
-    if (named === undefined) return null
+    if (named === undefined || !this.options.record) return null
     const key = requireKey(named)
     const holder = keyHolder(key, this.view.inForce.signers, Date.now())
     return holder === null || holder.may('headgate-evidence') ? key : null
@@ -156,7 +158,20 @@ export class ReleaseSession {
   smokeRemark(): string | null {
     const production = this.production
     if (production === undefined || production.servedCommit === null || this.smokeKey() !== null) return null
-    return 'the production smoke will run and will not be recorded: no key that may sign evidence was named (--smoke-key)'
+    const why = this.options.record ? 'no key that may sign evidence was named (--smoke-key)' : '--no-record'
+    return `the production smoke will run and will not be recorded: ${why}`
+  }
+
+  /** Without a record of its smoke test a release never is a known-good one, and nobody notices until it is needed. */
+  requireSmokeKey(): void {
+    if (!this.options.record || this.smokeRemark() === null) return
+    throw new HeadgateError(
+      'usage',
+      'the production smoke could not be recorded: no key that may sign evidence was named',
+      {
+        hint: 'name it with --key FILE (or --smoke-key FILE, or HEADGATE_KEY); --no-record leaves the record to somebody else',
+      },
+    )
   }
 
   /** A result, for people. */

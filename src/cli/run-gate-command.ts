@@ -20,9 +20,10 @@ import { annotate, isGithubActions, summarize } from './github-actions.ts'
 import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { Interruption } from './interruption.ts'
 import { colour, note, print, printJson, table } from './output.ts'
+import { promoteLine } from './promote-line.ts'
 import { remotePolicy } from './remote-policy.ts'
 import { requireCiUrl, requireDuration, requireKey } from './requirements.ts'
-import { remoteWord, shownRemote } from './shown-remote.ts'
+import { shownRemote } from './shown-remote.ts'
 import { signAndSubmit } from './submit.ts'
 
 export type GateOptions = {
@@ -67,7 +68,7 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   ])
   const folder = top ?? process.cwd()
   const place = options.record ? await guardedPlace(repository, options.remote) : null
-  const { policy, hasRelease } = await findPolicy(repository, folder, place)
+  const policy = await findPolicy(repository, folder, place)
   const environment = mode === 'prod' ? policy.environments.production : policy.environments.staging
   if (environment === undefined) {
     throw new HeadgateError('configuration', 'the policy has no environments.production', {
@@ -85,7 +86,7 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
         ? requireBaseUrl('BASE', BASE)
         : parseBaseUrl(environment.url).text
   const whence =
-    released === null ? '' : ` (${printable(policy.release, 200)} on ${printable(options.remote, 200)})`
+    released === null ? '' : ` (${printable(policy.release, 200)} on ${shownRemote(options.remote)})`
   note(`${environment.name} at ${printable(baseUrl)}, commit ${shortOid(commit)}${whence}`)
 
   interruption.words = `interrupted before the gates of ${environment.name} ended; nothing is recorded`
@@ -126,8 +127,8 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   if (recorded && !options.json) {
     print(`recorded as evidence on ${shownRemote(options.remote)}`)
     if (run.result !== 'FAILED' && run.environment === 'staging') {
-      const refspec = shellWord(`${await repository.abbreviate(commit)}:${pushTarget(policy, hasRelease)}`)
-      print(`an operator can promote it now: git push ${remoteWord(options.remote)} ${refspec}`)
+      print('an operator can promote it now:')
+      print(`  ${promoteLine(policy, await repository.abbreviate(commit), options.remote)}`)
     }
   }
 }
@@ -214,18 +215,12 @@ async function findPolicy(
   repository: ClientRepository,
   folder: string,
   place: GuardedPlace | null,
-): Promise<{ policy: Policy; hasRelease: boolean }> {
+): Promise<Policy> {
   if (place === null) {
     // Whoever tries gates has not made all the keys yet.
-    return { policy: parsePolicy(readPolicyText(join(folder, '.headgate'))), hasRelease: false }
+    return parsePolicy(readPolicyText(join(folder, '.headgate')))
   }
-  const { policy, state } = await remotePolicy(repository, place.reads)
-  return { policy, hasRelease: state.landed[`refs/heads/${policy.release}`] !== undefined }
-}
-
-/** The release branch as the target of a push: git takes a short name only for a branch that exists. */
-function pushTarget({ release }: Policy, hasRelease: boolean): string {
-  return hasRelease ? release : `refs/heads/${release}`
+  return (await remotePolicy(repository, place.reads)).policy
 }
 
 /** What passed, what did not and why: a table to paste into a ticket. */

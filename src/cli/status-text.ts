@@ -9,6 +9,7 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import type { Policy } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import { colour, plural } from './output.ts'
+import { promoteLine } from './promote-line.ts'
 import type { Serving } from './served-commits.ts'
 import { remoteOption, shownRemote } from './shown-remote.ts'
 import { wrapText } from './wrap-text.ts'
@@ -226,7 +227,7 @@ function nextStep({ status, policy, remote, abbreviated }: StatusReport): string
           ]
       : [
           `${policy.release} can move to ${shortOid(promotable.oid)} now:`,
-          `  ${colour('bold', `headgate promote ${names(promotable.oid)}${at}`)}`,
+          `  ${colour('bold', promoteLine(policy, names(promotable.oid), remote))}`,
         ]
   if (back !== undefined) {
     const way = [

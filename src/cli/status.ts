@@ -1,4 +1,5 @@
 /** Where everything stands, and what can be done next. */
+
 import type { Candidate, Described } from '../audit/candidates.ts'
 import { gatherStatus } from '../audit/gather-status.ts'
 import type { RollbackOption } from '../audit/rollback-targets.ts'
@@ -7,6 +8,7 @@ import { namedHosts } from './allowed.ts'
 import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { note, print, printJson } from './output.ts'
+import { promoteLine } from './promote-line.ts'
 import { lookAtAll } from './served-commits.ts'
 import { type StatusReport, statusText } from './status-text.ts'
 
@@ -67,7 +69,7 @@ function statusJson({ status, policy, remote, serving }: StatusReport): object {
     serving,
     candidates: candidates.map(candidateJson),
     promotable: promotable === null ? null : promotable.oid,
-    command: promotable === null ? null : `headgate promote ${promotable.oid}`,
+    command: promotable === null ? null : promoteLine(policy, promotable.oid, remote),
     wayBack: wayBack.map(wayBackJson),
   }
 }

@@ -13,18 +13,10 @@
  * An entry has one spelling, and parses back to exactly what it was made of. Whatever else people write into the file is
  * theirs, and left alone.
  */
+import { AMENDMENT_HEADING, type LogAmendment, parseAmendment, renderAmendment } from './log-amendment.ts'
+import { encodeName, type LoggedRun, parseRun, renderRun } from './logged-run.ts'
 import { isOid, type Oid, shortOid } from './oid.ts'
 import { decodeLogText, encodeLogText } from './release-log-text.ts'
-
-/** A gate run as the ledger has it. */
-export type LoggedRun = {
-  readonly result: 'PASSED' | 'WARNED' | 'FAILED'
-  /** UTC, RFC 3339 with milliseconds. */
-  readonly finishedAt: string
-  readonly record: number
-  readonly by: string
-  readonly gates: readonly { readonly name: string; readonly outcome: 'passed' | 'failed' | 'skipped' }[]
-}
 
 export type LogEntry = {
   readonly kind: 'promotion' | 'rollback' | 'override'
@@ -52,9 +44,13 @@ export type LogEntry = {
   readonly record: number
 }
 
+/** What headgate writes into the log. */
+export type LogItem = LogEntry | LogAmendment
+
 export type ParsedLog = {
   /** In the order of the file; `line` is that of the heading, counted from 1. */
   readonly entries: readonly { readonly line: number; readonly entry: LogEntry }[]
+  readonly amendments: readonly { readonly line: number; readonly amendment: LogAmendment }[]
   /** Headings of entries whose entry is not as headgate writes it. */
   readonly problems: readonly { readonly line: number; readonly message: string }[]
 }
@@ -80,10 +76,14 @@ export function isAppend(before: Uint8Array, after: Uint8Array): boolean {
 const NEWLINE = 0x0a
 
 /** The log with entries below its last line; `before` is empty where there is no log yet. */
-export function appendEntries(before: Uint8Array, entries: readonly LogEntry[]): Buffer {
+export function appendEntries(before: Uint8Array, items: readonly LogItem[]): Buffer {
   const start = before.length === 0 ? Buffer.from(PREAMBLE) : Buffer.from(before)
   const gap = start.at(-1) === NEWLINE ? '\n' : '\n\n'
-  return Buffer.concat([start, Buffer.from(gap + entries.map(renderEntry).join('\n'))])
+  return Buffer.concat([start, Buffer.from(gap + items.map(renderItem).join('\n'))])
+}
+
+function renderItem(item: LogItem): string {
+  return item.kind === 'smoke' ? renderAmendment(item) : renderEntry(item)
 }
 
 /** One entry, with the line break at its end. */
@@ -101,8 +101,15 @@ export function renderEntry(entry: LogEntry): string {
 export function parseReleaseLog(bytes: Uint8Array): ParsedLog {
   const lines = Buffer.from(bytes).toString('utf8').split('\n')
   const entries: { line: number; entry: LogEntry }[] = []
+  const amendments: { line: number; amendment: LogAmendment }[] = []
   const problems: { line: number; message: string }[] = []
   for (const [index, heading] of lines.entries()) {
+    if (AMENDMENT_HEADING.test(heading)) {
+      const amendment = parseAmendment(lines.slice(index, index + 6))
+      if (typeof amendment === 'string') problems.push({ line: index + 1, message: amendment })
+      else amendments.push({ line: index + 1, amendment })
+      continue
+    }
     if (!HEADING.test(heading)) continue
     const line = index + 1
     const items = lines.slice(index + 2, index + 2 + FIELDS.length + 1)
@@ -115,7 +122,7 @@ export function parseReleaseLog(bytes: Uint8Array): ParsedLog {
       problems.push({ line, message: 'is not as headgate writes it' })
     else entries.push({ line, entry })
   }
-  return { entries, problems }
+  return { entries, amendments, problems }
 }
 
 /** Whatever begins like an entry must be one, else a damaged entry would pass for prose. */
@@ -227,32 +234,6 @@ const FIELDS: readonly Field[] = [
     read: (text) => positive(text),
   },
 ]
-
-/** `PASSED at <time>, record 31, by ci: health passed, chat passed`. */
-function renderRun({ result, finishedAt, record, by, gates }: LoggedRun): string {
-  const list = gates.map(({ name, outcome }) => `${encodeName(name)} ${outcome}`)
-  return `${result} at ${finishedAt}, record ${record}, by ${encodeName(by)}: ${list.join(', ') || 'no gates'}`
-}
-
-function parseRun(text: string): LoggedRun | undefined {
-  const match = /^(PASSED|WARNED|FAILED) at (\S+), record (\d+), by ([^:,]*): (.*)$/.exec(text)
-  if (match === null) return undefined
-  const [, result = '', finishedAt = '', record, by = '', list = ''] = match
-  const gates: { name: string; outcome: 'passed' }[] = []
-  for (const item of list === 'no gates' ? [] : list.split(', ')) {
-    const [, name, outcome] = /^(.+) (passed|failed|skipped)$/.exec(item) ?? []
-    if (name === undefined || outcome === undefined) return undefined
-    gates.push({ name: decodeLogText(name), outcome: outcome as 'passed' })
-  }
-  const number = positive(record)
-  if (!TIME.test(finishedAt) || number === undefined) return undefined
-  return { result: result as 'PASSED', finishedAt, record: number, by: decodeLogText(by), gates }
-}
-
-/** In a list, and before the colon that a list follows. */
-function encodeName(name: string): string {
-  return encodeLogText(name, ',:')
-}
 
 function positive(text: string | undefined): number | undefined {
   return text !== undefined && /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined

@@ -24,7 +24,7 @@ function evidence(repository: TestRepository, commit: string): Record<string, un
   return JSON.parse(ran.stdout).evidence
 }
 
-test('gates that pass are recorded, and the printed push lands', async () => {
+test('gates that pass are recorded, and the printed command promotes', async () => {
   const repository = guarded({ prepare: ahead })
   const commit = repository.git('rev-parse', 'HEAD')
   const short = commit.slice(0, 7)
@@ -37,7 +37,8 @@ health  passed   200     TIME
 chat    passed   200     TIME
 PASSED: 2 of 2 gates passed on staging for ${short}
 recorded as evidence on origin
-an operator can promote it now: git push origin ${short}:refs/heads/release
+an operator can promote it now:
+  headgate promote ${short} --key FILE
 `)
   const lines = ran.stderr.split('\n')
   expect(lines[0]).toBe(`staging at ${url}, commit ${short}`)
@@ -58,19 +59,23 @@ an operator can promote it now: git push origin ${short}:refs/heads/release
       reason: null,
     },
   ])
-  const [, command = ''] = ran.stdout.split('promote it now: ')
-  const push = repository.run('sh', ['-c', command], { cwd: repository.clone })
-  expect(push.code, push.all).toBe(0)
+  // Nobody deploys production here, and alice's key signs no evidence.
+  const rest = ['--key', repository.key('alice'), '--no-record', '--yes', '--wait', '1ms']
+  const promote = async (stdout: string) => {
+    const commit = /^ {2}headgate promote (\S+) --key FILE$/m.exec(stdout)?.[1] ?? ''
+    return headgate(repository, ['promote', commit, ...rest])
+  }
+  expect((await promote(ran.stdout)).stderr).toContain('production does not serve')
   expect(repository.ref('refs/heads/release')).toBe(commit)
 
   const next = pushed(repository, 'another')
   const again = await headgate(repository, ['gate', '--record'], {
     env: { HEADGATE_KEY: repository.key('ci'), BASE: await serve(application(() => next)) },
   })
-  expect(again.stdout).toContain(`git push origin ${next.slice(0, 7)}:release\n`)
-  repository.mustRun(
-    repository.run('sh', ['-c', again.stdout.split('promote it now: ')[1] ?? ''], { cwd: repository.clone }),
-  )
+  expect(again.stdout).toContain(`headgate promote ${next.slice(0, 7)} --key FILE\n`)
+  const status = await headgate(repository, ['status', '--no-environments'])
+  expect(status.stdout).toContain(`headgate promote ${next.slice(0, 7)} --key FILE\n`)
+  expect((await promote(again.stdout)).stderr).toContain('production does not serve')
   expect(repository.ref('refs/heads/release')).toBe(next)
 })
 

@@ -110,7 +110,7 @@ test('an interrupted wait says how to go on, and naming the commit does', async 
   })
   expect(stopped.stderr).toMatch(
     new RegExp(
-      `headgate: interrupted while waiting for production\n  hint: release is at ${short(one)}; go on with: headgate promote ${short(one)}\n$`,
+      `headgate: interrupted while waiting for production\n  hint: release is at ${short(one)}; go on with: headgate promote ${short(one)} --yes\n$`,
     ),
   )
   expect(stopped.code).toBe(69)
@@ -259,22 +259,40 @@ test('push options of a plain push make the same entry', async () => {
   })
 })
 
-test('a key that may not sign evidence: the smoke runs, and is not passed off as recorded', async () => {
+test('a key that may not sign evidence: an error before anything moves; told so, the smoke runs, and is completed later', async () => {
   const productionGate = "{ name: drills, run: 'echo drilled $MODE' }"
   const day = await Day.begin({ operatorsSmoke: false, productionGate })
   const one = await day.proved('one')
-  const ran = await day.as('alice', 'promote', '--yes')
+  const bare = await day.as('alice', 'promote', '--yes')
+  expect(bare.code, bare.all).toBe(64)
+  expect(bare.stderr).toMatch(/could not be recorded: .+\n {2}hint: .*--key FILE.*--no-record/)
+  expect(day.release()).toBe(null)
+  const ran = await day.as('alice', 'promote', '--yes', '--no-record')
   expect(ran.code, ran.all).toBe(0)
-  expect(ran.stderr).toContain('remark: the production smoke will run and will not be recorded')
+  expect(ran.stderr).toContain('remark: the production smoke will run and will not be recorded: --no-record')
   expect(ran.stderr).toContain('\n  drills | drilled prod\n')
   expect(ran.stderr).toContain('PASSED: 3 of 3 gates passed; not recorded')
   expect(parseReleaseLog(Buffer.from(day.log())).entries[0]?.entry).toMatchObject({
     commit: one,
     smoke: null,
   })
+  const key = day.repository.key('ci')
+  const completed = await day.as('alice', 'promote', one, '--yes', '--smoke-key', key)
+  expect(completed.code, completed.all).toBe(0)
+  const { entries, amendments, problems } = parseReleaseLog(Buffer.from(day.log()))
+  expect([entries.length, problems]).toEqual([1, []])
+  expect(amendments.map(({ amendment }) => amendment)).toMatchObject([
+    { commit: one, record: entries[0]?.entry.record, smoke: { result: 'PASSED', by: 'ci@example.com' } },
+  ])
+  // Once is enough.
+  expect((await day.as('alice', 'log', '--append')).stdout).toBe(
+    'the release log has an entry for every landed move\n',
+  )
+  const verified = await day.as('alice', 'verify')
+  expect(verified.code, verified.all).toBe(0)
+  expect(verified.all).not.toContain('[release-log]')
 
   const two = await day.proved('two')
-  const key = day.repository.key('ci')
   const recorded = await day.as('alice', 'promote', '--yes', '--smoke-key', key)
   expect(recorded.code, recorded.all).toBe(0)
   expect(parseReleaseLog(Buffer.from(day.log())).entries[1]?.entry).toMatchObject({

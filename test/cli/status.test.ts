@@ -35,7 +35,7 @@ smoke  passed now, by alice (record 5)
   ${short(log)}  no evidence  Dev  Release log: promotion to ${short(zero)}
 
 release can move to ${short(one)} now:
-  headgate promote ${short(one)}
+  headgate promote ${short(one)} --key FILE
 `)
   day.push(`a subject that goes on ${'and on '.repeat(30)}until no terminal could show it all`)
   const wide = await day.as('alice', 'status', '--no-environments')

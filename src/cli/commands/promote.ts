@@ -22,6 +22,11 @@ export function promoteCommand(cli: Argv): Argv {
           default: false,
           describe: 'roll back where the production smoke fails, as far as the policy permits that',
         })
+        .option('record', {
+          type: 'boolean',
+          default: true,
+          describe: 'record the production smoke; --no-record leaves that to somebody else',
+        })
         .options({ ...moveOptions, ...keyOption, ...remoteOption })
         .epilogue(
           'Run it again after any interruption: it goes on where it stopped. ' +

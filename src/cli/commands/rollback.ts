@@ -36,7 +36,7 @@ export function rollbackCommand(cli: Argv): Argv {
     async (options) => {
       const { requireDuration } = await import('../requirements.ts')
       const { rollback } = await import('../rollback.ts')
-      await rollback({ ...options, waitMs: requireDuration('wait', options.wait) })
+      await rollback({ ...options, record: true, waitMs: requireDuration('wait', options.wait) })
     },
   )
 }
