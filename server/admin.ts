@@ -39,11 +39,12 @@ export type PolicyReport = {
  */
 export async function installAndApply(
   path: string,
-  identity: string,
+  named: string | undefined,
   folder: string | undefined,
   host?: Host,
 ): Promise<{
   repository: string
+  identity: string
   kept: readonly string[]
   settings: readonly string[]
   remarks: readonly string[]
@@ -52,12 +53,12 @@ export async function installAndApply(
   // A wrong policy is found before anything is written.
   const source = await findPolicy(path, folder)
   const policies = source === null ? [] : [parsePolicySource(source).policy]
-  const { gitDirectory, kept, settings, remarks } = await installServer(path, identity, host, policies)
+  const { gitDirectory, ...done } = await installServer(path, named, host, policies)
   const policy = await withGuarded(gitDirectory, async (guarded) => {
     const inForce = source ?? (await sourceInForce(guarded.repository))
     return inForce === null ? null : apply(guarded, inForce)
   })
-  return { repository: gitDirectory, kept, settings, remarks, policy }
+  return { repository: gitDirectory, ...done, policy }
 }
 
 export async function applyPolicyTo(path: string, folder: string | undefined): Promise<PolicyReport> {

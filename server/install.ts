@@ -12,20 +12,17 @@ import { requireNoAlias } from './guarded-branches.ts'
 import { removeEmptyReflogs, writeGuardedList } from './guarded-list.ts'
 import { installHooks, uninstallHooks } from './hook-files.ts'
 import { type Host, hostBySigns, runsOwnHooks } from './hook-places.ts'
+import { requireUsableSource, sourceRemarks } from './identity-source.ts'
 import { openNamed } from './open-named.ts'
 import { HOOKS_PATH, pinSettings } from './pinned-settings.ts'
 import { readPolicyInForce } from './policy-files.ts'
 import { ensureSealKey } from './seal-key.ts'
-import {
-  parseIdentitySource,
-  readSettings,
-  SERVER_DIRECTORY,
-  type ServerSettings,
-  writeSettings,
-} from './settings.ts'
+import { readSettings, SERVER_DIRECTORY, type ServerSettings, writeSettings } from './settings.ts'
 
 export type Installation = {
   readonly gitDirectory: string
+  /** Where the names of pushers come from. */
+  readonly identity: string
   /** Hooks that were there before and run first from now on. */
   readonly kept: readonly string[]
   /** Repository settings that were changed, as `name=value`. */
@@ -36,21 +33,24 @@ export type Installation = {
 
 /**
  * Installs hooks, seal key and repository settings. Everything that the hooks need is put in place before they are, so
- * that an interrupted installation guards nothing rather than half; run again it completes itself. Without `host` it is
- * the one of the last installation, else plain. `policies` are about to be applied.
+ * that an interrupted installation guards nothing rather than half; run again it completes itself. Without `named`, the
+ * identity source, it is that of the last installation; so is the host, else plain. `policies` are about to be applied.
  */
 export async function installServer(
   path: string,
-  identity: string,
+  named: string | undefined,
   host?: Host,
   policies: readonly Policy[] = [],
 ): Promise<Installation> {
-  parseIdentitySource(identity)
+  if (named !== undefined) requireUsableSource(named)
   const repository = await openNamed(path)
   try {
     const gitDirectory = repository.commonDirectory
-    const before = hostBefore(gitDirectory)
+    const last = settingsBefore(gitDirectory)
+    const before = last?.host
     const chosen = host ?? before ?? 'plain'
+    const identity = named ?? last?.identity
+    if (identity === undefined) throw withoutIdentity(gitDirectory)
     await requireGuardable(path, repository, chosen)
     if (host === undefined && before === undefined) requireNoSignsOfHost(gitDirectory)
     // The ledger outlives an installation: what its policy guards is guarded from the first moment of the next one.
@@ -67,8 +67,11 @@ export async function installServer(
     removeEmptyReflogs(gitDirectory)
 
     const { kept } = installHooks(gitDirectory, settings, sharing)
-    const remarks = [...byHeader(identity), ...(runsOwnHooks(chosen) ? hooksElsewhere(repository) : [])]
-    return { gitDirectory, kept, settings: await pinSettings(repository, chosen), remarks }
+    const remarks = [
+      ...(identity === last?.identity ? [] : sourceRemarks(identity)),
+      ...(runsOwnHooks(chosen) ? hooksElsewhere(repository) : []),
+    ]
+    return { gitDirectory, identity, kept, settings: await pinSettings(repository, chosen), remarks }
   } finally {
     repository.close()
   }
@@ -116,12 +119,18 @@ async function requireGuardable(path: string, repository: GitRepository, host: H
 }
 
 /** Undefined where headgate is not installed; damaged settings are written anew. */
-export function hostBefore(gitDirectory: string): Host | undefined {
+export function settingsBefore(gitDirectory: string): ServerSettings | undefined {
   try {
-    return readSettings(gitDirectory).host
+    return readSettings(gitDirectory)
   } catch {
     return undefined
   }
+}
+
+function withoutIdentity(gitDirectory: string): HeadgateError {
+  return new HeadgateError('usage', `nobody has said yet how pushers are known in ${gitDirectory}`, {
+    hint: 'add --identity SOURCE: env:REMOTE_USER for smart HTTP, env:USER for separate accounts, ssh-auth-info or push-cert',
+  })
 }
 
 const HOST_NAMES = {
@@ -178,15 +187,6 @@ function requireOwner(gitDirectory: string): void {
   throw new HeadgateError('configuration', `${gitDirectory} belongs to ${name}, and you are somebody else`, {
     hint: `run it as the owner: sudo -u ${name} headgate ...`,
   })
-}
-
-/** What CGI calls HTTP_... is whatever the client says. */
-function byHeader(identity: string): string[] {
-  const [, header] = /^env:HTTP_(\w+)$/.exec(identity) ?? []
-  if (header === undefined) return []
-  return [
-    `HTTP_${header} is a header of the request: anybody can push in any name, unless a proxy in front always sets it`,
-  ]
 }
 
 /** Hooks of the whole machine or account end here: this repository now has its own folder of hooks. */

@@ -19,7 +19,7 @@ import { guardedBranches } from './guarded-branches.ts'
 import { readGuardedNames } from './guarded-list.ts'
 import { uninstallHooks } from './hook-files.ts'
 import { type Host, hookPlace, SERVER_HOOKS } from './hook-places.ts'
-import { hostBefore, requireOwnWritable } from './install.ts'
+import { requireOwnWritable, settingsBefore } from './install.ts'
 import { openNamed } from './open-named.ts'
 import { ownValues, unpinSettings } from './pinned-settings.ts'
 import { readPolicyInForce } from './policy-files.ts'
@@ -56,7 +56,7 @@ export async function uninstallServer(
       })
     }
     requireOwnWritable(gitDirectory)
-    const host = hostBefore(gitDirectory) ?? 'plain'
+    const host = settingsBefore(gitDirectory)?.host ?? 'plain'
     const logs = await startedReflogs(repository)
     requireRemovable(gitDirectory, host, logs)
     const settings = isInstalled ? await unpinSettings(repository) : []

@@ -3,6 +3,7 @@
 import './working-folder.ts'
 import yargs, { type Argv } from 'yargs'
 import { hideBin } from 'yargs/helpers'
+import { nodeComplaint } from '../../server/node-version.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { VERSION } from '../core/version.ts'
@@ -96,6 +97,11 @@ function requireSingleValues(values: Record<string, unknown>, options: { array: 
 }
 
 async function main(args: string[]): Promise<void> {
+  const complaint = nodeComplaint(process.execPath, process.version)
+  if (complaint !== null)
+    throw new HeadgateError('configuration', complaint, {
+      hint: 'install a newer Node, and put it first in PATH',
+    })
   if (args.length === 0) {
     note(await commandLine().getHelp())
     process.exitCode = EXIT_CODES.usage

@@ -155,9 +155,9 @@ test.each([
     'headgate server install --help lists its options',
   ],
   [
-    ['server', 'install', 'x'],
-    'headgate server install needs --identity',
-    'headgate server install --help lists its options',
+    ['evidence', 'add'],
+    'headgate evidence add needs --commit',
+    'headgate evidence add --help lists its options',
   ],
   [
     ['server', 'install', 'x', '--identiy', 'y'],

@@ -18,6 +18,8 @@ import { join, resolve } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { POLICY, PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
 
+const UNUSUAL =
+  'remark: no host sets TEST_PUSHER by itself: where your sshd or web server does not either, nobody can promote\n'
 const HOOKS = ['pre-receive', 'reference-transaction', 'post-receive'] as const
 
 function unguarded(options: { objectFormat?: 'sha1' | 'sha256'; policy?: string } = {}): TestRepository {
@@ -73,7 +75,7 @@ describe('server install', () => {
 
     const ran = install(repository, '--policy', repository.policyFolder)
 
-    expect(ran.stderr).toBe('')
+    expect(ran.stderr).toBe(UNUSUAL)
     expect(ran.stdout).toBe(
       `headgate is installed in ${repository.bare}; pushers are known by env:TEST_PUSHER
   set core.hooksPath=${repository.bare}/hooks
@@ -168,7 +170,7 @@ policy version 1 is in force now, from ${repository.policyFolder}: release follo
 
     expect(ran.code).toBe(0)
     expect(ran.stderr).toBe(
-      `No policy is in force yet, so nothing is guarded but refs/headgate/. Next:\n  headgate policy apply ${repository.bare} DIR\n`,
+      `${UNUSUAL}No policy is in force yet, so nothing is guarded but refs/headgate/. Next:\n  headgate policy apply ${repository.bare} DIR\n`,
     )
     expect(repository.push('HEAD:refs/heads/release').code).toBe(0)
     const reserved = repository.push('HEAD:refs/headgate/ledger')
@@ -305,6 +307,70 @@ policy version 1 is in force already; nothing changed
     expect(statSync(join(repository.bare, 'headgate', 'seal-key.pem')).mode & 0o777).toBe(0o640)
   })
 
+  test('an identity source is kept where none is named, and a wrong one is refused or remarked on', () => {
+    const repository = unguarded()
+    const install = (...args: string[]) => repository.headgate('server', 'install', repository.bare, ...args)
+    expect(install()).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('nobody has said yet how pushers are known'),
+    })
+    for (const nobody of ['HOME', 'SSH_CONNECTION', 'REMOTE_ADDR', 'GIT_DIR']) {
+      const ran = install('--identity', `env:${nobody}`)
+      expect(ran.stderr).toContain(`headgate: ${nobody} does not say who pushes\n`)
+      expect(ran.code).toBe(64)
+    }
+    expect(existsSync(join(repository.bare, 'headgate'))).toBe(false)
+
+    const unknown = install('--identity', 'env:NOPE')
+    expect(unknown.stderr).toContain('remark: no host sets NOPE by itself')
+    expect(unknown.code).toBe(0)
+    const known = install('--identity', 'env:REMOTE_USER')
+    expect(known.stderr).not.toContain('no host sets')
+
+    const again = install()
+    expect(again.code).toBe(0)
+    expect(again.stdout).toContain('pushers are known by env:REMOTE_USER\n')
+    const settings = readFileSync(join(repository.bare, 'headgate', 'server.json'), 'utf8')
+    expect(JSON.parse(settings).identity).toBe('env:REMOTE_USER')
+  })
+
+  test('a Node that is too old is not put into hooks, and one that is there refuses with a clear line', () => {
+    const repository = installed()
+    const old = join(repository.folder, 'node-20')
+    const asOld = join(repository.folder, 'as-old.cjs')
+    writeFileSync(asOld, "Object.defineProperty(process, 'version', { value: 'v20.19.0' })\n")
+    script(
+      old,
+      `test "$1" = --version && { echo v20.19.0; exit; }\nexec '${process.execPath}' --require '${asOld}' "$@"`,
+    )
+    const complaint = 'is Node 20.19.0, and headgate needs 24 or newer'
+    const hook = join(repository.bare, 'hooks', 'pre-receive')
+    const before = readFileSync(hook, 'utf8')
+    for (const args of [
+      ['server', 'install', repository.bare],
+      ['doctor', repository.bare, '--fix'],
+    ]) {
+      const ran = repository.run(old, [PROGRAM, ...args])
+      expect(ran.stderr).toContain(complaint)
+      expect(ran.code).toBe(78)
+    }
+    expect(readFileSync(hook, 'utf8')).toBe(before)
+
+    for (const name of HOOKS) {
+      const file = join(repository.bare, 'hooks', name)
+      writeFileSync(file, readFileSync(file, 'utf8').replace(`NODE='${process.execPath}'`, `NODE='${old}'`))
+    }
+    repository.commit('next')
+    const pushed = repository.push('main')
+    expect(pushed.all).toContain(complaint)
+    expect(pushed.all).toContain('the server admin installs again with a newer one: headgate server install')
+    expect(pushed.code).toBe(1)
+    const doctor = repository.headgate('doctor', repository.bare)
+    expect(doctor.stdout).toContain(`the pre-receive hook cannot decide: ${old} ${complaint}`)
+    repository.headgate('doctor', repository.bare, '--fix')
+    repository.mustRun(repository.push('main'))
+  })
+
   test('remarks on a name that is a header of the client', () => {
     const repository = unguarded()
     const ran = repository.headgate(
@@ -321,7 +387,7 @@ policy version 1 is in force already; nothing changed
     const repository = unguarded()
     repository.run('git', ['config', '--global', 'core.hooksPath', '/srv/all hooks'])
     expect(install(repository, '--policy', repository.policyFolder).stderr).toBe(
-      'remark: core.hooksPath of the global configuration, /srv/all hooks, does not count here: hooks in that folder do not run\n',
+      `${UNUSUAL}remark: core.hooksPath of the global configuration, /srv/all hooks, does not count here: hooks in that folder do not run\n`,
     )
   })
 

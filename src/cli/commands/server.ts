@@ -20,8 +20,8 @@ export function serverCommand(cli: Argv): Argv {
             })
             .option('identity', {
               type: 'string',
-              demandOption: true,
-              describe: 'where the name of a pusher comes from: env:NAME, ssh-auth-info or push-cert',
+              describe:
+                'where the name of a pusher comes from: env:NAME, ssh-auth-info or push-cert [default: as before]',
             })
             .option('host', {
               choices: HOSTS,
@@ -55,7 +55,7 @@ export function serverCommand(cli: Argv): Argv {
           const { installAndApply } = await import('../../../server/admin.ts')
           const done = await installAndApply(repo, identity, policy, host)
           if (json) return printJson(done)
-          print(`headgate is installed in ${done.repository}; pushers are known by ${identity}`)
+          print(`headgate is installed in ${done.repository}; pushers are known by ${done.identity}`)
           for (const name of done.kept)
             print(`  the ${name} hook that was there is kept; it runs first, and both must pass`)
           for (const setting of done.settings) print(`  set ${setting}`)

@@ -1,4 +1,5 @@
 /** A guarded repository on its server: hooks, settings, keys, service, and what the ledger says of the branches. */
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -10,7 +11,9 @@ import {
   SERVER_HOOKS,
   type ServerHook,
 } from '../../../server/hook-places.ts'
+import { namesNobody } from '../../../server/identity-source.ts'
 import { findFlock } from '../../../server/ledger-queue.ts'
+import { nodeComplaint } from '../../../server/node-version.ts'
 import {
   HIDDEN,
   HOOKS_PATH,
@@ -97,7 +100,11 @@ function checkHooks(directory: string, settings: ServerSettings, install: string
     const text = readFileSync(path, 'utf8')
     const [, node = '', app = ''] = PROGRAMS.exec(text) ?? []
     const gone = [node, app].find((file) => !existsSync(file.replaceAll(`'\\''`, "'")))
-    if (gone !== undefined) {
+    const complaint = gone === undefined ? versionComplaint(node) : null
+    if (complaint !== null) {
+      const what = `the ${name} hook cannot decide: ${complaint}`
+      findings.push(problem('node-too-old', what, `${install}  # with a newer Node in PATH`, INSTALL))
+    } else if (gone !== undefined) {
       const what = `the ${name} hook starts ${printable(gone, 300)}, which is gone: guarded branches are refused`
       findings.push(problem('hook-program-missing', what, install, INSTALL))
     } else if (text.replace(PROGRAMS, '') !== hookText(name, directory, settings).replace(PROGRAMS, '')) {
@@ -106,6 +113,13 @@ function checkHooks(directory: string, settings: ServerSettings, install: string
     }
   }
   return findings
+}
+
+/** `node` as it stands in a hook. */
+function versionComplaint(node: string): string | null {
+  const path = node.replaceAll(`'\\''`, "'")
+  const { stdout } = spawnSync(path, ['--version'], { encoding: 'utf8', env: {} })
+  return nodeComplaint(printable(path, 300), printable(stdout?.trim() ?? '', 40))
 }
 
 /** Which Node and which copy of headgate a hook starts: another than this one is no fault. */
@@ -143,7 +157,7 @@ async function checkSettings(
   }
   if (runsOwnHooks(settings.host)) findings.push(...(await checkHooksPath(repository, own, install)))
   const source = parseIdentitySource(settings.identity)
-  if (source.kind === 'env' && ['HOME', 'PATH', 'PWD', 'SHELL', 'LANG'].includes(source.name)) {
+  if (source.kind === 'env' && namesNobody(source.name)) {
     findings.push(
       problem(
         'identity',
