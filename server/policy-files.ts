@@ -1,11 +1,12 @@
 /** Where the two files of a policy come from: a folder, `.headgate/` at the tip of a branch, the ledger. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { type PolicyInForce, parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import type { GitRepository } from '../src/git/repository.ts'
+import { isTreeFile, readTreeFile } from '../src/git/tree-file.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { PolicyFiles } from '../src/ledger/ledger.ts'
 import { parseAllowedSigners } from '../src/signing/allowed-signers.ts'
@@ -14,30 +15,50 @@ import { requireNeverGuarded } from './guarded-list.ts'
 export type PolicySource = { readonly policy: string; readonly allowedSigners: string; readonly from: string }
 
 const MAX_FILE_BYTES = 256 * 1024
+const OWN_FOLDER = '.headgate'
 const NAMES = { policy: 'policy.yaml', allowedSigners: 'allowed_signers' } as const
+
+/** A folder that a tree holds, by its name there: nothing below it leads elsewhere. */
+type Place = { readonly top: string; readonly below: string }
 
 /** Whether this is a folder with a policy, or holds one in its `.headgate`. */
 export function hasPolicy(folder: string): boolean {
-  return existsSync(join(folder, NAMES.policy)) || existsSync(join(folder, '.headgate', NAMES.policy))
+  return placeOf(folder) !== null
 }
 
 /** Reads a folder that holds `policy.yaml` and `allowed_signers`, or a `.headgate` folder that does. */
 export function readPolicyFolder(folder: string): PolicySource {
   const place = findPolicyFolder(folder)
   return {
-    policy: read(join(place, NAMES.policy)),
-    allowedSigners: read(join(place, NAMES.allowedSigners)),
-    from: place,
+    policy: read(place, NAMES.policy),
+    allowedSigners: read(place, NAMES.allowedSigners),
+    from: join(place.top, place.below),
   }
 }
 
-/** The policy alone of such a folder, for who has nothing to do with keys. */
-export function readPolicyText(folder: string): string {
-  return read(join(findPolicyFolder(folder), NAMES.policy))
+/** The policy alone of a working tree, for who has nothing to do with keys. */
+export function readPolicyText(top: string): string {
+  const place = { top, below: OWN_FOLDER }
+  return read(
+    isTreeFile(top, join(OWN_FOLDER, NAMES.policy)) ? place : findPolicyFolder(join(top, OWN_FOLDER)),
+    NAMES.policy,
+  )
 }
 
-function findPolicyFolder(folder: string): string {
-  if (hasPolicy(folder)) return existsSync(join(folder, NAMES.policy)) ? folder : join(folder, '.headgate')
+/** The folder that is named may be reached through links: that is its owner's word. */
+function placeOf(folder: string): Place | null {
+  const places: Place[] =
+    basename(folder) === OWN_FOLDER
+      ? [{ top: dirname(folder), below: OWN_FOLDER }]
+      : [{ top: folder, below: '' }]
+  for (const place of [...places, { top: folder, below: OWN_FOLDER }])
+    if (isTreeFile(place.top, join(place.below, NAMES.policy))) return place
+  return null
+}
+
+function findPolicyFolder(folder: string): Place {
+  const place = placeOf(folder)
+  if (place !== null) return place
   const there = statSync(folder, { throwIfNoEntry: false })
   const problem =
     there === undefined
@@ -128,25 +149,23 @@ async function readBlob(repository: GitRepository, { ref, oid }: Tip, name: stri
   return object === null ? null : decode(object.body, path)
 }
 
-function read(path: string): string {
+function read({ top, below }: Place, name: string): string {
+  const path = join(top, below, name)
+  let reason: string
+  let hint = 'a policy is a folder with policy.yaml and allowed_signers; see docs/policy-reference.md'
+  let cause: unknown
   try {
-    if (statSync(path).size > MAX_FILE_BYTES) throw tooLarge(path)
-    return decode(readFileSync(path), path)
-  } catch (cause) {
-    if (cause instanceof HeadgateError) throw cause
-    const { code } = cause as NodeJS.ErrnoException
-    throw new HeadgateError(
-      'configuration',
-      `${path} ${code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`}`,
-      {
-        hint:
-          code === 'EACCES'
-            ? 'give this account the right to read it, or run it as another'
-            : 'a policy is a folder with policy.yaml and allowed_signers; see docs/policy-reference.md',
-        cause,
-      },
-    )
+    const bytes = readTreeFile(top, join(below, name), MAX_FILE_BYTES)
+    if (bytes !== null) return decode(bytes, path)
+    reason = 'does not exist'
+  } catch (error) {
+    if (error instanceof HeadgateError) throw error
+    cause = error
+    const { code } = error as NodeJS.ErrnoException
+    reason = `cannot be read (${code})`
+    if (code === 'EACCES') hint = 'give this account the right to read it, or run it as another'
   }
+  throw new HeadgateError('configuration', `${path} ${reason}`, { hint, cause })
 }
 
 function decode(bytes: Uint8Array, name: string): string {

@@ -3,12 +3,11 @@
  * of git's protected configuration (of the system, of the user, of the command line), since everything else of a
  * repository, its own configuration among it, may have come with it.
  */
-import { join } from 'node:path'
-import { hasPolicy, readPolicyText } from '../../server/policy-files.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Policy } from '../core/policy.ts'
 import { parsePolicy } from '../core/policy-yaml.ts'
 import { printable, shellWord } from '../core/printable.ts'
+import { readTreeText } from '../git/tree-file.ts'
 import type { ClientRepository } from './client-repository.ts'
 
 const PROTECTED: readonly string[] = ['system', 'global', 'command']
@@ -67,9 +66,9 @@ async function committedPolicy(client: ClientRepository): Promise<string | null>
 
 async function checkedOutPolicy(client: ClientRepository): Promise<string | null> {
   const top = await client.topLevel()
-  if (top === null || !hasPolicy(join(top, '.headgate'))) return null
+  if (top === null) return null
   try {
-    return readPolicyText(join(top, '.headgate'))
+    return readTreeText(top, POLICY)
   } catch (error) {
     if (!(error instanceof HeadgateError)) throw error
     return null

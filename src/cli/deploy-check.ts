@@ -1,5 +1,6 @@
 /** May this commit be deployed there? Asked by deploy pipelines, which go by the exit code. */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { type RemoteView, refsOf } from '../audit/foresee.ts'
 import { age } from '../audit/gather-status.ts'
 import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
@@ -10,6 +11,7 @@ import { isOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { jsonWithoutSecrets } from '../core/without-secrets.ts'
 import type { GitRepository } from '../git/repository.ts'
+import { isBelow, writeTreeFile } from '../git/tree-file.ts'
 import { namedHosts } from './allowed.ts'
 import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
@@ -60,7 +62,7 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
     ]
     const answer = { ...landed, findings }
     if (findings.length > 0) process.exitCode = EXIT_CODES.refused
-    else if (attestation !== undefined) writeAttestation(answer.move, attestation)
+    else if (attestation !== undefined) writeAttestation(answer.move, attestation, await client.topLevel())
     report(options, commit, view, answer)
   } finally {
     repository.close()
@@ -165,7 +167,7 @@ function readAnchors(file: string): TrustAnchors {
   })
 }
 
-function writeAttestation(move: LandedMove | null, file: string): void {
+function writeAttestation(move: LandedMove | null, file: string, top: string | null): void {
   if (move === null || move.record.statement.kind !== 'authorization') {
     throw new HeadgateError('data', 'there is no attestation: no authorization stands behind the release', {
       hint: 'a drift was accepted; promote a commit again to have one',
@@ -173,6 +175,7 @@ function writeAttestation(move: LandedMove | null, file: string): void {
   }
   const text = `${JSON.stringify(move.record.envelope)}\n`
   if (file === '-') process.stdout.write(text)
+  else if (top !== null && isBelow(top, file)) writeTreeFile(top, resolve(file), text)
   else writeFileSync(file, text)
 }
 

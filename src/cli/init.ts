@@ -1,10 +1,11 @@
 /** `headgate init`: client hooks in a clone, and what they must know of its remotes. */
 
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { printable } from '../core/printable.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
 import { readRemoteList, remoteListPath } from '../git/guarded-remotes.ts'
+import { isTreeFile, writeTreeFile } from '../git/tree-file.ts'
 import { findPlaces } from './client-hooks/clone-places.ts'
 import { installClientHooks, removeClientHooks } from './client-hooks/install.ts'
 import { removeIfEmpty } from './client-hooks/shared-hooks.ts'
@@ -59,21 +60,18 @@ async function remove(client: ClientRepository): Promise<void> {
 
 async function writeStartingPolicy(client: ClientRepository): Promise<void> {
   const { top } = await findPlaces(client)
-  const folder = join(top, '.headgate')
   const { policy, allowedSigners } = startingPolicy({ repository: await repositoryName(client, top) })
-  mkdirSync(folder, { recursive: true })
   for (const [name, text] of [
     ['policy.yaml', policy],
     ['allowed_signers', allowedSigners],
     // Editors find it by the first line of the policy, in every clone and without a network.
     [SCHEMA_FILE, policySchemaText()],
   ] as const) {
-    const path = join(folder, name)
-    if (existsSync(path)) {
+    if (isTreeFile(top, `.headgate/${name}`)) {
       note(`remark: .headgate/${name} is there already and stays as it is`)
       continue
     }
-    writeFileSync(path, text)
+    writeTreeFile(top, `.headgate/${name}`, text)
     const next =
       name === SCHEMA_FILE ? 'editors check the policy by it' : 'edit it, then: headgate policy check'
     print(`wrote .headgate/${name}; ${next}`)

@@ -1,5 +1,5 @@
 import { lstatSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { readPolicyText } from '../../server/policy-files.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
@@ -8,6 +8,7 @@ import { parsePolicy } from '../core/policy-yaml.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
+import { isBelow, writeTreeFile } from '../git/tree-file.ts'
 import { allowedVariables } from './allowed.ts'
 import { CALLERS_ENVIRONMENT, ClientRepository } from './client-repository.ts'
 import { containing, releasedCommit } from './gate-commit.ts'
@@ -102,8 +103,8 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   })
 
   // The results are on the screen and in the files before anything more can go wrong.
-  if (options.report !== undefined) writeFileSync(options.report, htmlText(run, commit))
-  if (options.junit !== undefined) writeFileSync(options.junit, junitText(run, commit))
+  if (options.report !== undefined) writeNamed(folder, options.report, htmlText(run, commit))
+  if (options.junit !== undefined) writeNamed(folder, options.junit, junitText(run, commit))
   if (isGithubActions()) {
     annotate(run)
     summarize(run, commit)
@@ -172,6 +173,12 @@ async function runWithProgress(
   }
 }
 
+/** Within the tree no link is followed; elsewhere the name is the caller's own word, such as /dev/stdout. */
+function writeNamed(top: string, file: string, text: string): void {
+  if (isBelow(top, file)) writeTreeFile(top, resolve(file), text)
+  else writeFileSync(file, text)
+}
+
 /** The report of an earlier run must not be taken for this one's, if this one ends before it writes its own. */
 function makeWayFor(option: string, file: string | undefined): void {
   if (file === undefined) return
@@ -218,7 +225,7 @@ async function findPolicy(
 ): Promise<Policy> {
   if (place === null) {
     // Whoever tries gates has not made all the keys yet.
-    return parsePolicy(readPolicyText(join(folder, '.headgate')))
+    return parsePolicy(readPolicyText(folder))
   }
   return (await remotePolicy(repository, place.reads)).policy
 }

@@ -98,7 +98,7 @@ remark: bob may promote but has no key for namespace git in allowed_signers, and
         rmSync(join(folder, 'allowed_signers'))
         mkdirSync(join(folder, 'allowed_signers'))
       },
-      /allowed_signers cannot be read \(EISDIR\)/,
+      /allowed_signers is a folder, not a regular file/,
     ],
     [
       'other bytes than text',

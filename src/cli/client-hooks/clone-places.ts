@@ -1,8 +1,9 @@
 /** Where the hooks of this clone are, and who else looks after them. */
-import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import * as z from 'zod'
 import { HeadgateError } from '../../core/errors.ts'
+import { readTreeText, treeFolder } from '../../git/tree-file.ts'
 import { ClientRepository } from '../client-repository.ts'
 
 export type ClonePlaces = {
@@ -41,6 +42,9 @@ export async function findPlaces(client: ClientRepository): Promise<ClonePlaces>
   )
   const [common = '', hooks = ''] = paths.split('\n')
   const configured = await readHooksPaths(client)
+  // A folder of hooks that the repository commits leads nowhere else.
+  if (!resolve(top, hooks).startsWith(`${realpathSync(resolve(top, common))}/`))
+    treeFolder(top, resolve(top, hooks))
   return {
     top,
     common: realpathSync(resolve(top, common)),
@@ -106,7 +110,7 @@ const packageSchema = z.object({
 function dependsOn(top: string, name: string): boolean {
   try {
     const { dependencies = {}, devDependencies = {} } = packageSchema.parse(
-      JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')),
+      JSON.parse(readTreeText(top, 'package.json') ?? ''),
     )
     return Object.hasOwn(dependencies, name) || Object.hasOwn(devDependencies, name)
   } catch {

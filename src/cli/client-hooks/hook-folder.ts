@@ -1,8 +1,9 @@
 /** Our hooks in a folder of git hooks, beside and before what was there. */
 import { existsSync, lstatSync, renameSync, rmSync, symlinkSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import { makeFolder, replaceFile } from '../../git/own-files.ts'
+import { treeFolder } from '../../git/tree-file.ts'
 import { type ClientHook, hookScript, isThere, readHook } from './hook-script.ts'
 
 const KEPT_SUFFIX = '.kept-by-headgate'
@@ -18,7 +19,7 @@ export function putHook(path: string, name: ClientHook): boolean {
     throw new HeadgateError('configuration', `${path} is a folder, and git wants a hook there`)
   if (there !== null && !there.ours) keep(path, keptPath)
   const kept = there?.ours && there.kept !== '' ? there.kept : isThere(keptPath) ? basename(keptPath) : ''
-  return writeScript(path, hookScript(name, kept))
+  return writeScript(dirname(path), basename(path), hookScript(name, kept))
 }
 
 /**
@@ -47,9 +48,12 @@ function isSame(path: string, other: string): boolean {
 }
 
 /** Writes an executable file, whole; false if it is there already. */
-export function writeScript(path: string, text: string): boolean {
-  makeFolder(dirname(path))
-  return replaceFile(path, text, { executable: true })
+export function writeScript(top: string, path: string, text: string): boolean {
+  const full = resolve(top, path)
+  // Renamed into place, which follows no link; its folders must be ones.
+  treeFolder(top, dirname(full))
+  makeFolder(dirname(full))
+  return replaceFile(full, text, { executable: true })
 }
 
 /** Takes our hook out of `path`, and puts back what was kept. Returns whether anything changed. */

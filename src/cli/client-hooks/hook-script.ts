@@ -1,6 +1,7 @@
 /** The texts of the client hooks: shell scripts that stand alone, the same on every machine. */
 import { lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { MAX_TREE_FILE_BYTES, readRegularFile } from '../../git/tree-file.ts'
 import { packageFolder } from '../this-program.ts'
 
 export const CLIENT_HOOKS = ['pre-push', 'pre-commit', 'pre-merge-commit', 'prepare-commit-msg'] as const
@@ -28,7 +29,9 @@ export function readHook(
 ): { readonly text: string; readonly ours: boolean; kept: string } | null {
   let text: string
   try {
-    text = readFileSync(path, 'latin1')
+    // A hook of git's own may be a link, to a file of the tree, say; it is only compared.
+    text = readRegularFile(path, MAX_TREE_FILE_BYTES, { links: true })?.toString('latin1') ?? ''
+    if (text === '' && !isThere(path)) return null
   } catch {
     // A program without the right to be read, or a link to a file that this branch does not have.
     return isThere(path) && !lstatSync(path).isDirectory() ? { text: '', ours: false, kept: '' } : null

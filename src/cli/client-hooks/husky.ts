@@ -1,6 +1,6 @@
 /** `.husky/NAME`: what husky runs for a hook of that name, with `sh -e`. Ours come first, since they are quick. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { readTreeText, removeTreeFile, writeTreeFile } from '../../git/tree-file.ts'
 import { CLIENT_HOOKS, type ClientHook, HUSKY_PRE_PUSH } from './hook-script.ts'
 import { hasBlock, ownLine, withLine, withoutOurs } from './own-line.ts'
 import { SHARED_HOOKS } from './shared-hooks.ts'
@@ -8,10 +8,9 @@ import { SHARED_HOOKS } from './shared-hooks.ts'
 export function addToHusky(top: string, folder: string): string[] {
   const changed: string[] = []
   for (const name of CLIENT_HOOKS) {
-    const before = read(folder, name)
+    const before = read(top, folder, name)
     if (isStarted(before, name)) continue
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(join(folder, name), addLine(withoutOurs(before), name), { mode: 0o755 })
+    writeTreeFile(top, join(folder, name), addLine(withoutOurs(before), name), 0o755)
     changed.push(relative(top, join(folder, name)))
   }
   return changed
@@ -21,29 +20,30 @@ export function removeFromHusky(top: string, folder: string): string[] {
   const changed: string[] = []
   for (const name of CLIENT_HOOKS) {
     const path = join(folder, name)
-    const before = read(folder, name)
+    const before = read(top, folder, name)
     const text = withoutOurs(before)
     if (text === before) continue
-    if (text.trim() === '') rmSync(path)
-    else writeFileSync(path, text)
+    if (text.trim() === '') removeTreeFile(top, path)
+    else writeTreeFile(top, path, text)
     changed.push(relative(top, path))
   }
   return changed
 }
 
 /** The hooks that husky does not start yet. */
-export function missingInHusky(folder: string): ClientHook[] {
-  return CLIENT_HOOKS.filter((name) => !isStarted(read(folder, name), name) && !hasBlock(read(folder, name)))
+export function missingInHusky(top: string, folder: string): ClientHook[] {
+  return CLIENT_HOOKS.filter(
+    (name) => !isStarted(read(top, folder, name), name) && !hasBlock(read(top, folder, name)),
+  )
 }
 
 /** The files in which an older version has left several lines. */
-export function blocksInHusky(folder: string): ClientHook[] {
-  return CLIENT_HOOKS.filter((name) => hasBlock(read(folder, name)))
+export function blocksInHusky(top: string, folder: string): ClientHook[] {
+  return CLIENT_HOOKS.filter((name) => hasBlock(read(top, folder, name)))
 }
 
-function read(folder: string, name: ClientHook): string {
-  const path = join(folder, name)
-  return existsSync(path) ? readFileSync(path, 'utf8') : ''
+function read(top: string, folder: string, name: ClientHook): string {
+  return readTreeText(top, join(folder, name)) ?? ''
 }
 
 function isStarted(text: string, name: ClientHook): boolean {

@@ -3,9 +3,10 @@
  * lefthook makes git's hooks from it by itself, and moves away every hook that it finds.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
+import { isTreeFile, readTreeText, removeTreeFile, treeFolder, writeTreeFile } from '../../git/tree-file.ts'
 import { hasBlock, ownLine, withLine, withoutOurs } from './own-line.ts'
 import { removeIfEmpty, SHARED_HOOKS } from './shared-hooks.ts'
 
@@ -37,20 +38,19 @@ export function lefthookFile(top: string): string | null {
   const files = NAMES.flatMap((name) =>
     ['yml', 'yaml', 'json', 'jsonc', 'toml'].map((kind) => `${name}.${kind}`),
   )
-  return files.find((file) => existsSync(join(top, file))) ?? null
+  return files.find((file) => isTreeFile(top, file)) ?? null
 }
 
 export function addToLefthook(top: string, file: string): string[] {
   const changed: string[] = []
-  const path = join(top, file)
-  const before = readFileSync(path, 'utf8')
+  const before = read(top, file)
   const text = extend(before, file)
-  if (!existsSync(join(top, OWN)) || readFileSync(join(top, OWN), 'utf8') !== CONFIGURATION) {
-    writeFileSync(join(top, OWN), CONFIGURATION)
+  if (readTreeText(top, OWN) !== CONFIGURATION) {
+    writeTreeFile(top, OWN, CONFIGURATION)
     changed.push(OWN)
   }
   if (text !== before) {
-    writeFileSync(path, text)
+    writeTreeFile(top, file, text)
     changed.push(file)
   }
   return changed
@@ -60,7 +60,7 @@ export function removeFromLefthook(top: string): string[] {
   const changed: string[] = []
   const file = lefthookFile(top)
   if (file !== null) {
-    const before = readFileSync(join(top, file), 'utf8')
+    const before = read(top, file)
     const text = withoutOurs(before)
     if (text.includes(OWN)) {
       throw new HeadgateError('configuration', `${file} names ${OWN} by a line that is not headgate's`, {
@@ -68,25 +68,26 @@ export function removeFromLefthook(top: string): string[] {
       })
     }
     if (text !== before) {
-      writeFileSync(join(top, file), text)
+      writeTreeFile(top, file, text)
       changed.push(file)
     }
   }
-  if (existsSync(join(top, OWN))) {
-    rmSync(join(top, OWN))
-    changed.push(OWN)
-  }
-  removeIfEmpty(join(top, '.headgate'))
+  if (removeTreeFile(top, OWN)) changed.push(OWN)
+  removeIfEmpty(treeFolder(top, '.headgate'))
   return changed
 }
 
 export function isInLefthook(top: string, file: string): boolean {
-  return existsSync(join(top, OWN)) && readFileSync(join(top, file), 'utf8').includes(OWN)
+  return isTreeFile(top, OWN) && read(top, file).includes(OWN)
 }
 
 /** An older version has left several lines there. */
 export function hasBlockInLefthook(top: string, file: string): boolean {
-  return hasBlock(readFileSync(join(top, file), 'utf8'))
+  return hasBlock(read(top, file))
+}
+
+function read(top: string, file: string): string {
+  return readTreeText(top, file) ?? ''
 }
 
 /** Lets lefthook make git's hooks anew, with the project's own lefthook or the one in PATH. False if there is none. */

@@ -34,8 +34,7 @@ export function useOwnFolder(places: ClonePlaces, shared: string): string[] {
     wanted.set(name, hookScript(name, wanted.has(`${name}.shared`) ? `${name}.shared` : ''))
   for (const name of existsSync(folder) ? readdirSync(folder) : [])
     if (!wanted.has(name)) rmSync(join(folder, name))
-  for (const [name, text] of wanted)
-    if (writeScript(join(folder, name), text)) changed.push(join(folder, name))
+  for (const [name, text] of wanted) if (writeScript(folder, name, text)) changed.push(join(folder, name))
   setHooksPath(places, folder)
   return changed
 }

@@ -4,9 +4,9 @@
  * (`pre-push.legacy`) that pre-commit runs first, with all refs on standard input. In a clone that way works on every
  * branch; the configuration is for those who never run `headgate init`.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
+import { isTreeFile, readTreeText, writeTreeFile } from '../../git/tree-file.ts'
 import { putHook, takeHook } from './hook-folder.ts'
 import { CLIENT_HOOKS, type ClientHook, readHook } from './hook-script.ts'
 import { hasBlock, ownLine, withLine, withoutOurs } from './own-line.ts'
@@ -23,12 +23,11 @@ const STAGES: Record<ClientHook, string> = {
 }
 
 export function usesPreCommit(top: string): boolean {
-  return existsSync(join(top, PRE_COMMIT_FILE))
+  return isTreeFile(top, PRE_COMMIT_FILE)
 }
 
 export function addToPreCommit(top: string): string[] {
-  const path = join(top, PRE_COMMIT_FILE)
-  const before = readFileSync(path, 'utf8')
+  const before = read(top)
   if (namesAll(before) && !hasBlock(before)) return []
   const text = addRepository(withoutOurs(before))
   if (text === null) {
@@ -40,13 +39,12 @@ export function addToPreCommit(top: string): string[] {
       },
     )
   }
-  writeFileSync(path, text)
+  writeTreeFile(top, PRE_COMMIT_FILE, text)
   return [PRE_COMMIT_FILE]
 }
 
 export function removeFromPreCommit(top: string): string[] {
-  const path = join(top, PRE_COMMIT_FILE)
-  const before = existsSync(path) ? readFileSync(path, 'utf8') : ''
+  const before = read(top)
   const text = withoutOurs(before)
   if (namesAny(text)) {
     // Without the scripts pre-commit would refuse every commit.
@@ -59,18 +57,22 @@ export function removeFromPreCommit(top: string): string[] {
     )
   }
   if (text === before) return []
-  writeFileSync(path, text)
+  writeTreeFile(top, PRE_COMMIT_FILE, text)
   return [PRE_COMMIT_FILE]
 }
 
 /** All hooks are named, in whatever form: many reformat this file. */
 export function isInPreCommit(top: string): boolean {
-  return namesAll(readFileSync(join(top, PRE_COMMIT_FILE), 'utf8'))
+  return namesAll(read(top))
 }
 
 /** An older version has left several lines there. */
 export function hasBlockInPreCommit(top: string): boolean {
-  return hasBlock(readFileSync(join(top, PRE_COMMIT_FILE), 'utf8'))
+  return hasBlock(read(top))
+}
+
+function read(top: string): string {
+  return readTreeText(top, PRE_COMMIT_FILE) ?? ''
 }
 
 function namesAll(text: string): boolean {

@@ -8,7 +8,7 @@ import { printable, shellWord } from '../../core/printable.ts'
 import { findGit } from '../../git/find-git.ts'
 import { readRemoteList } from '../../git/guarded-remotes.ts'
 import type { GitRepository } from '../../git/repository.ts'
-import { findPlaces } from '../client-hooks/clone-places.ts'
+import { type ClonePlaces, findPlaces } from '../client-hooks/clone-places.ts'
 import { findRunner } from '../client-hooks/install.ts'
 import type { ClientRepository } from '../client-repository.ts'
 import { lookAt, pushTarget, pushUrls } from '../remote-view.ts'
@@ -23,11 +23,21 @@ export async function checkClone(client: ClientRepository): Promise<Finding[]> {
   const places = await findPlaces(client)
   return [
     ...checkGitVersion(findGit()),
-    ...checkCloneHooks(places, findRunner(places)),
+    ...checkTree(places),
     ...checkPrograms(places.common),
     ...(await checkKeys(client)),
     ...(await checkRemotes(client)),
   ]
+}
+
+/** The hooks, as far as they can be looked at: the tree may have something else where a file should be. */
+function checkTree(places: ClonePlaces): Finding[] {
+  try {
+    return checkCloneHooks(places, findRunner(places))
+  } catch (error) {
+    if (!(error instanceof HeadgateError) || error.code !== 'configuration') throw error
+    return [problem('hook-unreadable', error.message, error.hint ?? 'put a file in its place')]
+  }
 }
 
 /** The list that tells the hooks what to start. */

@@ -1,5 +1,5 @@
 /** The client hooks of a clone: are they where git looks, whole, and those of this version? */
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { printable } from '../../core/printable.ts'
 import { areHooksOff, type ClonePlaces, unsetHooksPath } from '../client-hooks/clone-places.ts'
@@ -75,7 +75,7 @@ function checkFolder(folder: string, place: (name: ClientHook) => string): Findi
           INSTALL,
         ),
       )
-    if (readFileSync(path, 'utf8') !== hookScript(name, there.kept))
+    if (there.text !== Buffer.from(hookScript(name, there.kept)).toString('latin1'))
       findings.push(
         problem('hook-stale', `the ${name} hook is not the one of this version of headgate`, INIT, INSTALL),
       )
@@ -107,9 +107,9 @@ function olderBlock(file: string): Finding {
 
 function checkHusky({ top, hooks }: ClonePlaces, runner: Extract<Runner, { kind: 'husky' }>): Finding[] {
   const findings = checkShared(top, 'husky')
-  for (const name of missingInHusky(runner.folder))
+  for (const name of missingInHusky(top, runner.folder))
     findings.push(problem('hook-missing', `husky does not start headgate's ${name} hook`, INIT, INSTALL))
-  for (const name of blocksInHusky(runner.folder))
+  for (const name of blocksInHusky(top, runner.folder))
     findings.push(olderBlock(join(relative(top, runner.folder), name)))
   if (!runner.active) {
     const program = join(top, 'node_modules', '.bin', 'husky')
