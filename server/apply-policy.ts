@@ -1,7 +1,9 @@
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { type Oid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
+import { formerBranches } from '../src/core/state.ts'
 import type { NewRecord, Snapshot } from '../src/ledger/ledger.ts'
+import { formerOf } from './former-branches.ts'
 import { releaseRef, requireNoAlias, stagingRef } from './guarded-branches.ts'
 import { requireNeverGuarded, writeGuardedList } from './guarded-list.ts'
 import type { GuardedRepository } from './guarded-repository.ts'
@@ -44,9 +46,12 @@ export async function applyPolicy(
       previous.allowedSigners === files.allowedSigners &&
       (await recordedSealKey(snapshot)) === guarded.sealKey.publicKeyLine
     ) {
-      writeGuardedList(guarded.repository.commonDirectory, [policy])
+      writeGuardedList(guarded.repository.commonDirectory, [policy], {
+        former: formerBranches(snapshot.state),
+      })
       return { done: { version: previous.version, changed: false, baseline: null, policy } }
     }
+    const former = await formerOf(snapshot, policy)
     await requireNoAlias(guarded.repository, policy)
     const ref = releaseRef(policy)
     const found = await guarded.repository.refs([stagingRef(policy), ref])
@@ -57,7 +62,7 @@ export async function applyPolicy(
     const context: StatementContext = { sealKey: guarded.sealKey, inForce, at, by }
     const baseline = release !== undefined && snapshot.state.landed[ref] === undefined ? release : null
     const records: NewRecord[] = [
-      policyRecord(context, files, staging),
+      policyRecord(context, files, staging, former),
       ...(baseline === null
         ? []
         : baselineRecords(
@@ -72,10 +77,13 @@ export async function applyPolicy(
     // The shell hooks must never let a guarded ref pass by themselves: the list covers the old policy and the new one
     // until the new one is recorded. A crash in between leaves a list that is too long, which only costs time.
     const old = previous === null ? [] : [parsePolicyFiles(previous).policy]
-    writeGuardedList(guarded.repository.commonDirectory, [...old, policy], { beginning: previous === null })
+    writeGuardedList(guarded.repository.commonDirectory, [...old, policy], {
+      beginning: previous === null,
+      former,
+    })
     const appended = await guarded.ledger.append(snapshot.head, records)
     if (appended.kind === 'stale') return LEDGER_MOVED
-    writeGuardedList(guarded.repository.commonDirectory, [policy])
+    writeGuardedList(guarded.repository.commonDirectory, [policy], { former })
     return { done: { version, changed: true, baseline, policy } }
   })
 }

@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
+import type { FormerBranch } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { replaceFile } from '../src/git/own-files.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
@@ -36,18 +37,19 @@ type Role = 'staging' | 'release' | 'ledger'
 const BEGINNING = 'beginning ledger'
 
 /**
- * Replaces the list by the guarded refs of all these policies. Readers see the old list or the new one. `beginning` says
+ * Replaces the list by the guarded refs of all these policies, and those that earlier ones named (`former`). Readers see the old list or the new one. `beginning` says
  * that no ledger has any of them yet.
  */
 export function writeGuardedList(
   gitDirectory: string,
   policies: readonly Policy[],
-  { beginning = false } = {},
+  { beginning = false, former = [] }: { beginning?: boolean; former?: readonly FormerBranch[] } = {},
 ): void {
   const lines = policies.flatMap((policy) => [
     `staging ${stagingRef(policy)}`,
     `release ${releaseRef(policy)}`,
   ])
+  for (const { role, ref } of former) lines.push(`${role} ${ref}`)
   const text = [...new Set(lines), 'ledger refs/headgate/ledger', ...(beginning ? [BEGINNING] : []), ''].join(
     '\n',
   )

@@ -4,6 +4,7 @@ import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
 import { printable } from '../src/core/printable.ts'
+import { formerBranches } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
@@ -79,6 +80,7 @@ export async function viewServer(guarded: GuardedRepository): Promise<ServerView
   if (inForce === null) requireNeverGuarded(repository.commonDirectory)
   // The refs are read after the ledger: a move that the ledger already knows as landed is then on disk, too.
   const names = inForce === null ? [] : guardedBranches(inForce.policy)
+  for (const { ref } of formerBranches(snapshot.state)) if (!names.includes(ref)) names.push(ref)
   for (const move of snapshot.state.open) if (!names.includes(move.ref)) names.push(move.ref)
   const found = await repository.refs(names)
   for (const [name, { symref }] of found) {

@@ -5,7 +5,7 @@
 
 import { gatherHistory } from '../src/audit/gather-history.ts'
 import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
-import { decide, decideStaging } from '../src/core/decide.ts'
+import { decide } from '../src/core/decide.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { explainRefusal, nameMove, type RefReport, shortRef } from '../src/core/explain.ts'
 import type { ReleaseMove } from '../src/core/facts.ts'
@@ -14,7 +14,7 @@ import { isZeroOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
 import { advanceState, closeMove } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
-import { gatherReleaseMove, gatherStagingMove } from '../src/git/gather-facts.ts'
+import { gatherReleaseMove } from '../src/git/gather-facts.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { type GuardedRepository, type ServerView, viewServer } from './guarded-repository.ts'
@@ -27,6 +27,7 @@ import {
   type JudgedCertificate,
   judgeCertificate,
 } from './identity.ts'
+import { isNoChange, judgeBranches, UNREAD } from './judge-branches.ts'
 import { type AuthorizedMove, writeAuthorized } from './move-file.ts'
 import {
   announce,
@@ -103,11 +104,11 @@ async function judgeOnce(
   let move: JudgedMove | null = null
   if (inForce !== null) {
     const enforced = inForce.policy.enforcement === 'enforce'
-    const staging = await judgeStaging(court, inForce)
-    if (staging === UNREAD) return { again: `${inForce.policy.staging} keeps moving` }
-    const branches = [...staging]
+    const input = { ...court, repository: guarded.repository, updates: push.updates, policy: inForce.policy }
+    const judgedBranches = await judgeBranches(input)
+    if (judgedBranches === UNREAD) return { again: `${inForce.policy.staging} keeps moving` }
+    const branches = [...judgedBranches]
     const release = push.updates.filter((update) => update.target === releaseRef(inForce.policy))
-    for (const report of duplicates(push, inForce)) branches.push(report)
     const [update] = release
     if (update !== undefined && !isNoChange(update, view) && release.length === 1) {
       const pending = pendingMove(view, update.target)
@@ -219,48 +220,6 @@ async function judgeInbox({ guarded, push, view, now }: Court): Promise<JudgedIn
     reports.push(reportOf(update, 'a submission', objections))
   }
   return { reports, submissions, known }
-}
-
-/** git takes an update to the same value, and the deletion of a ref that does not exist, and changes nothing. */
-function isNoChange({ from, to, target }: TargetedUpdate, { refs }: ServerView): boolean {
-  if (isZeroOid(to)) return !refs.has(target)
-  return from === to && refs.get(target) === to
-}
-
-/** What it rests on is not read yet, and can be large: others wait for the turn. */
-const UNREAD = 'unread'
-
-async function judgeStaging(
-  { guarded, push, view, hasTurn, read }: Court,
-  { policy }: PolicyInForce,
-): Promise<RefReport[] | typeof UNREAD> {
-  const ref = stagingRef(policy)
-  const reports: RefReport[] = []
-  for (const update of push.updates) {
-    if (update.target !== ref || isNoChange(update, view)) continue
-    const current = view.refs.get(ref) ?? null
-    const about = { update: { ...update, ref }, current, log: policy.releaseLog }
-    if (hasTurn && !read.has(about)) return UNREAD
-    const facts = await read.get(about, () =>
-      gatherStagingMove(guarded.repository, about.update, current, policy.releaseLog),
-    )
-    reports.push(reportOf(update, '', decideStaging(facts)))
-  }
-  return reports
-}
-
-/** A guarded branch can be named twice in one push, by itself or by an alias; no order of the two would be right. */
-function duplicates({ updates }: Push, { policy }: PolicyInForce): RefReport[] {
-  const twice = (ref: string, rule: Objection['rule']): RefReport[] => {
-    const [first, second] = updates.filter((update) => update.target === ref)
-    if (first === undefined || second === undefined) return []
-    const names = [first, second].map((update) => printable(update.ref, 120)).join(' and ')
-    const found = [
-      `this push changes ${shortRef(ref)} twice (as ${names}), and only one change at a time can be judged`,
-    ]
-    return [reportOf(second, '', [{ rule, found, fix: ['push one change of it'] }])]
-  }
-  return [...twice(releaseRef(policy), 'fast-forward'), ...twice(stagingRef(policy), 'staging-history')]
 }
 
 async function judgeRelease(

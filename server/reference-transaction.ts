@@ -8,10 +8,12 @@ import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
+import { formerBranches, type LedgerState } from '../src/core/state.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import { releaseRef } from './guarded-branches.ts'
 import { type GuardedRepository, viewServer } from './guarded-repository.ts'
 import type { HookAnswer } from './hook-request.ts'
+import { formerRelease } from './judge-branches.ts'
 import { landedOutcomes } from './settle.ts'
 import type { StatementContext } from './statements.ts'
 import { LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
@@ -28,7 +30,7 @@ export async function prepared(
   const found = await guarded.repository.refs(updates.map(({ ref }) => ref))
   for (const update of updates) {
     if (update.symref !== undefined) {
-      objections.push(...symbolic(update.ref, update.symref, inForce))
+      objections.push(...symbolic(update.ref, update.symref, inForce, snapshot.state))
       continue
     }
     const current = found.get(update.ref)?.oid
@@ -40,11 +42,16 @@ export async function prepared(
       continue
     }
     if (inForce === null || inForce.policy.enforcement !== 'enforce') continue
-    if (update.ref !== releaseRef(inForce.policy)) continue
+    const isFormer = isFormerRelease(snapshot.state, update.ref)
+    if (update.ref !== releaseRef(inForce.policy) && !isFormer) continue
     const covered = snapshot.state.open.some(
       (move) => move.ref === update.ref && move.to === update.to && sameValue(move.from, current),
     )
     if (covered) continue
+    if (isFormer) {
+      objections.push(...formerObjection(update.ref))
+      continue
+    }
     objections.push(
       `headgate: refused: no open authorization covers ${shortRef(update.ref)} -> ${isZeroOid(update.to) ? '(deleted)' : shortOid(update.to)}`,
       `  promote with a push: git push origin COMMIT:${shortRef(update.ref)}   (fetch first, if another push was faster)`,
@@ -74,14 +81,25 @@ export async function committed(guarded: GuardedRepository, clock: () => number)
 }
 
 /** A guarded ref that is another name of a branch would move with it, and nobody judges that one. */
-function symbolic(ref: string, target: string, inForce: PolicyInForce | null): string[] {
+function symbolic(ref: string, target: string, inForce: PolicyInForce | null, state: LedgerState): string[] {
   const isGuarded =
-    ref === LEDGER_REF || (inForce?.policy.enforcement === 'enforce' && ref === releaseRef(inForce.policy))
+    ref === LEDGER_REF ||
+    (inForce?.policy.enforcement === 'enforce' &&
+      (ref === releaseRef(inForce.policy) || isFormerRelease(state, ref)))
   if (!isGuarded) return []
   return [
     `headgate: refused: ${shortRef(ref)} cannot become a symbolic ref: it would move whenever ${printable(target, 200)} does`,
     '  to move it, promote with a push',
   ]
+}
+
+function isFormerRelease(state: LedgerState, ref: string): boolean {
+  return formerBranches(state).some((former) => former.role === 'release' && former.ref === ref)
+}
+
+function formerObjection(ref: string): string[] {
+  const { found, fix } = formerRelease(ref)
+  return [`headgate: refused: ${found.join(' ')}`, ...fix.map((line) => `  ${line}`)]
 }
 
 function sameValue(expected: Oid, actual: Oid | undefined): boolean {

@@ -4,7 +4,7 @@ import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { sha256 } from '../src/core/canonical-json.ts'
 import type { ReleaseMove } from '../src/core/facts.ts'
 import type { Oid } from '../src/core/oid.ts'
-import type { Move } from '../src/core/state.ts'
+import type { FormerBranch, Move } from '../src/core/state.ts'
 import { statementPayload } from '../src/core/statement.ts'
 import type { MoveVerdict, Objection } from '../src/core/verdict.ts'
 import type { NewRecord, PolicyFiles } from '../src/ledger/ledger.ts'
@@ -54,6 +54,7 @@ export function authorizationRecord(
         enforcement: inForce.policy.enforcement,
         facts: {
           policyVersion: inForce.version,
+          allowedSigners: sha256(inForce.files.allowedSigners),
           staging: facts.staging,
           onStaging: facts.onStaging,
           fastForward: facts.fastForward,
@@ -100,7 +101,12 @@ export function outcomeRecord(
 }
 
 /** The policy that is in force from this record on. */
-export function policyRecord(context: StatementContext, files: PolicyFiles, stagingTip: Oid): NewRecord {
+export function policyRecord(
+  context: StatementContext,
+  files: PolicyFiles,
+  stagingTip: Oid,
+  former: readonly FormerBranch[],
+): NewRecord {
   return record(
     context,
     statementPayload('policy', context.inForce.policy.repository, stagingTip, {
@@ -108,6 +114,7 @@ export function policyRecord(context: StatementContext, files: PolicyFiles, stag
       policy: { text: files.policy, digest: { sha256: sha256(files.policy) } },
       allowedSigners: { text: files.allowedSigners, digest: { sha256: sha256(files.allowedSigners) } },
       sealKey: context.sealKey.publicKeyLine,
+      former: [...former],
     }),
   )
 }

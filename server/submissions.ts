@@ -9,7 +9,8 @@ import { HeadgateError } from '../src/core/errors.ts'
 import type { HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid, shortOid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
-import type { LedgerState } from '../src/core/state.ts'
+import { printable } from '../src/core/printable.ts'
+import { formerBranches, type LedgerState } from '../src/core/state.ts'
 import { parseStatement, type Statement, type SubmittedKind } from '../src/core/statement.ts'
 import { objectionToSubmission } from '../src/core/submission.ts'
 import type { Objection } from '../src/core/verdict.ts'
@@ -113,7 +114,8 @@ async function judge(
   }
   const objection =
     objectionToSubmission(submitted, { policy, principal: signer.principal, at: now }) ??
-    objectionToDrift(submitted, policy, snapshot.state, refs)
+    objectionToDrift(submitted, policy, snapshot.state, refs) ??
+    objectionToRetirement(submitted, snapshot.state, refs)
   if (objection !== null) return refused(objection)
   const { principal, fingerprint } = signer
   return { kind: 'accepted', submission: { envelope, statement: submitted, principal, fingerprint } }
@@ -133,6 +135,20 @@ function objectionToDrift(
   if (landed === actual) return `${policy.release} has not drifted`
   if (expected === landed && found === actual) return null
   return `it speaks of ${shortOid(expected)} -> ${shortOid(found)}, and the drift is ${shortOid(landed)} -> ${shortOid(actual)}`
+}
+
+/** A branch is retired as it is now, so that an auditor knows where it was left; null for any other statement. */
+function objectionToRetirement(
+  statement: Statement<SubmittedKind>,
+  state: LedgerState,
+  refs: ServerView['refs'],
+): string | null {
+  if (statement.kind !== 'retire') return null
+  const { role, ref, found } = statement.predicate
+  if (!formerBranches(state).some((former) => former.role === role && former.ref === ref))
+    return `${printable(ref)} is no branch that an earlier policy named as ${role}`
+  const actual = refs.get(ref) ?? zeroOidLike(found)
+  return actual === found ? null : `it speaks of ${shortOid(found)}, and the branch is at ${shortOid(actual)}`
 }
 
 /** The record that a submission will be, for judging a move that travels in the same push. */

@@ -121,6 +121,11 @@ function checkBootstrap(input: AuthorizationInput): void {
     return
   }
   for (const difference of wrongBaseline(record, inForce)) add('violation', 'replay', difference, ASK)
+  if (inForce.version > 1) {
+    const found = `policy version ${inForce.version} took ${shortOid(move.to)} as the release, as it found ${printable(ref, 200)}: nothing proves it`
+    add('exception', 'installation', found, 'ask who put it there; the next promotion is proved')
+    return
+  }
   add(
     'note',
     'installation',

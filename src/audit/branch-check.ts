@@ -1,5 +1,6 @@
-import { isZeroOid, shortOid } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
+import { shortRef } from '../core/explain.ts'
+import { isZeroOid, type Oid, shortOid } from '../core/oid.ts'
+import { printable, shellWord } from '../core/printable.ts'
 import type { LedgerState } from '../core/state.ts'
 import type { Findings } from './finding.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
@@ -45,6 +46,31 @@ export function checkReleaseRef(
     found: `${printable(policy.release)} ${is}, but ${should}`,
     fix: isFresh
       ? 'it was moved behind the guard: find out who and why; then an operator: headgate drift --reason TEXT --key FILE'
+      : 'this clone may be behind: fetch, or verify without --offline',
+  })
+}
+
+/** A release branch of an earlier policy is where the ledger left it; nobody may have moved it since. */
+export function checkFormerRelease(
+  findings: Findings,
+  { landed }: LedgerState,
+  { policy }: PolicyInForce,
+  { ref, tip, isFresh }: { readonly ref: string; readonly tip: Oid | null; readonly isFresh: boolean },
+): void {
+  const last = landed[ref]
+  const expected = last === undefined || isZeroOid(last.to) ? null : last.to
+  if (expected === tip) return
+  const place = (oid: Oid | null) => (oid === null ? 'nowhere' : `at ${shortOid(oid)}`)
+  const refused = policy.enforcement === 'evaluate' ? 'exception' : 'violation'
+  findings.add({
+    grade: isFresh ? refused : 'note',
+    rule: 'release-ref',
+    record: last?.seq ?? null,
+    at: last?.at ?? null,
+    commit: tip ?? expected,
+    found: `${printable(ref, 200)}, the release branch of an earlier policy, is ${place(tip)}, and the ledger left it ${place(expected)}`,
+    fix: isFresh
+      ? `find out who moved it and why; then an operator: headgate retire ${shellWord(shortRef(ref))} --reason TEXT --key FILE`
       : 'this clone may be behind: fetch, or verify without --offline',
   })
 }

@@ -1,11 +1,16 @@
 /** The policies of a ledger as its records bring them, each checked when it comes. */
 import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 import type { LedgerRecord, PolicyFiles } from '../ledger/ledger.ts'
 import type { SshKey } from '../signing/ssh-key.ts'
 import type { Findings } from './finding.ts'
+import { differenceOfPolicies } from './policy-difference.ts'
 import { type PolicyInForce, parsePolicyFiles } from './policy-in-force.ts'
 import { parseKeyLine } from './trust-anchors.ts'
+
+/** Changes that a finding lists: 8192 characters are what an auditor remembers of one. */
+const MAX_TOLD = 20
 
 export class PolicyBook {
   readonly #findings: Findings
@@ -29,8 +34,8 @@ export class PolicyBook {
   #sealKey: SshKey | null = null
 
   /** Goes on from an earlier audit. Throws HeadgateError 'configuration' if these files do not parse. */
-  resume(files: PolicyFiles): void {
-    this.#current = parsePolicyFiles(files)
+  resume(files: PolicyFiles, statesKeys: boolean): void {
+    this.#current = { ...parsePolicyFiles(files), statesKeys }
     this.#version = files.version
   }
 
@@ -67,7 +72,10 @@ export class PolicyBook {
     try {
       this.#sealKey = parseKeyLine(sealKey)
       const files = { version, policy: policy.text, allowedSigners: allowedSigners.text }
-      this.#current = parsePolicyFiles(files)
+      const before = this.#current
+      const statesKeys = statement.predicate.former !== undefined
+      this.#current = { ...parsePolicyFiles(files), statesKeys }
+      if (before !== null) this.#tellChanges(record, before, this.#current)
       if (statement.repository !== this.#current.policy.repository)
         object('it is about another repository than its policy', 'ask the server admin')
       this.#remark(record, this.#current)
@@ -80,6 +88,30 @@ export class PolicyBook {
         'a newer headgate may be needed, or the record was changed',
       )
       return false
+    }
+  }
+
+  /** One finding for what weakens and one for the rest: a thousand names that are put in hide no other finding. */
+  #tellChanges(record: LedgerRecord, before: PolicyInForce, after: PolicyInForce): void {
+    const changes = differenceOfPolicies(before, after)
+    for (const weakens of [true, false]) {
+      const texts = changes.filter((change) => change.weakens === weakens).map(({ text }) => text)
+      if (texts.length === 0) continue
+      const more = texts.length > MAX_TOLD ? `; and ${texts.length - MAX_TOLD} more` : ''
+      this.#findings.add({
+        grade: weakens ? 'exception' : 'note',
+        rule: 'policy',
+        record: record.seq,
+        at: record.at,
+        commit: record.statement.commit,
+        found: `policy version ${after.version}, by ${printable(record.by, 80)}, ${weakens ? 'weakens' : 'changes'}: ${texts
+          .slice(0, MAX_TOLD)
+          .map((text) => printable(text, 300))
+          .join('; ')}${more}`,
+        fix: weakens
+          ? 'ask who decided that, and why; all of it: headgate log --kind policy'
+          : 'all of it: headgate log --kind policy',
+      })
     }
   }
 

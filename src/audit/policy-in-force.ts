@@ -10,6 +10,8 @@ export type PolicyInForce = {
   readonly policy: Policy
   readonly signers: readonly AllowedSigner[]
   readonly files: PolicyFiles
+  /** Whether its record says which branches stay guarded: from then on authorizations say which keys were trusted. */
+  readonly statesKeys?: boolean
 }
 
 /** Parses both files. Throws HeadgateError 'configuration' that lists what is wrong with them, line by line. */

@@ -2,7 +2,7 @@
  * What an auditor remembers of the ledger that was verified last, in a file that no fetch writes to:
  *
  *     {"version": 1, "tip": "<ledger commit>", "head": {...}, "stateDigest": "<sha256>", "sealKeys": ["ssh-ed25519 AAAA..."],
- *      "sealKey": 0, "isVouched": true, "seenAt": <ms>, "latest": <ms>, "afterPolicy": false, "isWeaker": false, "staging": {...}, "stagingTip": "<oid>",
+ *      "sealKey": 0, "isVouched": true, "seenAt": <ms>, "latest": <ms>, "afterPolicy": false, "isWeaker": false, "branches": {...}, "stagingTip": "<oid>",
  *      "findings": [...], "counts": {...}, "verifiedAt": "..."}
  *
  * The tip names everything before it by hash, so that this is all that must be kept. Only a ledger without a violation
@@ -32,7 +32,18 @@ const schema = z.strictObject({
   afterPolicy: z.boolean(),
   /** Whether the last move was made under the weaker form of the guard. What older versions remember does not say. */
   isWeaker: z.boolean().default(false),
-  staging: z.strictObject({ branch: text, tip: oid, seq: z.int().nonnegative() }).nullable(),
+  /** Of older versions, which did not know of branches that earlier policies named. */
+  staging: z.unknown().optional(),
+  /** Where it is missing, nobody has looked: then the next audit begins anew. */
+  branches: z
+    .strictObject({
+      statesKeys: z.boolean(),
+      former: z.array(z.strictObject({ role: z.enum(['staging', 'release']), ref: text })),
+      seen: z.array(
+        z.strictObject({ branch: text, tip: oid, seq: z.int().nonnegative(), onlyEvaluated: z.boolean() }),
+      ),
+    })
+    .exactOptional(),
   /** The staging branch up to which the release log was looked at. */
   stagingTip: oid.nullable(),
   /** Exceptions and notes: an audit that goes on from here still tells of them. */

@@ -9,42 +9,55 @@ import { movedCommits } from './replay.ts'
 /** A policy was applied when the staging branch was here; the release log is append-only from here on. */
 export type StagingMark = { readonly seq: number; readonly tip: Oid | null }
 
-export type SeenStaging = { readonly branch: string; readonly tip: Oid; readonly seq: number }
+export type SeenStaging = {
+  readonly branch: string
+  readonly tip: Oid
+  readonly seq: number
+  /** Whether every policy since then only evaluated: then nobody kept the branch from being rewritten. */
+  readonly onlyEvaluated: boolean
+}
 
 export class StagingHistory {
   readonly #findings: Findings
   readonly #ancestry: CommitAncestry
   /** Whether the branches here are those of the remote, so that a commit that is not here is not there. */
   readonly #isFresh: boolean
-  #last: SeenStaging | null
+  /** Where each branch that ever was the staging branch was seen last. */
+  readonly #last: Map<string, SeenStaging>
   #unknown = 0
-  /** In evaluate mode nobody kept the branch from being rewritten. */
-  #wasEvaluating = false
 
-  constructor(findings: Findings, ancestry: CommitAncestry, isFresh: boolean, last: SeenStaging | null) {
+  constructor(findings: Findings, ancestry: CommitAncestry, isFresh: boolean, last: readonly SeenStaging[]) {
     this.#findings = findings
     this.#ancestry = ancestry
     this.#isFresh = isFresh
-    this.#last = last
+    this.#last = new Map(last.map((seen) => [seen.branch, seen]))
   }
 
-  get last(): SeenStaging | null {
-    return this.#last
+  get last(): readonly SeenStaging[] {
+    return [...this.#last.values()]
   }
 
+  /** `inForce` after the record. What was rewritten before a policy was so under the policies before it. */
   async add(record: LedgerRecord, inForce: PolicyInForce | null): Promise<void> {
-    const tip =
-      record.statement.kind === 'policy' ? record.statement.commit : (movedCommits(record)?.staging ?? null)
-    if (tip === null || isZeroOid(tip) || inForce === null) return
-    await this.#follow({ branch: inForce.policy.staging, tip, seq: record.seq }, inForce, record.at)
+    if (inForce === null) return
+    const isPolicy = record.statement.kind === 'policy'
+    const tip = isPolicy ? record.statement.commit : (movedCommits(record)?.staging ?? null)
+    const onlyEvaluated = inForce.policy.enforcement === 'evaluate'
+    if (tip !== null && !isZeroOid(tip)) {
+      const branch = inForce.policy.staging
+      await this.#follow(branch, tip, record)
+      this.#last.set(branch, { branch, tip, seq: record.seq, onlyEvaluated })
+    }
+    if (!isPolicy || onlyEvaluated) return
+    for (const seen of this.#last.values()) this.#last.set(seen.branch, { ...seen, onlyEvaluated })
   }
 
-  /** The branch as it is on the remote; null where it does not exist. */
-  async end(tip: Oid | null, inForce: PolicyInForce): Promise<void> {
-    const { staging } = inForce.policy
-    if (tip !== null) return this.#follow({ branch: staging, tip, seq: 0 }, inForce, null)
-    if (this.#last?.branch !== staging || !this.#isFresh) return
-    this.#object(this.#last, `${staging} is gone; it was at ${shortOid(this.#last.tip)}`, null)
+  /** A branch as it is on the remote; null where it does not exist. */
+  async end(branch: string, tip: Oid | null): Promise<void> {
+    if (tip !== null) return this.#follow(branch, tip, null)
+    const last = this.#last.get(branch)
+    if (last === undefined || !this.#isFresh) return
+    this.#object(last, `${branch} is gone; it was at ${shortOid(last.tip)}`, null)
   }
 
   /** Tips that could not be looked at. */
@@ -52,29 +65,34 @@ export class StagingHistory {
     return this.#unknown
   }
 
-  async #follow(next: SeenStaging, { policy }: PolicyInForce, at: string | null): Promise<void> {
-    const last = this.#last
-    const evaluating = policy.enforcement === 'evaluate'
-    this.#last = next.seq === 0 ? last : next
-    if (last === null || last.branch !== next.branch) {
-      this.#wasEvaluating = evaluating
-      return
-    }
-    const held = await this.#ancestry.contains(last.tip, next.tip)
-    const tolerated = this.#wasEvaluating || evaluating
-    this.#wasEvaluating = evaluating
+  /** `record` tells where the branch is; null where the remote does. */
+  async #follow(branch: string, tip: Oid, record: LedgerRecord | null): Promise<void> {
+    const last = this.#last.get(branch)
+    if (last === undefined) return
+    const held = await this.#ancestry.contains(last.tip, tip)
     if (held === true) return
     if (held === null && !this.#isFresh) {
       this.#unknown += 1
       return
     }
-    const now = next.seq === 0 ? 'now' : `when record ${next.seq} was made`
+    const now = record === null ? 'now' : `when record ${record.seq} was made`
     const why = held === null ? 'which is not to be found any more' : 'which does not contain that'
-    const found = `${next.branch} was at ${shortOid(last.tip)} when record ${last.seq} was made, and ${now} it was at ${shortOid(next.tip)}, ${why}: it was rewritten`
-    this.#object(next.seq === 0 ? last : next, found, at, tolerated)
+    const found = `${branch} was at ${shortOid(last.tip)} when record ${last.seq} was made, and ${now} it was at ${shortOid(tip)}, ${why}: it was rewritten`
+    const at = record?.at ?? null
+    this.#object(
+      { tip: record === null ? last.tip : tip, seq: record?.seq ?? last.seq },
+      found,
+      at,
+      last.onlyEvaluated,
+    )
   }
 
-  #object({ seq, tip }: SeenStaging, found: string, at: string | null, tolerated = false): void {
+  #object(
+    { seq, tip }: Pick<SeenStaging, 'seq' | 'tip'>,
+    found: string,
+    at: string | null,
+    tolerated = false,
+  ): void {
     this.#findings.add({
       grade: tolerated ? 'exception' : 'violation',
       rule: 'staging-ref',

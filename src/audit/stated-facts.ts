@@ -13,7 +13,7 @@ export function differenceOf(what: string, said: unknown, is: unknown): string |
 /** What is the same for every authorization: who decided what, when, by which policy. */
 export function wrongCircumstances(
   record: LedgerRecord,
-  { policy, version, files }: PolicyInForce,
+  { policy, version, files, statesKeys }: PolicyInForce,
 ): string[] {
   if (record.statement.kind !== 'authorization') return []
   const { commit, repository, predicate } = record.statement
@@ -28,6 +28,14 @@ export function wrongCircumstances(
     differenceOf('the policy version', move.facts.policyVersion, version),
     differenceOf('the policy file is', predicate.policy.uri, '.headgate/policy.yaml'),
     differenceOf('the policy has the digest', predicate.policy.digest.sha256, sha256(files.policy)),
+    // Older records do not say which keys were trusted.
+    statesKeys === true || Object.hasOwn(move.facts, 'allowedSigners')
+      ? differenceOf(
+          'allowed_signers has the digest',
+          move.facts.allowedSigners,
+          sha256(files.allowedSigners),
+        )
+      : null,
     differenceOf('the pusher', move.pusher, record.by),
     differenceOf('enforcement', move.enforcement, policy.enforcement),
     ...FACTS.map((name) => (Object.hasOwn(move.facts, name) ? null : `it does not say ${name}`)),

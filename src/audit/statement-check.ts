@@ -4,7 +4,7 @@
  */
 import { isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
-import type { LedgerState } from '../core/state.ts'
+import { formerBranches, type LedgerState } from '../core/state.ts'
 import type { Statement, SubmittedKind } from '../core/statement.ts'
 import { objectionToSubmission, type Submitter } from '../core/submission.ts'
 
@@ -19,6 +19,11 @@ export function objectionToStatement(
     return `it is for the repository "${printable(statement.repository)}", not for "${printable(policy.repository)}"`
   if (isZeroOid(statement.commit)) return 'it is about no commit'
   const objection = objectionToSubmission(statement, { policy, principal, at })
+  if (objection === null && statement.kind === 'retire') {
+    const { role, ref } = statement.predicate
+    const isFormer = formerBranches(state).some((former) => former.role === role && former.ref === ref)
+    return isFormer ? null : `${printable(ref, 200)} was no ${role} branch that an earlier policy named`
+  }
   if (objection !== null || statement.kind !== 'drift') return objection
   const { ref, expected, found } = statement.predicate
   return objectionToDrift(state, ref, expected, found)

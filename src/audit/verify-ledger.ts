@@ -5,7 +5,9 @@
 import { setImmediate } from 'node:timers/promises'
 import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
+import { shortRef } from '../core/explain.ts'
 import type { Oid } from '../core/oid.ts'
+import { printable } from '../core/printable.ts'
 import { emptyState, type LedgerState } from '../core/state.ts'
 import { CommitAncestry } from '../git/commit-ancestry.ts'
 import { isPartial, missingObject } from '../git/missing-object.ts'
@@ -24,10 +26,11 @@ import {
   withoutLedger,
 } from './audit-start.ts'
 import type { AuditedMove } from './audited-move.ts'
-import { checkReleaseRef } from './branch-check.ts'
+import { checkFormerRelease, checkReleaseRef } from './branch-check.ts'
 import { ChainCheck } from './chain-check.ts'
 import { CommitHistories } from './commit-histories.ts'
 import { type Finding, Findings, NO_KEY, type Unchecked } from './finding.ts'
+import { FormerBranches } from './former-branches.ts'
 import { gatherHistory } from './gather-history.ts'
 import { GuardForm } from './guard-form.ts'
 import { LedgerFiles } from './ledger-files.ts'
@@ -46,6 +49,8 @@ export type Branches = {
   readonly release: Oid | null
   /** Whether they were fetched just now. */
   readonly isFresh: boolean
+  /** Those that earlier policies named, by their full names. */
+  readonly former?: ReadonlyMap<string, Oid | null>
 }
 
 export type VerifyInput = {
@@ -101,7 +106,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   if (tip === null || objection !== null) return withoutLedger(input, objection ?? '')
   const findings = new Findings()
   const copy = await stillThere({ ...input, tip }, findings)
-  const isGoingOn = copy !== null && !input.fromStart && isCovered(input.anchors, copy)
+  const isGoingOn = copy?.branches !== undefined && !input.fromStart && isCovered(input.anchors, copy)
   const remembered = isGoingOn ? copy : null
   const start = remembered === null ? null : await openStart(input, remembered)
   const chain = new ChainCheck(findings, {
@@ -121,7 +126,8 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
     await present(repository, released),
   )
   ancestry.expect(QUESTIONS_A_MOVE * (movesIn(input.snapshot?.state) - movesIn(start?.state)))
-  const staging = new StagingHistory(findings, ancestry, isFresh, remembered?.staging ?? null)
+  const staging = new StagingHistory(findings, ancestry, isFresh, remembered?.branches?.seen ?? [])
+  const former = new FormerBranches(findings, remembered?.branches?.former ?? [])
   const form = new GuardForm(findings, remembered?.isWeaker ?? false)
   const releaseLog = new ReleaseLogAudit(repository, ancestry, findings, {
     before: remembered?.stagingTip ?? null,
@@ -134,7 +140,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const isVouched = (input.anchors?.sealKeys.length ?? 0) > 0 || remembered?.isVouched === true
   const histories = new CommitHistories(readerOf(input.snapshot), remembered === null)
   if (start !== null) {
-    policies.resume(start.policy)
+    policies.resume(start.policy, remembered?.branches?.statesKeys === true)
     files.resume(start.policy.policy, start.policy.allowedSigners, start.root)
     for (const finding of remembered?.findings ?? []) findings.add(finding)
   }
@@ -153,7 +159,9 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const land = async () => {
     const begun = flight.shift()!
     flightBytes -= begun.record.bytes.length
+    const { state } = audit
     await audit.finish(begun, ancestry)
+    former.add(begun.record, begun.inForce, begun.inForceAfter, state)
     form.add(begun.record)
   }
   try {
@@ -180,10 +188,17 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
 
   // What is only true of the branches as they are now is found anew each time.
   const lasting = findings.all()
+  const unasked: string[] = []
   const inForce = policies.current
   if (branches !== null && inForce !== null && audit.stoppedAt === null) {
     checkReleaseRef(findings, audit.state, inForce, branches)
-    await staging.end(branches.staging, inForce)
+    await staging.end(inForce.policy.staging, branches.staging)
+    for (const { role, ref } of former.all) {
+      const tip = branches.former?.get(ref)
+      if (tip === undefined) unasked.push(ref)
+      else if (role === 'staging') await staging.end(shortRef(ref), tip)
+      else checkFormerRelease(findings, audit.state, inForce, { ref, tip, isFresh })
+    }
     await releaseLog.end(branches.staging, inForce, isFresh)
     await compareLog(input, inForce, audit.moves, findings)
   }
@@ -202,6 +217,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       ...(isVouched ? [] : [NO_KEY]),
       ...absentMoves(findings.count('note', 'replay')),
       ...uncheckedBranches(branches),
+      ...unaskedBranches(unasked),
       ...(staging.unknown > 0 ? [absentTips(staging.unknown)] : []),
       ...releaseLog.unchecked.map((what): Unchecked => ({ rules: ['release-log'], what })),
     ],
@@ -222,7 +238,11 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       latest: chain.latest,
       afterPolicy: audit.end.afterPolicy,
       isWeaker: form.isWeaker,
-      staging: staging.last,
+      branches: {
+        statesKeys: inForce?.statesKeys === true,
+        former: [...former.all],
+        seen: [...staging.last],
+      },
       stagingTip: releaseLog.verifiedTo,
       findings: lasting.flatMap((finding) =>
         finding.grade === 'violation' ? [] : [{ ...finding, grade: finding.grade }],
@@ -231,6 +251,12 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       verifiedAt: new Date(now).toISOString(),
     },
   }
+}
+
+function unaskedBranches(refs: readonly string[]): Unchecked[] {
+  if (refs.length === 0) return []
+  const names = refs.map((ref) => printable(shortRef(ref), 60)).join(', ')
+  return [{ rules: ['release-ref', 'staging-ref'], what: `branches that earlier policies named: ${names}` }]
 }
 
 const NO_COPY: Unchecked = { rules: ['copy'], what: 'this ledger was not verified here before' }

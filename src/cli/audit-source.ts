@@ -82,9 +82,13 @@ export async function openAuditSource(options: SourceOptions): Promise<AuditSour
         { hint: `fetch one, without --offline: headgate verify --remote ${shownRemote(remote)}` },
       )
     }
-    const { tip, snapshot, inForce } = ledger ?? { tip: null, snapshot: null, inForce: null }
+    const { tip, snapshot, inForce, former } = ledger ?? {
+      ...{ tip: null, snapshot: null, inForce: null, former: [] },
+    }
     const branches =
-      inForce === null ? null : await branchesOf(repository, inForce, { remote, isOwn, isFresh: !offline })
+      inForce === null
+        ? null
+        : await branchesOf(repository, inForce, { remote, isOwn, isFresh: !offline, former })
     const name = isOwn ? 'this-repository' : copyName(remote)
     return {
       repository,
@@ -107,7 +111,11 @@ export async function openAuditSource(options: SourceOptions): Promise<AuditSour
   }
 }
 
-type Ledger = Pick<AuditSource, 'snapshot' | 'inForce'> & { readonly tip: Oid }
+type Ledger = Pick<AuditSource, 'snapshot' | 'inForce'> & {
+  readonly tip: Oid
+  /** Branches that earlier policies named and the one in force does not, by their full names. */
+  readonly former: readonly string[]
+}
 
 /** Whether a ledger must be there: one was verified here before, or somebody knows of it from elsewhere. */
 function isExpected(repository: GitRepository, { remote, mayBeGone }: SourceOptions): boolean {
@@ -142,7 +150,9 @@ async function readLedger(
   if (at === undefined || at.symref !== undefined || isZeroOid(at.oid)) return null
   if (at.oid === known?.tip) return known
   const snapshot = await snapshotOf(repository, ref)
-  return { tip: at.oid, snapshot, inForce: await policyOf(snapshot, known?.inForce ?? null) }
+  const inForce = await policyOf(snapshot, known?.inForce ?? null)
+  const former = snapshot === null || inForce === null ? [] : await formerNames(snapshot, inForce)
+  return { tip: at.oid, snapshot, inForce, former }
 }
 
 /** Null where the tip is no ledger's: the audit says what is wrong with it. */
@@ -169,14 +179,40 @@ async function policyOf(
   }
 }
 
+/** A policy a day for years. An audit says so where it knows of a branch that nobody asked for. */
+const MAX_POLICIES = 1000
+
+/** Also those that were retired: which they are is the audit's to find out. */
+async function formerNames(snapshot: Snapshot, inForce: PolicyInForce): Promise<string[]> {
+  const names = new Set(Object.keys(snapshot.state.landed))
+  for (const { version } of snapshot.state.policies.slice(0, -1).slice(-MAX_POLICIES)) {
+    try {
+      const files = await snapshot.policyVersion(version)
+      if (files !== null)
+        for (const ref of Object.values(refsOf(parsePolicyFiles(files).policy))) names.add(ref)
+    } catch (error) {
+      // The audit says what is wrong with it.
+      if (!(error instanceof HeadgateError) || error.code === 'unavailable') throw error
+    }
+  }
+  for (const ref of Object.values(refsOf(inForce.policy))) names.delete(ref)
+  return [...names]
+}
+
 function namesOf(ledger: Ledger | null): string[] {
-  return ledger === null || ledger.inForce === null ? [] : Object.values(refsOf(ledger.inForce.policy))
+  if (ledger === null || ledger.inForce === null) return []
+  return [...Object.values(refsOf(ledger.inForce.policy)), ...ledger.former]
 }
 
 async function branchesOf(
   repository: GitRepository,
   inForce: PolicyInForce,
-  { remote, isOwn, isFresh }: { remote: string; isOwn: boolean; isFresh: boolean },
+  {
+    remote,
+    isOwn,
+    isFresh,
+    former,
+  }: { remote: string; isOwn: boolean; isFresh: boolean; former: readonly string[] },
 ): Promise<Branches> {
   const { staging, release } = refsOf(inForce.policy)
   const names = (ref: string) =>
@@ -185,10 +221,15 @@ async function branchesOf(
       : isFresh
         ? [branchCopyRef(remote, ref)]
         : [branchCopyRef(remote, ref), ref.replace('refs/heads/', `refs/remotes/${remote}/`)]
-  const found = await repository.refs([...names(staging), ...names(release)])
+  const found = await repository.refs([staging, release, ...former].flatMap(names))
   const oid = (ref: string) =>
     names(ref)
       .map((name) => found.get(name)?.oid)
       .find((known) => known !== undefined && !isZeroOid(known)) ?? null
-  return { staging: oid(staging), release: oid(release), isFresh: isFresh || isOwn }
+  return {
+    staging: oid(staging),
+    release: oid(release),
+    isFresh: isFresh || isOwn,
+    former: new Map(former.map((ref) => [ref, oid(ref)])),
+  }
 }

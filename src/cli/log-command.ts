@@ -10,7 +10,7 @@ import type { GitRepository } from '../git/repository.ts'
 import { listEntries, readEntries } from '../ledger/entry-list.ts'
 import { openAuditSource } from './audit-source.ts'
 import { ClientRepository } from './client-repository.ts'
-import { note, print, printExactly, printJson, table } from './output.ts'
+import { markdown, note, print, printExactly, printJson, table } from './output.ts'
 import { parseDate } from './verify-command.ts'
 
 type LogOptions = {
@@ -21,7 +21,7 @@ type LogOptions = {
   readonly since: string | undefined
   readonly until: string | undefined
   readonly by: string | undefined
-  readonly kind: AuditedMove['kind'] | undefined
+  readonly kind: AuditedMove['kind'] | 'policy' | undefined
   readonly limit: number | undefined
   readonly export: string | undefined
   readonly receipt: number | undefined
@@ -51,6 +51,11 @@ export async function log(options: LogOptions): Promise<void> {
       printExactly(await makeReceipt(repository, tip, options.receipt))
       return
     }
+    if (options.kind === 'policy') {
+      const { showPolicies } = await import('./log-policies.ts')
+      await showPolicies(repository, tip, { ...options, filter: whenOf(options) })
+      return
+    }
     const moves = (await movesOf(repository, tip)).filter(filter)
     const shown = options.limit === undefined ? moves : moves.slice(-options.limit)
     show(shown, options.format)
@@ -76,16 +81,23 @@ async function movesOf(repository: GitRepository, tip: Oid): Promise<AuditedMove
   return [...moves.values()]
 }
 
-async function filterOf(options: LogOptions): Promise<(move: AuditedMove) => boolean> {
+/** When it was, and by whom. */
+function whenOf(options: LogOptions): (record: { readonly at: string; readonly by: string }) => boolean {
   const since = options.since === undefined ? Number.NEGATIVE_INFINITY : parseDate(options.since)
   const until = options.until === undefined ? Number.POSITIVE_INFINITY : parseDate(options.until)
-  const commit = options.commit === undefined ? null : await resolve(options.commit)
-  return ({ at, by, kind, from, to }) => {
+  return ({ at, by }) => {
     const ms = Date.parse(at)
+    return ms >= since && ms < until && (options.by === undefined || by === options.by)
+  }
+}
+
+async function filterOf(options: LogOptions): Promise<(move: AuditedMove) => boolean> {
+  const isThen = whenOf(options)
+  const commit = options.commit === undefined ? null : await resolve(options.commit)
+  return (move) => {
+    const { kind, from, to } = move
     return (
-      ms >= since &&
-      ms < until &&
-      (options.by === undefined || by === options.by) &&
+      isThen(move) &&
       (options.kind === undefined || kind === options.kind) &&
       (commit === null || from === commit || to === commit)
     )
@@ -147,9 +159,4 @@ function kindOf({ kind, waived, passed, approvedBy }: AuditedMove): string {
 
 function end(oid: Oid): string {
   return isZeroOid(oid) ? '-' : shortOid(oid)
-}
-
-/** Names come from outside: nothing in a cell may end it, or be more than text. */
-function markdown(cell: string): string {
-  return printable(cell, 200).replace(/[\\`*_{}[\]<>|#~!]/g, '\\$&')
 }

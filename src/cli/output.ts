@@ -71,3 +71,8 @@ export function printError(error: HeadgateError): void {
   for (const line of rest) note(`  ${printable(line, 500)}`)
   if (error.hint !== undefined) note(`  hint: ${printable(withoutSecrets(error.hint), 500)}`)
 }
+
+/** As Markdown: names come from outside, and nothing in a cell may end it, or be more than text. */
+export function markdown(cell: string): string {
+  return printable(cell, 200).replace(/[\\`*_{}[\]<>|#~!]/g, '\\$&')
+}

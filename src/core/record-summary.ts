@@ -33,6 +33,10 @@ export function summarizeRecord(by: string, statement: Statement, state: LedgerS
         const { ref, expected, found, reason } = statement.predicate
         return `drift of ${branchOf(ref)} from ${shortOid(expected)} to ${shortOid(found)} accepted: ${reason}`
       }
+      case 'retire': {
+        const { ref, reason } = statement.predicate
+        return `${branchOf(ref)} retired: ${reason}`
+      }
       case 'authorization': {
         const { kind, from, to, ref, enforcement, objections } = statement.predicate['urn:headgate:move']
         const start = isZeroOid(from) ? '' : ` from ${shortOid(from)}`

@@ -22,6 +22,11 @@ const moveSchema = z.object({
   by: z.string(),
 })
 
+/** A branch that an earlier policy named: it stays as guarded as it was until an operator retires it. */
+export const formerBranchSchema = z.object({ role: z.enum(['staging', 'release']), ref: z.string() })
+
+export type FormerBranch = z.output<typeof formerBranchSchema>
+
 export const ledgerStateSchema = z.object({
   /** Every policy that was ever in force, oldest first; the last one is in force. */
   policies: z.array(z.object({ version: sequenceNumber, seq: sequenceNumber })),
@@ -42,6 +47,8 @@ export const ledgerStateSchema = z.object({
       issuedAt: z.string(),
     }),
   ),
+  /** As the last policy that says so left them; absent where there is none. */
+  former: z.optional(z.array(formerBranchSchema)),
 })
 
 export type LedgerState = z.output<typeof ledgerStateSchema>
@@ -67,8 +74,18 @@ export type StateInput = {
 export function advanceState(state: LedgerState, record: StateInput): LedgerState {
   const { statement, seq, at, by } = record
   switch (statement.kind) {
-    case 'policy':
-      return { ...state, policies: [...state.policies, { version: statement.predicate.version, seq }] }
+    case 'policy': {
+      const { version, former } = statement.predicate
+      const policies = [...state.policies, { version, seq }]
+      return withFormer({ ...state, policies }, former ?? formerBranches(state))
+    }
+    case 'retire': {
+      const { role, ref } = statement.predicate
+      return withFormer(
+        state,
+        formerBranches(state).filter((branch) => branch.role !== role || branch.ref !== ref),
+      )
+    }
     case 'authorization': {
       const move = statement.predicate['urn:headgate:move']
       const { kind, ref, from, to } = move
@@ -96,6 +113,16 @@ export function advanceState(state: LedgerState, record: StateInput): LedgerStat
     case 'invalidation':
       return state
   }
+}
+
+export function formerBranches(state: LedgerState): readonly FormerBranch[] {
+  return state.former ?? []
+}
+
+function withFormer(state: LedgerState, branches: readonly FormerBranch[]): LedgerState {
+  const { former: _, ...rest } = state
+  if (branches.length === 0) return rest
+  return { ...rest, former: branches.map(({ role, ref }) => ({ role, ref })) }
 }
 
 /** What an outcome makes of the state; `record` is the one that tells it. */

@@ -24,6 +24,7 @@ export const PREDICATE_TYPES = {
   invalidation: 'urn:headgate:invalidation:v1',
   freeze: 'urn:headgate:freeze:v1',
   drift: 'urn:headgate:drift:v1',
+  retire: 'urn:headgate:retire:v1',
   authorization: 'https://slsa.dev/verification_summary/v1',
   outcome: 'urn:headgate:outcome:v1',
   policy: 'urn:headgate:policy:v1',
@@ -39,6 +40,7 @@ export const NAMESPACES: { readonly [K in StatementKind]: readonly string[] } = 
   invalidation: ['headgate-evidence', 'headgate-approval'],
   freeze: ['headgate-approval'],
   drift: ['headgate-approval'],
+  retire: ['headgate-approval'],
   authorization: ['headgate-ledger'],
   outcome: ['headgate-ledger'],
   policy: ['headgate-ledger'],
@@ -52,6 +54,7 @@ export const SUBMITTED_KINDS = [
   'invalidation',
   'freeze',
   'drift',
+  'retire',
 ] as const
 export type SubmittedKind = (typeof SUBMITTED_KINDS)[number]
 
@@ -183,6 +186,15 @@ const predicates = {
   drift: lazily(() =>
     z.object({ ref: branchRef, expected: oidOrZeros, found: oidOrZeros, reason, issuedAt: time }),
   ),
+  retire: lazily(() =>
+    z.object({
+      role: z.enum(['staging', 'release']),
+      ref: branchRef,
+      found: oidOrZeros,
+      reason,
+      issuedAt: time,
+    }),
+  ),
   authorization: lazily(() =>
     z.object({
       verifier: z.object({ id: named(2048) }),
@@ -219,6 +231,10 @@ const predicates = {
       policy: z.object({ text: z.string(), digest }),
       allowedSigners: z.object({ text: z.string(), digest }),
       sealKey: upTo(1024),
+      /** Older records do not say. */
+      former: z.optional(
+        z.array(z.object({ role: z.enum(['staging', 'release']), ref: branchRef })).check(z.maxLength(1000)),
+      ),
     }),
   ),
 } as const

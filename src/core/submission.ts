@@ -53,6 +53,13 @@ export function objectionToSubmission(
     case 'freeze':
       if (!isOperator) return `${who} is not an operator and can neither freeze nor unfreeze`
       return future(statement.predicate.issuedAt) ? 'it says that it was issued in the future' : null
+    case 'retire': {
+      const { role, ref, issuedAt } = statement.predicate
+      if (!isOperator) return `${who} is not an operator and cannot retire a branch`
+      if (ref === `refs/heads/${policy[role]}`)
+        return `${printable(ref)} is the ${role} branch; only one that an earlier policy named can be retired`
+      return future(issuedAt) ? 'it says that it was issued in the future' : null
+    }
     case 'drift': {
       const { ref, issuedAt } = statement.predicate
       if (!isOperator) return `${who} is not an operator and cannot settle a drift`

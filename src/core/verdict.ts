@@ -16,6 +16,7 @@ export const RULE_NAMES = [
   'drift',
   'staging-history',
   'log-append-only',
+  'former-branch',
   'reserved',
   'inbox',
 ] as const

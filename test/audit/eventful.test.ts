@@ -73,7 +73,10 @@ test('it has all kinds of statements and moves, and no violation', async () => {
     'exception installation@1',
     'note installation@2',
     'exception override@4',
+    'note policy@6',
     'exception override@24',
+    'exception policy@26',
+    'note policy@26',
     'exception release-ref@30',
   ])
 })

@@ -35,6 +35,7 @@ const COMMANDS = [
   'freeze',
   'unfreeze',
   'drift',
+  'retire',
   'check',
   'init',
   'doctor',

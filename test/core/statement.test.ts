@@ -58,6 +58,7 @@ const PREDICATES: { readonly [K in StatementKind]: JsonMap } = {
   approval: permission,
   override: { ...permission, waives: ['evidence', 'frozen'] },
   invalidation: { reason: 'wrong database', issuedAt: NOON },
+  retire: { role: 'release', ref: 'refs/heads/old', found: OID, reason: 'renamed', issuedAt: NOON },
   freeze: { until: LATER, reason: 'sale weekend', issuedAt: NOON },
   drift: { ref: 'refs/heads/release', expected: FROM, found: OID, reason: 'restored', issuedAt: NOON },
   authorization: {
@@ -470,6 +471,8 @@ describe('a predicate is refused', () => {
     ['invalidation', 'without a reason', 'reason', ' ', 'reason: must say why'],
     ['freeze', 'without an end', 'until', 'tomorrow', 'until: Invalid ISO datetime'],
     ['drift', 'of an abbreviated commit', 'found', '3f2c1ab', 'found: must be a full lowercase object id'],
+    ['retire', 'of a tag', 'ref', 'refs/tags/v1', 'ref: must be a full branch name, refs/heads/...'],
+    ['retire', 'of no part', 'role', 'production', 'role: Invalid option'],
     ['outcome', 'of no authorization', 'authorization', 0, 'authorization: Too small'],
     ['outcome', 'that is neither', 'result', 'maybe', 'result: Invalid option'],
     [

@@ -24,8 +24,8 @@ export function logCommand(cli: Argv): Argv {
         .option('until', { type: 'string', describe: 'before this date' })
         .option('by', { type: 'string', describe: 'pushed by this person' })
         .option('kind', {
-          choices: ['promotion', 'rollback', 'override', 'bootstrap'] as const,
-          describe: 'moves of this kind',
+          choices: ['promotion', 'rollback', 'override', 'bootstrap', 'policy'] as const,
+          describe: 'moves of this kind; policy: what each policy changed',
         })
         .option('limit', { type: 'number', describe: 'only the last so many' })
         .option('export', {
@@ -50,6 +50,7 @@ export function logCommand(cli: Argv): Argv {
         .epilogue(
           examples(
             ['the last ten moves, for a ticket', '$0 log --limit 10 --format md'],
+            ['who may do what since when, and what was changed', '$0 log --kind policy'],
             ['everything that was signed about a commit', '$0 log --export 3f2c1ab > 3f2c1ab.intoto.jsonl'],
             ['after plain pushes, or when an entry could not be written', '$0 log --append'],
             ['proof of one move, for somebody without a clone', '$0 log --receipt 34 > receipt.json'],

@@ -111,4 +111,22 @@ export function operatorCommands(cli: Argv): Argv {
         await acceptDrift(options)
       },
     )
+    .command(
+      'retire <branch>',
+      'Let go of a branch that an earlier policy named, and that is guarded since (operator)',
+      (command) =>
+        command
+          .positional('branch', { type: 'string', demandOption: true, describe: 'such as release' })
+          .options({ ...reason, ...keyOption, ...remoteOption, ...jsonOption })
+          .epilogue(
+            examples([
+              'after a policy that names another release branch',
+              '$0 retire release --reason "production deploys from live now" --key ~/.ssh/release',
+            ]),
+          ),
+      async (options) => {
+        const { retire } = await import('../retire.ts')
+        await retire(options)
+      },
+    )
 }

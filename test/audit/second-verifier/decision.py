@@ -48,11 +48,22 @@ def start():
     return {"policies": [], "landed": {}, "counts": {}, "open": [], "bars": [], "freeze": None}
 
 
+def keep(state, former):
+    state.pop("former", None)
+    if former:
+        state["former"] = former
+
+
 def fold(state, record):
     state = json.loads(json.dumps(state))
     said, kind = record["said"], record["kind"]
     if kind == "policy":
         state["policies"].append({"version": said["version"], "seq": record["seq"]})
+        if "former" in said:
+            keep(state, [{"role": entry["role"], "ref": entry["ref"]} for entry in said["former"]])
+    elif kind == "retire":
+        gone = {"role": said["role"], "ref": said["ref"]}
+        keep(state, [entry for entry in state.get("former", []) if entry != gone])
     elif kind == "authorization":
         move = said["urn:headgate:move"]
         state["open"].append({

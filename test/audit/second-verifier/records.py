@@ -14,6 +14,7 @@ PREDICATES = {
     "urn:headgate:invalidation:v1": "invalidation",
     "urn:headgate:freeze:v1": "freeze",
     "urn:headgate:drift:v1": "drift",
+    "urn:headgate:retire:v1": "retire",
     "https://slsa.dev/verification_summary/v1": "authorization",
     "urn:headgate:outcome:v1": "outcome",
     "urn:headgate:policy:v1": "policy",
@@ -73,6 +74,10 @@ def no(check):
     return lambda value: value is None or check(value)
 
 
+def is_branch(value):
+    return is_text(1024, 1)(value) and re.fullmatch(r"refs/heads/\S+", value) is not None
+
+
 def fields(**checks):
     def check(value):
         return isinstance(value, dict) and all(ok(value.get(name.replace("__", ":"))) for name, ok in checks.items())
@@ -112,6 +117,9 @@ SHAPES = {
     "invalidation": fields(reason=REASON, issuedAt=is_time),
     "freeze": fields(until=is_time, reason=REASON, issuedAt=is_time),
     "drift": fields(ref=is_text(1024, 1), expected=is_oid, found=is_oid, reason=REASON, issuedAt=is_time),
+    "retire": fields(
+        role=one_of("staging", "release"), ref=is_branch, found=is_oid, reason=REASON, issuedAt=is_time,
+    ),
     "authorization": field_map({
         "verifier": fields(id=is_text(1024)), "timeVerified": is_time, "resourceUri": is_text(1024),
         "policy": fields(digest=DIGEST), "inputAttestations": list_of(fields(digest=DIGEST)),
@@ -125,7 +133,9 @@ SHAPES = {
         }),
     }),
     "outcome": fields(authorization=is_whole, result=one_of("landed", "not-landed"), observed=is_oid),
-    "policy": fields(version=is_whole, policy=FILE, allowedSigners=FILE, sealKey=is_text(16384)),
+    "policy": fields(version=is_whole, policy=FILE, allowedSigners=FILE, sealKey=is_text(1024),
+        former=no(list_of(fields(role=one_of("staging", "release"), ref=is_branch), 1000)),
+    ),
 }  # fmt: skip
 
 
@@ -139,6 +149,8 @@ def parse_statement(envelope):
     if kind is None or not SHAPES[kind](value.get("predicate")):
         raise Bad(f"it is no statement of its kind ({kind})")
     said = value["predicate"]
+    if kind == "policy" and said.get("former", []) is None:
+        raise Bad("`former` is null")
     if kind == "evidence":
         check_evidence(said)
     if kind in ("approval", "override") and said["to"] != subject[0]["digest"]["gitCommit"]:

@@ -35,11 +35,12 @@ NAMESPACES = {
     "invalidation": ["headgate-evidence", "headgate-approval"],
     "freeze": ["headgate-approval"],
     "drift": ["headgate-approval"],
+    "retire": ["headgate-approval"],
 }
 FACTS = ["policyVersion", "staging", "onStaging", "fastForward", "identitySource", "signedBy", "approvedBy"]
 BASELINE = {**dict.fromkeys(FACTS), "onStaging": False, "fastForward": True, "approvedBy": []}
 # What a baseline may say, and what nobody can check.
-WORDS = {"policyVersion": None, "referenceTransaction": None}
+WORDS = {"policyVersion": None, "allowedSigners": None, "referenceTransaction": None}
 
 
 class Git:
@@ -150,6 +151,7 @@ class Audit:
         ]
         self.state, self.whole = start(), True
         self.policies, self.policy, self.latest = [], None, 0
+        self.former = []
         previous, last = ZEROS, None
         for seq, (commit, *parents) in enumerate(commits, 1):
             if parents != ([last] if last else []):
@@ -278,13 +280,23 @@ class Audit:
         key = said["sealKey"].split()
         if len(key) < 2 or decode64(key[1]) != record["sealer"]:
             self.find("seal", seq, "its sealKey did not seal it")
+        before = self.policy
         try:
             self.policy = parse_policy(said["policy"]["text"])
             if self.policy["repository"] != record["repository"]:
                 self.find("policy", seq, "it is for another repository")
         except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
             self.find("policy", seq, f"it does not parse: {error}")
+        own = self.named(self.policy)
+        kept = [branch for branch in [*self.former, *self.named(before)] if branch not in own]
+        told = [(entry["role"], entry["ref"]) for entry in said.get("former", [])]
+        if "former" in said and not set(kept) <= set(told):
+            self.find("policy", seq, f"it takes {set(kept) - set(told)} out of the guard")
+        self.former = list(dict.fromkeys([*kept, *(branch for branch in told if branch not in own)]))
         self.policies.append(record)
+
+    def named(self, policy):
+        return [(role, policy[role]) for role in ("staging", "release")] if policy else []
 
     def statement(self, record):
         said, kind, policy, now, seq = record["said"], record["kind"], self.policy, record["time"], record["seq"]
@@ -312,10 +324,15 @@ class Audit:
             must(now < time_of(said["expiresAt"]), "it had expired")
         if record["signer"] and kind == "approval":
             must(record["signer"] in policy["approvers"], "the signer is no approver")
-        if record["signer"] and kind in ("override", "freeze", "drift"):
+        if record["signer"] and kind in ("override", "freeze", "drift", "retire"):
             must(record["signer"] in policy["operators"], "the signer is no operator")
         if kind == "override":
             must(set(said["waives"]) <= WAIVABLE, "it waives what cannot be waived")
+        if kind == "retire":
+            branch = {"role": said["role"], "ref": said["ref"]}
+            must(branch in self.state.get("former", []), "there is no such former branch")
+            must(said["ref"] != policy[said["role"]], "the branch is in use")
+            self.former = [other for other in self.former if other != (said["role"], said["ref"])]
         if kind == "drift":
             landed = self.state["landed"].get(said["ref"])
             must(said["ref"] == policy["release"], "it is for another branch")
@@ -369,6 +386,9 @@ class Audit:
             said["policy"]["digest"]["sha256"] == in_force["said"]["policy"]["digest"]["sha256"],
             "it names another policy",
         )
+        if "allowedSigners" in facts or "former" in in_force["said"]:
+            digest = in_force["said"]["allowedSigners"]["digest"]["sha256"]
+            must(facts.get("allowedSigners") == digest, "it names other allowed_signers")
         must(said["policy"].get("uri") == ".headgate/policy.yaml", "it names another policy")
         must(move["enforcement"] == policy["enforcement"], "the policy says another enforcement")
         must(move["ref"] == policy["release"], "it is no move of the release branch")
@@ -478,19 +498,37 @@ class Audit:
     def branches(self):
         if self.policy is None:
             return
-        seen = [(record["seq"], self.staging_of(record)) for record in self.records]
-        seen = [(seq, oid) for seq, oid in seen if is_oid(oid) and not is_zeros(oid)]
         staging = self.git.commit(self.local(self.policy["staging"]))
-        for (seq, old), (_, new) in zip(seen, [*seen[1:], (None, staging)]):
-            if new is None or not self.git.contains(new, old):
-                self.find("staging-ref", seq, f"{new} does not contain {old}")
+        branches = [self.policy["staging"], *(ref for role, ref in self.former if role == "staging")]
+        first = None
+        for ref, seen in self.sightings().items():
+            first = first or next((oid for seq, oid in seen if seq == 1), None)
+            now = [(None, self.git.commit(self.local(ref)))] if ref in branches else []
+            for (seq, old), (_, new) in zip(seen, [*seen[1:], *now]):
+                if new is None or not self.git.contains(new, old):
+                    self.find("staging-ref", seq, f"{new} does not contain {old}")
+        for role, ref in self.former:
+            landed = self.state["landed"].get(ref)
+            if role == "release" and self.git.commit(self.local(ref)) != (landed["to"] if landed else None):
+                self.find("release-ref", None, f"{ref} is not where it was left")
         release, ref = self.git.commit(self.local(self.policy["release"])), self.policy["release"]
         landed = self.state["landed"].get(ref)
         places = [landed["to"] if landed else None, *(move["to"] for move in self.state["open"] if move["ref"] == ref)]
         if release not in places:
             self.find("release-ref", None, f"{ref} is at {release}")
         if staging:
-            self.release_log(staging, next((oid for seq, oid in seen if seq == 1), None))
+            self.release_log(staging, first)
+
+    def sightings(self):
+        """Where each branch that was the staging branch was seen, by whom: number of the record and commit."""
+        seen, ref = {}, None
+        for record in self.records:
+            if record["kind"] == "policy":
+                ref = parse_policy(record["said"]["policy"]["text"])["staging"]
+            oid = self.staging_of(record)
+            if is_oid(oid) and not is_zeros(oid):
+                seen.setdefault(ref, []).append((record["seq"], oid))
+        return seen
 
     def local(self, ref):
         return self.heads + ref[len("refs/heads/") :]

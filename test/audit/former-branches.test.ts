@@ -1,0 +1,146 @@
+/** A policy that names other branches, and one that asks for less: neither hides what was before. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { lastCommits, released, releasedTwice } from '../beginnings.ts'
+import { guarded } from '../cli/run-program.ts'
+import { POLICY, type TestRepository } from '../make-repository.ts'
+
+function apply(repository: TestRepository, policy: string, signers?: (text: string) => string) {
+  writeFileSync(join(repository.policyFolder, 'policy.yaml'), policy)
+  const file = join(repository.policyFolder, 'allowed_signers')
+  if (signers !== undefined) writeFileSync(file, signers(readFileSync(file, 'utf8')))
+  return repository.headgate('policy', 'apply', repository.bare, repository.policyFolder)
+}
+
+function findings(repository: TestRepository, ...options: string[]) {
+  const ran = repository.headgate('verify', '--format', 'json', ...options)
+  const report = JSON.parse(ran.stdout) as {
+    findings: { grade: string; rule: string; record: number | null; found: string }[]
+  }
+  const told = report.findings.map(({ grade, rule, record }) => `${grade} ${rule}@${record}`)
+  return { code: ran.code, told, text: report.findings.map(({ found }) => found).join('\n') }
+}
+
+/** Moves a branch of the server behind all hooks. */
+function moveBehind(repository: TestRepository, ref: string, to: string): void {
+  repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', ref, to)
+}
+
+const LIVE = POLICY.replace('release: release', 'release: live')
+
+describe('a policy that names another release branch', { timeout: 300_000 }, () => {
+  test('leaves the old one guarded and audited until an operator retires it', () => {
+    const repository = guarded({ prepare: releasedTwice })
+    const [one = '', two = ''] = lastCommits(repository, 2)
+    repository.mustRun(apply(repository, LIVE))
+    for (const push of [`+${one}:refs/heads/release`, ':refs/heads/release']) {
+      const ran = repository.push(push)
+      expect(ran.code).not.toBe(0)
+      expect(ran.all).toContain('[former-branch]')
+      expect(ran.all).toContain('headgate retire release --reason TEXT --key FILE')
+    }
+    // Whoever writes the ref on the server itself meets the other hook.
+    expect(() => repository.server('update-ref', 'refs/heads/release', one)).toThrow(
+      /an earlier policy named release/,
+    )
+    const before = findings(repository)
+    expect(before.code).toBe(0)
+    expect(before.told).toContain('exception policy@8')
+    expect(before.text).toContain('release: release -> live')
+
+    moveBehind(repository, 'refs/heads/release', one)
+    const moved = findings(repository)
+    expect(moved.code).toBe(77)
+    expect(moved.told.some((told) => told.startsWith('violation release-ref@'))).toBe(true)
+    expect(findings(repository, '--full').told).toEqual(moved.told)
+    moveBehind(repository, 'refs/heads/release', two)
+
+    const alice = ['--reason', 'live is what we deploy', '--key', repository.key('alice')]
+    repository.mustRun(repository.headgate('retire', 'release', ...alice))
+    repository.mustRun(repository.push(`+${one}:refs/heads/release`))
+    const after = findings(repository)
+    expect(after.code).toBe(0)
+    expect(after.told).toContain('exception release-ref@9')
+    expect(after.text).toContain('was retired at')
+    const again = repository.headgate('retire', 'release', ...alice)
+    expect(again.code).toBe(77)
+  })
+
+  test('and takes what it finds there, as an exception', () => {
+    const repository = guarded({ prepare: released })
+    const stray = repository.commit('never proved')
+    repository.mustRun(repository.push('main'))
+    repository.mustRun(repository.push(`${stray}:refs/heads/live`))
+    repository.mustRun(apply(repository, LIVE))
+    const { told, text } = findings(repository)
+    expect(told.filter((one) => one.startsWith('exception installation'))).toHaveLength(1)
+    expect(text).toMatch(/policy version 2 took [0-9a-f]{7} as the release.*nothing proves it/)
+  })
+
+  test('a policy may not make one of the other, nor retire what is in use', () => {
+    const repository = guarded({ prepare: released })
+    const swapped = apply(
+      repository,
+      POLICY.replace('staging: main\nrelease: release', 'staging: release\nrelease: main'),
+    )
+    expect(swapped.code).toBe(78)
+    expect(swapped.all).toContain('was the release branch, and this policy makes it the staging branch')
+    const used = repository.headgate('retire', 'release', '--reason', 'x', '--key', repository.key('alice'))
+    expect(used.code).toBe(77)
+    expect(used.all).toContain("release is not guarded for an earlier policy's sake")
+  })
+
+  test('there and back again, the branch is where it was', () => {
+    const repository = guarded({ prepare: releasedTwice })
+    const [one = ''] = lastCommits(repository, 2)
+    repository.mustRun(apply(repository, LIVE))
+    repository.mustRun(apply(repository, POLICY))
+    const { told } = findings(repository)
+    expect(told.filter((finding) => finding.startsWith('exception policy'))).toHaveLength(2)
+    const ran = repository.push(`+${one}:refs/heads/live`)
+    expect(ran.all).toContain('[former-branch]')
+    repository.release('third')
+    expect(findings(repository).code).toBe(0)
+  })
+})
+
+test('a former staging branch is not rewritten either', { timeout: 300_000 }, () => {
+  const repository = guarded({ prepare: released })
+  repository.mustRun(repository.push('main:refs/heads/trunk'))
+  repository.mustRun(apply(repository, POLICY.replace('staging: main', 'staging: trunk')))
+  const [first = ''] = repository.git('rev-list', '--max-parents=0', 'main').split('\n')
+  const ran = repository.push(`+${first}:refs/heads/main`)
+  expect(ran.code).not.toBe(0)
+  expect(ran.all).toContain('[staging-history]')
+  expect(findings(repository).code).toBe(0)
+  moveBehind(repository, 'refs/heads/main', first)
+  const { code, told } = findings(repository)
+  expect(code).toBe(77)
+  expect(told.some((finding) => finding.startsWith('violation staging-ref@'))).toBe(true)
+})
+
+test('a key that is in for one record, and a weakening between two policies', { timeout: 300_000 }, () => {
+  const repository = guarded({ prepare: released })
+  const line = repository.makeKey('eve', 'eve@example.com', 'headgate-evidence')
+  repository.mustRun(
+    apply(repository, POLICY.replace('approvals: 1', 'approvals: 2'), (text) => `${text}${line}\n`),
+  )
+  repository.mustRun(apply(repository, POLICY, (text) => text.replace(`${line}\n`, '')))
+  const { code, told, text } = findings(repository)
+  expect(code).toBe(0)
+  const policies = told.filter((finding) => finding.includes('policy@'))
+  expect(policies.map((finding) => finding.split(' ')[0])).toEqual(['exception', 'note', 'exception', 'note'])
+  expect(text).toMatch(
+    /weakens: allowed_signers: eve@example.com SHA256:\S+ \(for headgate-evidence\) put in/,
+  )
+  expect(text).toMatch(/weakens: rollback.approvals: 2 -> 1/)
+  expect(text).toMatch(/changes: .*eve@example.com SHA256:\S+ \(for headgate-evidence\) taken out/)
+  const listed = repository.headgate('log', '--kind', 'policy')
+  expect(listed.code).toBe(0)
+  expect(listed.stdout.match(/^policy version \d/gm)).toHaveLength(3)
+  expect(listed.stdout).toContain('  WEAKENS rollback.approvals: 2 -> 1')
+  const { policies: json } = JSON.parse(repository.headgate('log', '--kind', 'policy', '--json').stdout)
+  expect(json[0].changes).toBeNull()
+  expect(json[1].changes).toContainEqual({ text: 'rollback.approvals: 1 -> 2', weakens: false })
+})
