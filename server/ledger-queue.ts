@@ -2,12 +2,12 @@
  * Whoever appends waits for its turn here, so that nobody decides on a head that somebody else is about to move.
  *
  * The turn is a flock(2) on the seal key: whoever can append can read that file, and nobody else, whatever account, group
- * and umask. The kernel queues those who wait and frees the lock of whoever dies. Node cannot take one, so flock(1) does,
- * and holds it as long as its `cat` has something to read from: until the turn is ended, or this process is gone.
+ * and umask. The kernel queues those who wait and frees the lock of whoever dies. Node cannot take one, so flock(1) takes it
+ * on a file that this process has opened: it is this one's until it closes the file, or is gone.
  *
  * What the ledger is does not depend on it: an append compares and swaps. Where there is no flock(1), processes meet there.
  */
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { elapsedMs } from '../src/git/elapsed.ts'
 
 const FLOCK = ['/usr/bin/flock', '/bin/flock', '/usr/local/bin/flock', '/run/current-system/sw/bin/flock']
@@ -68,29 +68,28 @@ async function within(done: Promise<void>, patienceMs: number): Promise<boolean>
 function holdLock(file: string, patienceMs: number): Promise<Turn | null> {
   const flock = findFlock()
   if (flock === undefined) return Promise.resolve(NOTHING)
+  let descriptor: number
+  try {
+    descriptor = openSync(file, 'r')
+  } catch {
+    // The append itself says what is wrong, if anything is.
+    return Promise.resolve(NOTHING)
+  }
+  const turn: Turn = { end: () => closeSync(descriptor) }
   const { spawn } = process.getBuiltinModule('node:child_process')
-  const child = spawn(flock, [file, '/bin/cat'], {
-    cwd: '/',
-    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
-    stdio: ['pipe', 'pipe', 'ignore'],
-  })
-  child.stdin.on('error', () => {})
-  // What `cat` gives back tells that it runs, and so that the lock is had.
-  child.stdin.write('.')
-  const turn: Turn = { end: () => child.stdin.destroy() }
+  const child = spawn(flock, ['3'], { cwd: '/', env: {}, stdio: ['ignore', 'ignore', 'ignore', descriptor] })
   return new Promise((resolve) => {
+    let isLate = false
     const timer = setTimeout(() => {
-      turn.end()
+      isLate = true
       child.kill('SIGKILL')
-      resolve(null)
     }, patienceMs)
-    const settle = (result: Turn) => {
+    const settle = () => {
       clearTimeout(timer)
-      resolve(result)
+      if (isLate) turn.end()
+      resolve(isLate ? null : turn)
     }
-    child.stdout.once('data', () => settle(turn))
-    // It cannot be started, or cannot open the file: the append itself says what is wrong, if anything is.
-    child.once('error', () => settle(NOTHING))
-    child.once('close', () => settle(NOTHING))
+    child.once('exit', settle)
+    child.once('error', settle)
   })
 }

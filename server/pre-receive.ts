@@ -39,6 +39,7 @@ import {
 } from './push-report.ts'
 import type { TargetedUpdate } from './push-targets.ts'
 import { ReadOnce } from './read-once.ts'
+import { ReadyAppend } from './ready-append.ts'
 import { isLocked, lockedElsewhere, PENDING_POLL_MS, requireCreatable } from './ref-in-the-way.ts'
 import { parseIdentitySource } from './settings.ts'
 import { closePending, isFresh, landedMoves, landedOutcomes, pendingMove } from './settle.ts'
@@ -56,13 +57,7 @@ export type Push = {
 
 type PreReceiveAnswer = HookAnswer & { readonly move?: AuthorizedMove }
 
-/**
- * An authorization that is old by the clock belongs to a push that is under way all the same, where the machine is slow:
- * so this one looks that often before it closes one. On a slow machine that takes longer, too.
- */
-const LOOKS_BEFORE_CLOSING = 10
-/** What is older than this is nobody's any more. */
-const SURELY_OVER_MS = 60_000
+const SAME_MOMENT_MS = 1_000
 
 export async function preReceive(
   guarded: GuardedRepository,
@@ -70,10 +65,14 @@ export async function preReceive(
   clock: () => number,
 ): Promise<PreReceiveAnswer> {
   const read = new ReadOnce()
-  let looks = 0
-  return untilDone(guarded, (hasTurn) =>
-    judgeOnce(guarded, push, { now: clock(), hasTurn, read, looks: ++looks }),
-  )
+  const ready = new ReadyAppend(guarded.ledger)
+  let [now, looks] = [0, 0]
+  return untilDone(guarded, (hasTurn) => {
+    const time = clock()
+    // The same moment, so that what was made ready is what is wanted.
+    if (!hasTurn || Math.abs(time - now) > SAME_MOMENT_MS) now = time
+    return judgeOnce(guarded, push, { now, hasTurn, read, ready, looks: ++looks })
+  })
 }
 
 /** One look at everything on behalf of one push. */
@@ -82,6 +81,7 @@ type Look = {
   /** Others wait: the append may be made, and nothing large may be read. */
   readonly hasTurn: boolean
   readonly read: ReadOnce
+  readonly ready: ReadyAppend
   /** How many there were, this one among them. */
   readonly looks: number
 }
@@ -150,11 +150,14 @@ async function judgeOnce(
         ]),
   ]
   if (records.length > 0) {
-    if (!hasTurn) return NEEDS_TURN
+    if (!hasTurn) {
+      look.ready.prepare(view.snapshot.head, records)
+      return NEEDS_TURN
+    }
     if (!(await push.isAwaited()))
       throw new HeadgateError('unavailable', 'the hook stopped waiting for this answer')
     // The commit point: when this returns, the evidence and the permission are on disk, and only then may git move.
-    const appended = await guarded.ledger.append(view.snapshot.head, records)
+    const appended = await look.ready.append(view.snapshot.head, records)
     if (appended.kind === 'stale') return LEDGER_MOVED
     if (move !== null && appended.tip !== null) {
       writeAuthorized(guarded.repository.commonDirectory, move.facts, appended.tip)
@@ -283,8 +286,7 @@ async function waitOrClose(
   const { guarded, view, now, hasTurn, looks } = court
   const branch = shortRef(pending.ref)
   const who = printable(pending.by, 80)
-  const age = now - Date.parse(pending.at)
-  if (isFresh(pending, now) || (looks < LOOKS_BEFORE_CLOSING && age < SURELY_OVER_MS)) {
+  if (isFresh(pending, now, looks)) {
     return {
       again: `another push of ${branch}, by ${who}, is under way; fetch first, then look again`,
       pauseMs: PENDING_POLL_MS,

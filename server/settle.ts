@@ -26,10 +26,18 @@ export function pendingMove(view: ServerView, ref: string): Move | undefined {
   return view.snapshot.state.open.find((move) => move.ref === ref && diskValue(view, move) !== move.to)
 }
 
-/** Whether a pending move may belong to a push that is still under way. */
-export function isFresh(move: Move, now: number): boolean {
+/**
+ * Where the machine is slow, an authorization that is old by the clock belongs to a push that is under way all the same: so
+ * whoever waits looks that often before it closes one. On a slow machine that takes longer, too.
+ */
+const LOOKS_BEFORE_CLOSING = 10
+/** What is older than this is nobody's any more. */
+const SURELY_OVER_MS = 60_000
+
+/** Whether a pending move may belong to a push that is still under way, for one who has looked so often. */
+export function isFresh(move: Move, now: number, looks = LOOKS_BEFORE_CLOSING): boolean {
   const age = now - Date.parse(move.at)
-  return age >= 0 && age < GRACE_MS
+  return age >= 0 && (age < GRACE_MS || (age < SURELY_OVER_MS && looks < LOOKS_BEFORE_CLOSING))
 }
 
 /**
