@@ -7,6 +7,7 @@ import type { StagingMove } from '../core/facts.ts'
 import { isZeroOid, type Oid, shortOid } from '../core/oid.ts'
 import type { CommitAncestry } from '../git/commit-ancestry.ts'
 import { gatherStagingMove } from '../git/gather-facts.ts'
+import { AUDIT_LIMITS } from '../git/gather-log-steps.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import type { Findings } from './finding.ts'
@@ -128,6 +129,6 @@ export class ReleaseLogAudit {
     const update = { ref: `refs/heads/${policy.staging}`, from, to }
     const isAncestor = async (ancestor: Oid, descendant: Oid) =>
       (await this.#ancestry.contains(ancestor, descendant)) === true
-    return gatherStagingMove(this.#repository, update, from, policy.releaseLog, isAncestor)
+    return gatherStagingMove(this.#repository, update, from, policy.releaseLog, isAncestor, AUDIT_LIMITS)
   }
 }

@@ -2,12 +2,10 @@
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
-import { fileAt } from '../git/file-at.ts'
+import { entryReader, fileAt } from '../git/file-at.ts'
+import { MAX_LOG_BYTES } from '../git/gather-log-steps.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { ClientRepository } from './client-repository.ts'
-
-/** As much as the server reads of a release log. */
-const MAX_LOG_BYTES = 32 * 1024 * 1024
 
 export type LogFile = { readonly mode: string; readonly bytes: Buffer }
 
@@ -28,7 +26,7 @@ export async function readLogFile(
 }
 
 async function readFile(repository: GitRepository, commit: Oid, path: string): Promise<LogFile> {
-  const file = await fileAt(repository, commit, path)
+  const file = await fileAt(entryReader(repository), commit, path)
   if (file === null) return { mode: '100644', bytes: Buffer.alloc(0) }
   if (/^100/.test(file.mode)) {
     const object = await repository.objects().read(file.blob, MAX_LOG_BYTES)

@@ -6,7 +6,7 @@
 import type { Certificate, ObjectType, Pusher, ReleaseMove, StagingMove, Stray } from '../core/facts.ts'
 import { MAX_STRAYS } from '../core/facts.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
-import { gatherLogSteps } from './gather-log-steps.ts'
+import { gatherLogSteps, PUSH_LIMITS } from './gather-log-steps.ts'
 import type { RefUpdate } from './hook-input.ts'
 import type { GitRepository } from './repository.ts'
 
@@ -56,13 +56,14 @@ export async function gatherStagingMove(
   current: Oid | null,
   logPath: string,
   isAncestor = (ancestor: Oid, descendant: Oid) => contains(repository, ancestor, descendant),
+  limits = PUSH_LIMITS,
 ): Promise<StagingMove> {
   const from = current ?? '0'.repeat(update.to.length)
   const { ref, to } = update
   const objectType = await typeOf(repository, to)
   const isCommit = objectType === 'commit'
   const fastForward = isCommit && !isZeroOid(from) ? await isAncestor(from, to) : isCommit
-  const steps = isCommit && fastForward ? await gatherLogSteps(repository, from, to, logPath) : []
+  const steps = isCommit && fastForward ? await gatherLogSteps(repository, from, to, logPath, limits) : []
   return {
     ...{ ref, from, claimedFrom: update.from, to, objectType, fastForward },
     releaseLog: { path: logPath, steps },
