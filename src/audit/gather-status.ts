@@ -23,7 +23,7 @@ export type Status = {
   readonly release: Described | null
   /** The last landed move of the release branch; null if none ever landed. */
   readonly lastMove: LandedMove | null
-  /** The newest recorded smoke test of production since that move. */
+  /** The newest recorded smoke test of production since that move; null where the branch is not where it put it. */
   readonly smoke: LoggedRun | null
   /** Where the ledger says that the release branch is, if it is elsewhere; zeros where it should not exist. */
   readonly drift: { readonly expected: Oid | null; readonly found: Oid | null } | null
@@ -70,7 +70,7 @@ export async function gatherStatus(
     staging: await describe(repository, staging),
     release: await describe(repository, release),
     lastMove,
-    smoke: lastMove === null ? null : await recordedSmoke(view, lastMove),
+    smoke: lastMove === null || expected !== release ? null : await recordedSmoke(view, lastMove),
     drift: expected === release ? null : { expected, found: release },
     candidates: listed,
     candidateCount,

@@ -168,6 +168,15 @@ export async function loggedSoFar(
   return loggedRecords(client, repository, view, file.bytes)
 }
 
+/** The records that have entries on the staging branch. */
+export function loggedRecordsOf(
+  client: ClientRepository,
+  repository: GitRepository,
+  view: RemoteView,
+): Promise<Logged> {
+  return loggedRecords(client, repository, view, Buffer.alloc(0))
+}
+
 /** Those, and the ones of another branch's log. */
 async function loggedRecords(
   client: ClientRepository,

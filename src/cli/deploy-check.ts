@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { type RemoteView, refsOf } from '../audit/foresee.ts'
 import { age } from '../audit/gather-status.ts'
 import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
+import { recordedSmoke } from '../audit/release-entry.ts'
 import { sealFindings } from '../audit/sealed-release.ts'
 import { parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
@@ -98,6 +99,12 @@ async function isRelease(view: RemoteView, commit: Oid): Promise<Answer> {
     if (ignored.length > 0) remarks.push(`headgate only evaluated; these rules objected: ${rules(ignored)}`)
     if (kind === 'bootstrap') remarks.push('it is the baseline: the release when headgate was installed')
     if (kind === 'drift') remarks.push('nobody promoted it: an operator accepted that it was there')
+    const smoke = await recordedSmoke(view, last)
+    if (smoke?.result === 'FAILED') {
+      remarks.push(
+        `it failed its production smoke at ${smoke.finishedAt} (record ${smoke.record}); the way back is headgate rollback`,
+      )
+    }
   }
   return { findings, remarks, move: last !== null && last.to === commit ? last : null }
 }

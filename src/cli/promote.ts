@@ -7,7 +7,6 @@ import { foreseeRelease } from '../audit/foresee.ts'
 import type { LandedMove } from '../audit/landed-moves.ts'
 import { recordedSmoke } from '../audit/release-entry.ts'
 import { lastKnownGood } from '../audit/rollback-targets.ts'
-import { parseDuration } from '../core/duration.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
@@ -18,9 +17,11 @@ import { colour, note } from './output.ts'
 import { promotionPlan } from './promotion-plan.ts'
 import { pushRelease } from './push-release.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
+import { requireNoDrift } from './require-no-drift.ts'
 import { requireLine } from './requirements.ts'
 import { goBack } from './rollback.ts'
 import { approvalsToGet, mayGoAlone } from './rollback-approval.ts'
+import { isUnfinished } from './unfinished.ts'
 
 export type PromoteOptions = SessionOptions & {
   readonly commit: string | undefined
@@ -30,9 +31,6 @@ export type PromoteOptions = SessionOptions & {
   readonly autoRollback: boolean
 }
 
-/** A move that is older than this and has no entry was not made by somebody who is about to come back to it. */
-const UNFINISHED_MS = parseDuration('24h')
-
 export async function promote(options: PromoteOptions): Promise<void> {
   const pushOptions = [
     ...(options.note === undefined ? [] : [`note=${requireLine('note', options.note)}`]),
@@ -41,6 +39,7 @@ export async function promote(options: PromoteOptions): Promise<void> {
   const session = await ReleaseSession.open(options)
   try {
     await session.lookWhenSettled()
+    await requireNoDrift(session)
     const unfinished = await findUnfinished(session, options)
     if (unfinished !== null) {
       const { kind, to, by } = unfinished
@@ -73,8 +72,7 @@ async function findUnfinished(session: ReleaseSession, options: PromoteOptions):
     return named === last.to ? last : null
   }
   if (last.kind !== 'promotion' && last.kind !== 'override') return null
-  if (Date.now() - Date.parse(last.authorizedAt) > UNFINISHED_MS) return null
-  return (await session.isLogged(last)) ? null : last
+  return isUnfinished(last, await session.logged(), Date.now()) ? last : null
 }
 
 async function choose(session: ReleaseSession, { commit }: PromoteOptions): Promise<Oid> {

@@ -271,7 +271,12 @@ export class ReleaseSession {
 
   /** Whether the move has its entry in the release log. */
   async isLogged({ seq }: LandedMove): Promise<boolean> {
-    return (await loggedSoFar(this.client, this.repository, this.view, this.#logTarget)).has(seq)
+    return (await this.logged()).has(seq)
+  }
+
+  /** The records of the moves that have entries. */
+  logged(): ReturnType<typeof loggedSoFar> {
+    return loggedSoFar(this.client, this.repository, this.view, this.#logTarget)
   }
 
   /** Writes what is missing in the release log, up to the move with this record. */

@@ -13,6 +13,7 @@ import { requireConsent } from './ask.ts'
 import { colour, note, plural } from './output.ts'
 import { pushRelease } from './push-release.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
+import { requireNoDrift } from './require-no-drift.ts'
 import { requireLine } from './requirements.ts'
 import { approvalsToGet, signOwnApproval } from './rollback-approval.ts'
 import { shownRemote } from './shown-remote.ts'
@@ -36,6 +37,7 @@ export async function rollback(options: RollbackOptions): Promise<void> {
   const session = await ReleaseSession.open(options)
   try {
     await session.lookWhenSettled()
+    await requireNoDrift(session)
     const unfinished = await findUnfinished(session, wish)
     if (unfinished === null) await goBack(session, wish)
     else {

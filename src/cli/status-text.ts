@@ -22,6 +22,8 @@ export type StatusReport = {
   readonly serving: { readonly staging: Serving; readonly production: Serving | null } | null
   /** Ids as short as they can be pasted, of those that commands name. */
   readonly abbreviated: ReadonlyMap<Oid, string>
+  /** The last move, if it has still to be tested and written down. */
+  readonly unfinished: LandedMove | null
   readonly now: number
 }
 
@@ -50,7 +52,7 @@ export function statusText(report: StatusReport): string {
 }
 
 function places({ status, policy, serving, now }: StatusReport): string[] {
-  const { staging, release, lastMove } = status
+  const { staging, release, lastMove, drift } = status
   const width = Math.max('production'.length, policy.staging.length, policy.release.length) + 2
   const row = (label: string, rest: string) => cut(`${printable(label, 30).padEnd(width)}${rest}`)
   const at = (commit: Oid | null) => {
@@ -67,8 +69,7 @@ function places({ status, policy, serving, now }: StatusReport): string[] {
     const text = `serves ${at(served.commit)}`
     return served.commit === expected ? text : colour('yellow', `${text}, not ${at(expected)}`)
   }
-  const moved = (move: LandedMove) =>
-    `${move.kind} by ${printable(move.by, 40)}, ${age(Date.parse(move.landedAt ?? move.authorizedAt), now)} ago (record ${move.seq})`
+  const moved = (move: LandedMove) => describeMove(move, now)
   const smoke = ({ smoke: run }: Status) => {
     if (run === null) return 'not recorded since that move'
     const bad = run.gates.filter(({ outcome }) => outcome === 'failed').map(({ name }) => name)
@@ -88,7 +89,7 @@ function places({ status, policy, serving, now }: StatusReport): string[] {
       policy.release,
       release === null
         ? 'does not exist yet'
-        : `${shortOid(release.oid)}  ${lastMove === null ? 'no move of it is recorded' : moved(lastMove)}`,
+        : `${shortOid(release.oid)}  ${drift !== null ? colour('red', 'drifted: no move that is recorded put it there') : lastMove === null ? 'no move of it is recorded' : moved(lastMove)}`,
     ),
     ...(serving === null
       ? []
@@ -98,10 +99,14 @@ function places({ status, policy, serving, now }: StatusReport): string[] {
             ? []
             : [row('production', serves(serving.production, release?.oid ?? null))]),
         ]),
-    ...(policy.environments.production === undefined || lastMove === null
+    ...(policy.environments.production === undefined || lastMove === null || drift !== null
       ? []
       : [row('smoke', smoke(status))]),
   ]
+}
+
+function describeMove({ kind, by, landedAt, authorizedAt, seq }: LandedMove, now: number): string {
+  return `${kind} by ${printable(by, 40)}, ${age(Date.parse(landedAt ?? authorizedAt), now)} ago (record ${seq})`
 }
 
 function candidateLines({ status, policy, now }: StatusReport): string[] {
@@ -159,15 +164,20 @@ function evidenceText({ evidence }: Candidate, now: number): string {
 }
 
 function concerns({ status, policy, now }: StatusReport): string[] {
-  const { drift, freeze, bars, pending, wayBack } = status
+  const { drift, freeze, bars, lastMove, pending, wayBack } = status
   const lines: string[] = []
   const loud = (text: string) => lines.push('', ...wrapText(text).map((line) => colour('red', line)))
   if (drift !== null) {
     const where = (oid: Oid | null) => (oid === null ? 'not there' : shortOid(oid))
     loud(
-      `DRIFT: ${policy.release} is ${where(drift.found)}, and the ledger says ${where(drift.expected)}: someone moved it behind the guard. No move is taken until an operator accepts that:`,
+      `DRIFT: ${policy.release} is ${where(drift.found)}, and the ledger says ${where(drift.expected)}: someone moved it behind the guard.`,
     )
-    lines.push('  headgate drift --reason TEXT --key FILE')
+    if (lastMove !== null)
+      lines.push(
+        ...wrapText(
+          `the last move that is recorded: ${describeMove(lastMove, now)} to ${shortOid(lastMove.to)}`,
+        ),
+      )
   }
   if (freeze !== null) {
     loud(
@@ -211,11 +221,17 @@ function approvalText({ commit, approvals }: RollbackOption, policy: Policy): st
   return `open approval to roll back to ${shortOid(commit)}: by ${by}${rest}`
 }
 
-function nextStep({ status, policy, remote, abbreviated }: StatusReport): string[] {
+function nextStep({ status, policy, remote, abbreviated, unfinished }: StatusReport): string[] {
   const names = (oid: Oid) => abbreviated.get(oid) ?? oid
   const newest = status.candidates[0] === undefined ? 'COMMIT' : names(status.candidates[0].oid)
   const { promotable, wayBack, smoke } = status
   const at = remoteOption(remote)
+  if (status.drift !== null && policy.enforcement === 'enforce') {
+    return [
+      'no move is taken until an operator, who knows who did it and why, accepts that:',
+      `  headgate drift --reason TEXT --key FILE${at}`,
+    ]
+  }
   const back = wayBack.find(({ obstacles }) => obstacles.length === 0)
   const lines =
     promotable === null
@@ -237,6 +253,19 @@ function nextStep({ status, policy, remote, abbreviated }: StatusReport): string
     // Whoever looks while production is broken wants the way back.
     if (smoke?.result === 'FAILED') lines.unshift(...way)
     else lines.push(...way)
+  }
+  if (unfinished !== null) {
+    const { kind, to, by } = unfinished
+    const goOn =
+      kind === 'rollback'
+        ? `headgate rollback ${names(to)} --trigger TEXT --symptoms TEXT --key FILE${at}`
+        : promoteLine(policy, names(to), remote)
+    lines.unshift(
+      ...wrapText(
+        `unfinished: the ${kind} to ${shortOid(to)} by ${printable(by, 40)} is not in ${printable(policy.releaseLog, 100)} yet; who goes on with it waits for production, tests it and writes it down:`,
+      ),
+      `  ${goOn}`,
+    )
   }
   return lines.length === 0 ? ['nothing to do'] : lines
 }

@@ -1,16 +1,21 @@
 /** Where everything stands, and what can be done next. */
 
 import type { Candidate, Described } from '../audit/candidates.ts'
-import { gatherStatus } from '../audit/gather-status.ts'
+import { type RemoteView, refsOf } from '../audit/foresee.ts'
+import { gatherStatus, type Status } from '../audit/gather-status.ts'
+import type { LandedMove } from '../audit/landed-moves.ts'
 import type { RollbackOption } from '../audit/rollback-targets.ts'
 import type { Oid } from '../core/oid.ts'
+import type { GitRepository } from '../git/repository.ts'
 import { namedHosts } from './allowed.ts'
+import { loggedRecordsOf } from './append-release-log.ts'
 import { ClientRepository } from './client-repository.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { note, print, printJson } from './output.ts'
 import { promoteLine } from './promote-line.ts'
 import { lookAtAll } from './served-commits.ts'
 import { type StatusReport, statusText } from './status-text.ts'
+import { isUnfinished } from './unfinished.ts'
 
 export type StatusOptions = {
   readonly remote: string
@@ -34,13 +39,15 @@ export async function showStatus(options: StatusOptions): Promise<void> {
       gatherStatus(repository, view, { limit: options.limit, now }),
     ])
     const named = [
+      status.lastMove?.to,
       status.promotable?.oid,
       status.candidates[0]?.oid,
       ...status.wayBack.map((option) => option.commit),
     ]
     const abbreviated = new Map<Oid, string>()
     for (const oid of named) if (oid !== undefined) abbreviated.set(oid, await client.abbreviate(oid))
-    const report = { status, policy, remote: options.remote, serving, abbreviated, now }
+    const unfinished = await findUnfinished(client, repository, view, status, now)
+    const report = { status, policy, remote: options.remote, serving, abbreviated, unfinished, now }
     for (const served of [serving?.staging, serving?.production])
       if (served?.kind === 'unknown' && served.hint !== undefined)
         note(`remark: ${served.reason}\n  ${served.hint}`)
@@ -51,7 +58,21 @@ export async function showStatus(options: StatusOptions): Promise<void> {
   }
 }
 
-function statusJson({ status, policy, remote, serving }: StatusReport): object {
+/** The last move, if `promote` or `rollback` would go on with it. */
+async function findUnfinished(
+  client: ClientRepository,
+  repository: GitRepository,
+  view: RemoteView,
+  { lastMove, drift }: Status,
+  now: number,
+): Promise<LandedMove | null> {
+  if (lastMove === null || drift !== null || view.refs.get(refsOf(view.inForce.policy).staging) === undefined)
+    return null
+  const logged = await loggedRecordsOf(client, repository, view)
+  return isUnfinished(lastMove, logged, now) ? lastMove : null
+}
+
+function statusJson({ status, policy, remote, serving, unfinished }: StatusReport): object {
   const { lastMove, wayBack, candidates, promotable, bars, pending, freeze, ...rest } = status
   const { seq, kind, from, to, by, authorizedAt, landedAt } = lastMove ?? {}
   return {
@@ -66,6 +87,7 @@ function statusJson({ status, policy, remote, serving }: StatusReport): object {
     bars: bars.map(withRecord),
     pending: pending.map(withRecord),
     lastMove: lastMove === null ? null : { record: seq, kind, from, to, by, authorizedAt, landedAt },
+    unfinished: unfinished?.seq ?? null,
     serving,
     candidates: candidates.map(candidateJson),
     promotable: promotable === null ? null : promotable.oid,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseStatement } from '../../src/core/statement.ts'
 import { lastCommits, released, releasedTwice } from '../beginnings.ts'
-import { Day, releasedAndProved } from './day.ts'
+import { Day, releasedAndProved, releasedBad } from './day.ts'
 import { guarded } from './run-program.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
@@ -89,4 +89,20 @@ test('--served: an environment that serves something else is a finding', async (
   const down = await day.as('ci', 'deploy-check', one, ...PRODUCTION, '--served')
   expect(down.stderr).toContain('headgate: production does not tell what it serves:')
   expect(down.code).toBe(69)
+})
+
+test('a release that failed its smoke test in production is told so', async () => {
+  const day = await Day.begin({ begin: releasedBad })
+  const ran = await day.as('alice', 'deploy-check', day.commit('bad'), '--environment', 'production')
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stderr).toMatch(/^remark: it failed its production smoke at 20.*Z \(record \d+\)/m)
+  const json = await day.as(
+    'alice',
+    'deploy-check',
+    day.commit('bad'),
+    '--environment',
+    'production',
+    '--json',
+  )
+  expect(JSON.parse(json.stdout).remarks).toHaveLength(1)
 })

@@ -104,6 +104,44 @@ test('what stands in the way is said: a freeze, a bar, a failed run, evidence ta
   })
 })
 
+test('under a drift nobody is credited, and promote and rollback name it before anything else', () => {
+  const repository = guarded({ prepare: releasedTwice })
+  const [one = '', two = ''] = lastCommits(repository, 2)
+  repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', one)
+  const { stdout } = repository.headgate('status', '--no-environments')
+  expect(stdout).toContain(`release     ${short(one)}  drifted: no move that is recorded put it there\n`)
+  expect(stdout.replaceAll('\n  ', ' ')).toMatch(
+    new RegExp(`the last move that is recorded: promotion by alice, .* to ${short(two)}`),
+  )
+  expect(stdout).toMatch(/accepts that:\n {2}headgate drift --reason TEXT --key FILE\n$/)
+  expect(stdout).not.toMatch(/nothing to do|headgate promote|headgate rollback|unfinished/)
+  for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+  const words = ['--trigger', 'alarm', '--symptoms', '500']
+  for (const call of [['promote'], ['promote', two], ['rollback', ...words], ['rollback', one, ...words]]) {
+    const ran = repository.headgate(...call, '--yes')
+    expect(ran.code, ran.all).toBe(77)
+    expect(ran.stderr).toContain(
+      `headgate: DRIFT: release is ${short(one)}, and the ledger says ${short(two)}: someone moved it behind the guard\n`,
+    )
+    expect(ran.stderr).toContain('headgate drift --reason TEXT --key FILE\n')
+  }
+})
+
+test('a promotion that nobody has finished shows, with the command that finishes it', async () => {
+  const day = await Day.begin({ begin: releasedAndProved })
+  const one = day.commit('one')
+  expect((await day.as('alice', 'status')).stdout).not.toContain('unfinished')
+  day.repository.mustRun(day.repository.push(`${one}:release`))
+  const { stdout } = await day.as('bob', 'status')
+  expect(stdout.replaceAll('\n  ', ' ')).toContain(
+    `unfinished: the promotion to ${short(one)} by alice is not in docs/RELEASE_LOG.md yet; who goes on with it waits for production, tests it and writes it down: headgate promote ${short(one)} --key FILE\n`,
+  )
+  for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+  expect(JSON.parse((await day.as('bob', 'status', '--json')).stdout).unfinished).toBeGreaterThan(1)
+  expect((await day.as('bob', 'promote', one, '--yes')).code).toBe(0)
+  expect((await day.as('bob', 'status')).stdout).not.toContain('unfinished')
+})
+
 test('hostile names and subjects are shown and not obeyed', () => {
   const repository = guarded()
   repository.git('config', 'user.name', 'Eve\x1b[2J\u202e')

@@ -143,8 +143,9 @@ release: 0a11d00 -> 2e3c0de, a promotion by alice
       2e3c0de Fix the checkout and more and more and more and more a...
       ${oidOf('a').slice(0, 7)} Start of the fix
     fix: bring the work to main, let staging prove it, then promote
-         that commit:
-           git push origin COMMIT:main
+         what main has then:
+           git fetch origin && git switch --detach origin/main
+           git merge --no-edit 2e3c0de && git push origin HEAD:main
 
 git takes or refuses a push as a whole, so nothing was moved.`)
   })

@@ -1,6 +1,7 @@
-/** Two developers push main at once: whoever is late is told that, and not that they rewrite anything. */
+/** What developers are told who push main too late, or a branch past it: what is so, and a way out that works. */
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { ahead } from '../beginnings.ts'
 import { guarded } from '../cli/run-program.ts'
 import { receivePackBetween } from '../receive-pack-between.ts'
 
@@ -28,3 +29,17 @@ for (const args of [[], ['--force'], ['--force-with-lease']]) {
     expect(repository.push('main', { as: 'dave' }).code).toBe(0)
   })
 }
+
+test('the way out that on-staging prints works for a branch off release', () => {
+  const repository = guarded({ prepare: ahead })
+  repository.git('switch', '-q', '-c', 'hotfix', 'HEAD~1')
+  const fix = repository.commit('hotfix', { 'hotfix.txt': 'fixed\n' })
+  const refused = repository.push(`${fix}:refs/heads/release`)
+  expect(refused.all).toContain('[on-staging]')
+  const lines = refused.all.match(/(?<=^remote: +)git (?:fetch|merge) .*$/gm) ?? []
+  expect(lines).toHaveLength(2)
+  repository.mustRun(
+    repository.run('sh', ['-ec', lines.map((line) => line.trim()).join('\n')], { cwd: repository.clone }),
+  )
+  repository.git('merge-base', '--is-ancestor', fix, repository.ref('refs/heads/main') ?? '')
+})

@@ -66,8 +66,9 @@ function directCommits({ facts, policy }: ReleaseCase): Objection {
       ...listed(facts.strays, facts),
     ],
     fix: [
-      `bring the work to ${policy.staging}, let staging prove it, then promote that commit:`,
-      `  git push origin COMMIT:${policy.staging}`,
+      `bring the work to ${policy.staging}, let staging prove it, then promote what ${policy.staging} has then:`,
+      `  git fetch origin && git switch --detach origin/${policy.staging}`,
+      `  git merge --no-edit ${shortOid(facts.to)} && git push origin HEAD:${policy.staging}`,
     ],
   }
 }
