@@ -166,7 +166,7 @@ async function judgeOnce(
   return {
     done: {
       accepted: true,
-      text: announce(inForce, inbox, move, tolerated, view.snapshot.head.seq + records.length),
+      text: announce(inbox, move, tolerated, view.snapshot.head.seq + records.length),
       ...(move === null ? {} : { move: move.facts }),
     },
   }

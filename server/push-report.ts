@@ -1,6 +1,5 @@
 /** What a push is told: a judged push as reports and text. */
 
-import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
 import { explainException, type RefReport } from '../src/core/explain.ts'
 import type { ReleaseMove } from '../src/core/facts.ts'
 import { isZeroOid, shortOid } from '../src/core/oid.ts'
@@ -58,7 +57,6 @@ export function unblamed(updates: readonly TargetedUpdate[], reports: readonly R
 }
 
 export function announce(
-  { policy }: PolicyInForce,
   inbox: JudgedInbox,
   move: JudgedMove | null,
   tolerated: readonly RefReport[],
@@ -93,11 +91,9 @@ export function announce(
     )
   }
   if (move !== null) {
-    // git prints from where to where; with `remote: ` before it this fits a line of 80.
+    // git prints from where to where; with `remote: ` before it this fits a line of 80. A hook that comes later may refuse.
     const to = shortOid(move.facts.to)
-    lines.push(
-      `headgate: ${move.verdict.kind} of ${policy.release} to ${to} authorized, ledger record ${lastSeq}`,
-    )
+    lines.push(`headgate: ${move.verdict.kind} to ${to} authorized, not landed yet, record ${lastSeq}`)
   }
   return lines.join('\n')
 }

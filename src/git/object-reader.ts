@@ -15,7 +15,7 @@ import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { GitObject, GitObjectType, ObjectInfo } from './git-object.ts'
 import { readLooseByName } from './loose-objects.ts'
-import { firstLines, type GitCommand, partialProblem, startGit } from './process.ts'
+import { firstLines, type GitCommand, incompleteProblem, startGit } from './process.ts'
 import type { RecentObjects } from './recent-objects.ts'
 import { parseTree, type TreeEntry } from './tree.ts'
 
@@ -179,7 +179,7 @@ export class ObjectReader {
       // git dies at an object that is damaged, and the next process does as well.
       const asked = / is corrupt$/m.test(this.#stderr) ? this.#pending[0] : undefined
       this.#replace(
-        partialProblem('cat-file', this.#stderr) ??
+        incompleteProblem(this.#command, this.#stderr) ??
           (asked === undefined
             ? new HeadgateError('unavailable', `git cat-file ended: ${how}`)
             : unreadable(asked, this.#stderr)),
@@ -295,7 +295,7 @@ export class ObjectReader {
   #missing(request: Request): void {
     const said = this.#stderr
     this.#stderr = ''
-    const partial = partialProblem('cat-file', said)
+    const partial = incompleteProblem(this.#command, said)
     // Whoever only asks whether it is there is answered; git's word for it is "not fetched".
     if (said === '' || (partial !== null && request.maxBytes === INFO)) request.resolve(null)
     else request.reject(partial ?? unreadable(request, said))

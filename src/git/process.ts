@@ -3,7 +3,8 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
-import { MAKE_WHOLE } from './missing-object.ts'
+import { isShallow } from './locate.ts'
+import { isPartial, MAKE_WHOLE } from './missing-object.ts'
 
 export type GitCommand = {
   readonly gitPath: string
@@ -185,16 +186,25 @@ const EXPECTED_NOISE = /^warning: core\.fsyncObjectFiles is deprecated/
 
 function exitProblem(command: GitCommand, exitCode: number, stderr: string): HeadgateError {
   return (
-    partialProblem(command.name, stderr) ??
+    incompleteProblem(command, stderr) ??
     problem(command, `failed with exit code ${exitCode}${stderr === '' ? '' : `: ${firstLines(stderr)}`}`)
   )
 }
 
-/** Where git stopped since this is a partial clone: what it lacks must not be fetched while something is decided. */
-export function partialProblem(command: string, stderr: string): HeadgateError | null {
-  if (!/lazy fetching disabled|promisor remote/.test(stderr)) return null
-  return new HeadgateError('unavailable', `git ${command}: objects are missing in this partial clone`, {
-    hint: MAKE_WHOLE,
+/** What git says of an object that it needs and that is not there; older versions say nothing of partial clones. */
+const LACKING =
+  /lazy fetching disabled|promisor remote|could not (?:read|parse) (?:object |commit )?[0-9a-f]{40}|unable to read (?:tree|sha1 file|object)|failed to traverse parents|bad (?:tree )?object|missing (?:blob|tree|commit)|not a valid (?:commit|object) name/i
+
+/** Where git stopped since this clone is not whole: what it lacks must not be fetched while something is decided. */
+export function incompleteProblem({ name, cwd }: GitCommand, stderr: string): HeadgateError | null {
+  if (!LACKING.test(stderr)) return null
+  if (isPartial(cwd) || /lazy fetching disabled|promisor remote/.test(stderr))
+    return new HeadgateError('unavailable', `git ${name}: objects are missing in this partial clone`, {
+      hint: MAKE_WHOLE,
+    })
+  if (!isShallow(cwd)) return null
+  return new HeadgateError('unavailable', `git ${name}: history is missing in this shallow clone`, {
+    hint: 'git fetch --unshallow',
   })
 }
 

@@ -113,3 +113,17 @@ test('the hook that was there before sees all of them', () => {
   const refused = repository.push([...specs.map((spec) => spec.replace('kept', 'again')), `:${RELEASE}`])
   expect(refused.code).not.toBe(0)
 })
+
+test('hundreds of refs at once are told of the faster way, where git is one that needs it', () => {
+  for (let index = 0; index < 600; index++)
+    writeFileSync(join(repository.clone, '.git', 'refs', 'heads', `many-${index}`), `${released}\n`)
+  const ran = repository.push('refs/heads/many-*:refs/heads/at-once/*', { args: ['--atomic'] })
+  expect(ran.code).toBe(0)
+  const [, minor = '0'] = /^git version 2\.(\d+)\./.exec(repository.run('git', ['version']).stdout) ?? []
+  const hint = 'headgate: so many refs take git long here, one by one; all at once: git push --atomic'
+  if (Number(minor) <= 50) expect(ran.all).toContain(hint)
+  else expect(ran.all).not.toContain(hint)
+  expect(repository.push('refs/heads/many-1*:refs/heads/fewer/*', { args: ['--atomic'] }).all).not.toContain(
+    hint,
+  )
+})

@@ -55,7 +55,7 @@ git takes or refuses a push as a whole, so nothing was moved.`)
   it('the promotion lands by plain git push, and the pusher is told', () => {
     const pushed = repository.mustRun(repository.push(`${first}:refs/heads/release`))
     expect(remote(pushed.stderr)).toBe(
-      `headgate: promotion of release to ${short(first)} authorized, ledger record 3\n` +
+      `headgate: promotion to ${short(first)} authorized, not landed yet, record 3\n` +
         `headgate: release is now ${short(first)}, promotion 1, ledger record 3`,
     )
     expect(release()).toBe(first)
