@@ -27,6 +27,8 @@ export type RunOptions = {
   readonly timeoutMs?: number
   /** Exit codes besides 0 that are answers and not failures. */
   readonly allowExit?: readonly number[]
+  /** Hears the id of the process. */
+  readonly started?: (pid: number | undefined) => void
 }
 
 export type RunResult = { readonly stdout: Buffer; readonly stderr: string; readonly exitCode: number }
@@ -43,6 +45,7 @@ const MAX_STDERR_BYTES = 64 * 1024
 export async function runGit(command: GitCommand, options: RunOptions = {}): Promise<RunResult> {
   const { maxOutputBytes = MAX_OUTPUT_BYTES, timeoutMs = TIMEOUT_MS, allowExit = [] } = options
   const child = startGit(command)
+  options.started?.(child.pid)
   let failure: unknown
   const fail = (error: unknown) => {
     failure ??= error

@@ -2,7 +2,7 @@
  * A git repository as the guard reads it: the repository itself and never one of its worktrees, by full ref names and
  * full ids, with an environment of its own making (see environment.ts).
  */
-import { accessSync, constants, realpathSync } from 'node:fs'
+import { accessSync, constants, realpathSync, rmSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, zeroOidLike } from '../core/oid.ts'
@@ -145,8 +145,18 @@ export class GitRepository {
    * 'unavailable' if git or the disk fails.
    */
   async importObjects(stream: Uint8Array): Promise<string> {
-    const { stdout } = await this.write(['fast-import', '--quiet', '--done'], { input: stream })
-    return stdout.toString('latin1')
+    let report = ''
+    const started = (pid: number | undefined) => {
+      report = join(this.commonDirectory, `fast_import_crash_${pid}`)
+    }
+    try {
+      const { stdout } = await this.write(['fast-import', '--quiet', '--done'], { input: stream, started })
+      return stdout.toString('latin1')
+    } catch (error) {
+      // Where it dies of a full disk, it leaves what it was told beside the repository's files.
+      rmSync(report, { force: true })
+      throw error
+    }
   }
 
   /**

@@ -160,6 +160,28 @@ test('with a ref that is held, the append waits for its lock and is refused whil
   expect((await waiting).kind).toBe('appended')
 })
 
+test('where git cannot write objects, it says so and leaves nothing behind', async () => {
+  rmSync(join(bare, 'objects', 'pack'), { recursive: true })
+  writeFileSync(join(bare, 'objects', 'pack'), 'a file in its place')
+  const before = readdirSync(bare)
+  await expect(append(sound)).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining('git fast-import failed'),
+  })
+  expect(readdirSync(bare)).toEqual(before)
+  rmSync(join(bare, 'objects', 'pack'))
+  expect((await append(sound)).kind).toBe('appended')
+})
+
+test('a prepared append that is too late is stale, and stores nothing', async () => {
+  const prepared = await sound.prepare(head, [invalidation(a)])
+  expect(await stored()).toBe(0)
+  expect((await sound.append(head, [evidence(a)])).kind).toBe('appended')
+  expect(await prepared.commit()).toEqual({ kind: 'stale', head: await sound.head() })
+  expect(await stored()).toBe(0)
+  expect(git('fsck', '--strict', '--full', '--no-dangling')).toBe('')
+})
+
 test('two first appends: the second one is stale', async () => {
   git('update-ref', '-d', LEDGER_REF)
   const empty = await sound.head()

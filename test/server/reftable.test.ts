@@ -6,7 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { pushAtOnce } from '../at-once.ts'
-import { CURRENT_GIT, TestRepository } from '../make-repository.ts'
+import { CURRENT_GIT, PROGRAM, TestRepository } from '../make-repository.ts'
 import { expectSoundLedger, ledgerRecords } from './attack.ts'
 import { RunningService } from './running-service.ts'
 
@@ -86,6 +86,20 @@ describe.skipIf(without).each(['sha1', 'sha256'] as const)(`${where} and %s`, (o
       'reftable/tables.list.lock is older',
     )
   })
+})
+
+test.skipIf(without)(`${where}: the demo goes as told with the defaults of git 3.0`, () => {
+  repository = new TestRepository({ refFormat: 'reftable', install: false })
+  const folder = join(repository.folder, 'git-3.0')
+  mkdirSync(folder)
+  script(
+    join(folder, 'git'),
+    `export GIT_DEFAULT_REF_FORMAT=reftable GIT_DEFAULT_HASH=sha256; exec '${CURRENT_GIT}' "$@"`,
+  )
+  const env = { PATH: `${folder}:${repository.env.PATH}` }
+  const ran = repository.run(process.execPath, [PROGRAM, 'demo'], { env })
+  expect(ran.code, ran.all).toBe(0)
+  expect(ran.stdout).toContain('All went as told')
 })
 
 describe.skipIf(without)(`${where}, many at once`, () => {
