@@ -70,6 +70,18 @@ export const PINNED_CONFIGURATION: readonly string[] = [
   'maintenance.auto=false',
 ].flatMap((setting) => ['-c', setting])
 
+/** git syncs neither loose objects nor refs unless told; before 2.36 it knew the last of these only. */
+export const DURABLE_CONFIGURATION: readonly string[] = [
+  'core.fsync=committed,loose-object,pack-metadata,reference',
+  'core.fsyncMethod=fsync',
+  'core.fsyncObjectFiles=true',
+  // Writers meet, and each holds the lock for milliseconds; git would wait 100 ms.
+  'core.filesRefLockTimeout=2000',
+  'reftable.lockTimeout=10000',
+  // An append is some ten objects: a pack of each would be in the way of every reader.
+  'fastimport.unpackLimit=100',
+].flatMap((setting) => ['-c', setting])
+
 /**
  * The quarantine directory that a hook names in `GIT_QUARANTINE_PATH`, if it is one that receive-pack could have made for
  * this repository: a real directory, directly in `objectsDir`, with git's name for it. Otherwise null: the variable

@@ -2,7 +2,7 @@
  * A git repository as the guard reads it: the repository itself and never one of its worktrees, by full ref names and
  * full ids, with an environment of its own making (see environment.ts).
  */
-import { accessSync, constants, realpathSync, rmSync } from 'node:fs'
+import { realpathSync, rmSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, zeroOidLike } from '../core/oid.ts'
@@ -10,10 +10,16 @@ import { printable } from '../core/printable.ts'
 import { isNearAncestor } from './ancestry.ts'
 import { objectsOf } from './bulk-objects.ts'
 import { hookNames, withoutHooks } from './configured-hooks.ts'
-import { gitEnvironment, PINNED_CONFIGURATION, type Quarantine, verifyQuarantine } from './environment.ts'
+import {
+  DURABLE_CONFIGURATION,
+  gitEnvironment,
+  PINNED_CONFIGURATION,
+  type Quarantine,
+  verifyQuarantine,
+} from './environment.ts'
 import { findGit } from './find-git.ts'
 import type { GitObject } from './git-object.ts'
-import { isFile, isShallow, locate, readText } from './locate.ts'
+import { isExecutable, isShallow, locate, readText } from './locate.ts'
 import { objectId } from './object-id.ts'
 import { ObjectReader } from './object-reader.ts'
 import { firstLines, type GitCommand, type RunOptions, type RunResult, runGit, streamGit } from './process.ts'
@@ -327,18 +333,6 @@ async function* linesOf(oids: AsyncIterable<readonly Oid[]>): AsyncGenerator<str
   for await (const some of oids) if (some.length > 0) yield `${some.join('\n')}\n`
 }
 
-/** git syncs neither loose objects nor refs unless told; before 2.36 it knew the last of these only. */
-const DURABLE_CONFIGURATION: readonly string[] = [
-  'core.fsync=committed,loose-object,pack-metadata,reference',
-  'core.fsyncMethod=fsync',
-  'core.fsyncObjectFiles=true',
-  // Writers meet, and each holds the lock for milliseconds; git would wait 100 ms.
-  'core.filesRefLockTimeout=2000',
-  'reftable.lockTimeout=10000',
-  // An append is some ten objects: a pack of each would be in the way of every reader.
-  'fastimport.unpackLimit=100',
-].flatMap((setting) => ['-c', setting])
-
 function quarantineOf(path: string | undefined, objectsDir: string): Quarantine | null {
   if (path === undefined) return null
   const verified = verifyQuarantine(path, objectsDir)
@@ -347,13 +341,4 @@ function quarantineOf(path: string | undefined, objectsDir: string): Quarantine 
     'configuration',
     `GIT_QUARANTINE_PATH ${printable(path, 1024)} is not a quarantine of this repository`,
   )
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return isFile(path)
-  } catch {
-    return false
-  }
 }
