@@ -6,6 +6,7 @@ import type { GitRepository } from '../src/git/repository.ts'
 import type { AllowedSigner } from '../src/signing/allowed-signers.ts'
 import { judgeLogin, parseLogin } from '../src/signing/login.ts'
 import {
+  otherFormat,
   type PushCertificate,
   parsePushCertificate,
   verifyPushCertificate,
@@ -29,7 +30,7 @@ const MAX_NONCE_AGE_MS = 15 * 60_000
 /** A push's certificate, its signature judged once; which updates it covers is asked for each update. */
 export type JudgedCertificate =
   | { readonly offered: false }
-  | { readonly offered: true; readonly good: false; readonly reason: string }
+  | Extract<Certificate, { good: false }>
   | {
       readonly offered: true
       readonly good: true
@@ -58,8 +59,11 @@ export async function judgeCertificate(
   try {
     certificate = parsePushCertificate(object.body)
   } catch (error) {
-    if (error instanceof HeadgateError) return bad(error.message)
-    throw error
+    if (!(error instanceof HeadgateError)) throw error
+    const format = otherFormat(object.body)
+    if (format === null) return bad(error.message)
+    const reason = `it is signed with ${format}, and headgate verifies SSH signatures alone`
+    return { offered: true, good: false, reason, format }
   }
   if (nonceStatus !== 'OK' && nonceStatus !== 'SLOP')
     return bad('its nonce is not one that this server gave out for this push')
@@ -104,21 +108,42 @@ export function identifyPusher(
   }
 }
 
+const SIGN = [
+  'sign with a key that allowed_signers lists as yours for namespace git. git',
+  'signs pushes with SSH keys once it has three settings:',
+  '  git config gpg.format ssh',
+  '  git config user.signingKey FILE.pub',
+  '  git config push.gpgSign if-asked',
+  'then push again. What the admin puts into allowed_signers for a key:',
+  '  headgate key line FILE.pub --for push --principal NAME',
+]
+
 function byCertificate(certificate: Certificate): Pusher {
   if (!certificate.offered) {
     return {
       identified: false,
       reason: 'the push is not signed (git push --signed), and this server knows pushers by their signature',
+      fix: SIGN,
     }
   }
   if (!certificate.good)
-    return { identified: false, reason: `the push certificate does not hold: ${certificate.reason}` }
+    return {
+      identified: false,
+      reason: `the push certificate does not hold: ${certificate.reason}`,
+      fix: SIGN,
+    }
   return { identified: true, principal: certificate.principal, source: 'push-cert' }
 }
 
+const EXPOSE = [
+  'push over ssh. The server admin lets sshd tell which key logged in: in',
+  'sshd_config, for all or for the account that serves git, then reload sshd:',
+  '  ExposeAuthInfo yes',
+]
+
 /** By the key that sshd says was used. Whoever can write files as this account can write that file, too. */
 function byLogin({ value, login }: IdentityInput, signers: readonly AllowedSigner[], now: number): Pusher {
-  const unknown = (reason: string): Pusher => ({ identified: false, reason })
+  const unknown = (reason: string): Pusher => ({ identified: false, reason, fix: EXPOSE })
   if (value === '') {
     return unknown(
       'SSH_USER_AUTH is not set for this connection; it is where sshd has ExposeAuthInfo yes, and only there',
@@ -136,7 +161,8 @@ function byLogin({ value, login }: IdentityInput, signers: readonly AllowedSigne
   if ('reason' in judged) {
     const fix = [
       'log in with a key that allowed_signers lists as yours for namespace git;',
-      'the server admin puts a changed list in force:',
+      'the line for a key, and how the server admin puts it in force:',
+      '  headgate key line FILE.pub --for push --principal NAME',
       '  headgate policy apply REPO.git DIR',
     ]
     return { identified: false, reason: judged.reason, fix }
@@ -144,8 +170,37 @@ function byLogin({ value, login }: IdentityInput, signers: readonly AllowedSigne
   return { identified: true, principal: judged.principal, source: 'ssh-auth-info' }
 }
 
+/** Who sets a variable, and what a pusher can do about it. */
+const SETTERS: Readonly<Record<string, readonly string[]>> = {
+  REMOTE_USER: [
+    'push over HTTP as yourself. The server admin lets the web server ask who',
+    'pushes (Apache: AuthType and Require valid-user; nginx: auth_basic, and',
+    'fastcgi_param REMOTE_USER $remote_user)',
+  ],
+  USER: ['push over ssh, with an account of your own on the server'],
+  LOGNAME: ['push over ssh, with an account of your own on the server'],
+  GL_USER: ['push over ssh by way of Gitolite, which names you by your key'],
+  GL_USERNAME: ['push by the address that GitLab shows for the project'],
+  GITEA_PUSHER_NAME: ['push by the address that Gitea or Forgejo shows for the repository'],
+}
+
+/** sshd sets a variable by the key. */
+function bySshd(name: string): readonly string[] {
+  return [
+    `push over ssh with a key of yours. The server admin gives each key a name: in`,
+    `authorized_keys, with PermitUserEnvironment ${name} in sshd_config:`,
+    `  environment="${name}=NAME" ssh-ed25519 ...`,
+  ]
+}
+
 function byVariable(name: string, principal: string): Pusher {
-  if (principal === '') return { identified: false, reason: `${name} is not set for this connection` }
+  if (principal === '') {
+    const fix = [
+      ...(Object.hasOwn(SETTERS, name) ? (SETTERS[name] ?? []) : bySshd(name)),
+      'or names come from elsewhere: headgate server install REPO.git --identity SOURCE',
+    ]
+    return { identified: false, reason: `${name} is not set for this connection`, fix }
+  }
   if (principal.length > MAX_PRINCIPAL_LENGTH || /[\p{Cc}\p{Cf}]/u.test(principal)) {
     return { identified: false, reason: `${name} holds no usable name` }
   }

@@ -15,6 +15,7 @@ import { printable, shellWord } from '../core/printable.ts'
 import type { RuleName } from '../core/verdict.ts'
 import { ClientRepository } from './client-repository.ts'
 import { colour, note, print, printJson } from './output.ts'
+import { type PushSigning, pushSigning, signsInVain } from './push-signing.ts'
 import { lookAt } from './remote-view.ts'
 import { remoteWord, shownRemote } from './shown-remote.ts'
 
@@ -43,7 +44,17 @@ export async function check(options: CheckOptions): Promise<void> {
     const { staging, release } = refsOf(view.inForce.policy)
     const ref = fullRef(options.to ?? release)
     const current = view.refs.get(ref) ?? zeroOidLike(commit)
-    const question: Question = { options, commit, ref, current, record: view.snapshot.head.seq }
+    const signing = await pushSigning(client)
+    const isUnsure =
+      ref === release && view.inForce.policy.promotion.signedPush !== 'ignore' && signsInVain(signing)
+    const question: Question = {
+      options,
+      commit,
+      ref,
+      current,
+      record: view.snapshot.head.seq,
+      vain: isUnsure ? signing.format : null,
+    }
     if (ref !== release && ref !== staging) return answerUnguarded(question)
     if (current === commit) return answer(question, null, [])
     const update = { from: current, to: commit, ref }
@@ -67,6 +78,8 @@ type Question = {
   readonly commit: Oid
   readonly ref: string
   readonly current: Oid
+  /** What git would sign the push with, where that makes the server refuse it; else null. */
+  readonly vain: PushSigning['format'] | null
   /** The last record of the ledger that was looked at. */
   readonly record: number
 }
@@ -112,7 +125,15 @@ function answer(
     foresight.report.what === 'a rollback'
       ? `${shellWord(`--force-with-lease=${shortRef(ref)}:${shortOid(current)}`)} `
       : ''
-  const push = `git push ${foresight.signed ? '--signed ' : ''}${force}${remoteWord(options.remote)} ${shellWord(`${shortOid(commit)}:${pushName(ref, current)}`)}`
+  // Who pushes by hand signs as git is configured.
+  const sign = foresight.signed ? '--signed ' : question.vain === null ? '' : '--no-signed '
+  const ssh =
+    foresight.signed && question.vain !== null ? '-c gpg.format=ssh -c user.signingKey=FILE.pub ' : ''
+  if (question.vain !== null)
+    note(
+      `remark: git here signs pushes with ${question.vain} (push.gpgSign), and the server verifies SSH signatures alone`,
+    )
+  const push = `git ${ssh}push ${sign}${force}${remoteWord(options.remote)} ${shellWord(`${shortOid(commit)}:${pushName(ref, current)}`)}`
   print(`  ${from === '' ? '' : `${from} may run: `}${push}`)
 }
 

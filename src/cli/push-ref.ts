@@ -39,7 +39,7 @@ export async function pushRef(push: Push): Promise<PushOutcome> {
     '--porcelain',
     // What the clone's own hook would say has been asked already; tags and submodules are another matter.
     ...['--no-verify', '--no-follow-tags', '--recurse-submodules=no'],
-    ...(signed ? ['--signed'] : []),
+    ...(signed ? ['--signed'] : await unsigned()),
     // Compared by the client with what the remote says now, and by the server when it locks the branch.
     ...(from === undefined ? [] : [`--force-with-lease=${ref}:${isZeroOid(from) ? '' : from}`]),
     ...options.map((option) => `--push-option=${option}`),
@@ -65,6 +65,16 @@ export async function pushRef(push: Push): Promise<PushOutcome> {
     return { kind: 'refused', error, words }
   }
   return { kind: 'unknown', error: failure(code, stderr) }
+}
+
+/**
+ * git may sign by itself where the server asks for it (`push.gpgSign`), and every server with headgate does. With an SSH key
+ * that is who pushes, for some servers; anything else nobody there can verify, and a certificate that does not hold is
+ * refused where none is needed.
+ */
+async function unsigned(): Promise<readonly string[]> {
+  const { stdout } = await run(['config', '--get', 'gpg.format'])
+  return stdout.trim().toLowerCase() === 'ssh' ? [] : ['--no-signed']
 }
 
 function refusal(words: readonly string[], ref: string, line: string): HeadgateError {

@@ -17,7 +17,15 @@ export type Pusher =
 export type Certificate =
   | { readonly offered: false }
   | { readonly offered: true; readonly good: true; readonly principal: string; readonly text: string }
-  | { readonly offered: true; readonly good: false; readonly reason: string }
+  | {
+      readonly offered: true
+      readonly good: false
+      readonly reason: string
+      /** What signed it where that was no SSH key: git signs in other formats, too. */
+      readonly format?: OtherFormat
+    }
+
+export type OtherFormat = 'OpenPGP' | 'X.509'
 
 /** A note and a plan need two push options; the rest is for other hooks. Both bounds keep a record small. */
 export const MAX_PUSH_OPTIONS = 16

@@ -56,6 +56,13 @@ export function parsePushCertificate(bytes: Buffer): PushCertificate {
   return { ...parseHead(head), updates: parseUpdates(body), signedBytes, signature }
 }
 
+/** What signed a certificate that has no SSH signature, as git's own formats begin. */
+export function otherFormat(bytes: Buffer): 'OpenPGP' | 'X.509' | null {
+  if (bytes.includes(SIGNATURE_START)) return null
+  if (/^-----BEGIN PGP (?:SIGNATURE|MESSAGE)-----$/m.test(bytes.toString('latin1'))) return 'OpenPGP'
+  return bytes.includes('\n-----BEGIN SIGNED MESSAGE-----\n') ? 'X.509' : null
+}
+
 /** `at`: milliseconds since the epoch. The nonce and the updates are for the caller to compare. */
 export function verifyPushCertificate(
   certificate: PushCertificate,

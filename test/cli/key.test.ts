@@ -49,3 +49,37 @@ test('never overwrites a key, and says what is wrong with a call', () => {
     /^headgate: the key \/nonexistent\/folder\/key was not made: .+\n {2}hint: install OpenSSH, and name a folder that exists and is yours\nexit 78$/,
   )
 })
+
+test('the line of a key that is there already, and of nothing else', () => {
+  const repository = guarded({ install: false })
+  const call = (file: string, ...args: string[]) =>
+    repository.headgate('key', 'line', file, '--for', 'approval,push', '--principal', 'carol', ...args)
+  const file = `${repository.key('alice')}.pub`
+  const [type, blob] = readFileSync(file, 'utf8').split(' ')
+  const line = `carol namespaces="headgate-approval,git" ${type} ${blob?.trim()}`
+  expect(call(file)).toMatchObject({ stdout: `${line}\n`, stderr: '', code: 0 })
+  expect(JSON.parse(call(file, '--json').stdout)).toEqual({
+    publicKey: file,
+    principal: 'carol',
+    namespaces: ['headgate-approval', 'git'],
+    line,
+  })
+  const other = join(repository.folder, 'other.pub')
+  for (const [text, reason, code] of [
+    ['ssh-ed25519 AAAA x\n', 'is no public key for headgate', 65],
+    ['ssh-dss AAAAB3NzaC1kc3MAAACBAA== x\n', 'is no public key for headgate', 65],
+    [`${readFileSync(file, 'utf8')}${readFileSync(file, 'utf8')}`, 'is not one public key', 64],
+    ['', 'is not one public key', 64],
+    [readFileSync(repository.key('alice'), 'utf8'), 'is a private key', 64],
+    ['x'.repeat(20_000), 'is larger than 16 KiB', 64],
+  ] as const) {
+    writeFileSync(other, text)
+    const ran = call(other)
+    expect(ran.stdout).toBe('')
+    expect(ran.stderr).toContain(`headgate: ${other} ${reason}`)
+    expect(ran.stderr).toContain('hint: name the .pub file of an SSH key')
+    expect(ran.code).toBe(code)
+  }
+  expect(call(repository.folder).stderr).toContain('is no file')
+  expect(call(join(repository.folder, 'none.pub')).stderr).toContain('cannot be read')
+})

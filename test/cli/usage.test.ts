@@ -21,6 +21,7 @@ const COMMANDS = [
   'policy show',
   'policy schema',
   'key generate',
+  'key line',
   'gate',
   'evidence add',
   'evidence list',

@@ -11,6 +11,7 @@ import type { GitRepository } from '../../git/repository.ts'
 import { type ClonePlaces, findPlaces } from '../client-hooks/clone-places.ts'
 import { findRunner } from '../client-hooks/install.ts'
 import type { ClientRepository } from '../client-repository.ts'
+import { pushSigning, signsInVain } from '../push-signing.ts'
 import { lookAt, pushTarget, pushUrls } from '../remote-view.ts'
 import { checkCloneHooks } from './clone-hooks.ts'
 import { type Finding, problem, remark } from './finding.ts'
@@ -130,14 +131,16 @@ async function checkRemote(
   const tip = refs.get(staging)
   if (tip !== undefined)
     findings.push(...(await checkPolicyOnStaging(repository, tip, inForce, 'headgate policy apply REPO.git')))
-  if (inForce.policy.promotion.signedPush === 'required' && !(await signsPushes(client))) {
+  const signing = await pushSigning(client)
+  const { signedPush } = inForce.policy.promotion
+  if (signedPush !== 'ignore' && signsInVain(signing)) {
+    const what = `git here signs pushes with ${signing.format}, and ${shown} verifies SSH signatures alone: it would refuse a promotion`
+    const ssh = 'git config gpg.format ssh && git config user.signingKey FILE.pub'
+    const fix = signedPush === 'required' ? ssh : `${ssh}  # or: git config push.gpgSign false`
+    findings.push(remark('signed-push', what, fix))
+  } else if (signedPush === 'required' && !signing.signs) {
     const what = `${shown} wants promotions to be pushed with --signed, and git does not do so here by itself`
     findings.push(remark('signed-push', what, 'git config push.gpgSign if-asked  # for operators'))
   }
   return findings
-}
-
-async function signsPushes(client: ClientRepository): Promise<boolean> {
-  const value = await client.git('config', '--default', 'false', '--get', 'push.gpgSign')
-  return !/^(?:false|no|off|0)$/i.test(value.trim())
 }

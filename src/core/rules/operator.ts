@@ -52,13 +52,21 @@ export const operatorRule: ReleaseRule = ({ facts, policy, history }) => {
     ]
   }
   if (!certificate.good) {
-    return [
-      {
-        rule: 'operator',
-        found: [`the push certificate does not hold: ${printable(certificate.reason)}`],
-        fix: signed,
-      },
+    const found = [`the push certificate does not hold: ${printable(certificate.reason)}`]
+    const withKey =
+      certificate.format === undefined
+        ? signed
+        : [
+            `let git sign with an SSH key that allowed_signers lists, not with ${certificate.format}:`,
+            '  git config gpg.format ssh',
+            '  git config user.signingKey FILE.pub',
+          ]
+    const without = [
+      'or push without a signature, which the policy allows:',
+      `  git push --no-signed origin COMMIT:${destination(facts, policy)}`,
     ]
+    const fix = signedPush === 'required' ? withKey : [...withKey, ...without]
+    return [{ rule: 'operator', found, fix }]
   }
   if (certificate.principal !== pusher.principal) {
     const signer = printable(certificate.principal, 80)
