@@ -12,6 +12,7 @@ import { openAuditSource } from './audit-source.ts'
 import { ClientRepository } from './client-repository.ts'
 import { markdown, note, print, printExactly, printJson, table } from './output.ts'
 import { parseDate } from './verify-command.ts'
+import { wrapText } from './wrap-text.ts'
 
 type LogOptions = {
   readonly commit: string | undefined
@@ -141,20 +142,50 @@ function show(moves: readonly AuditedMove[], format: LogOptions['format']): void
   ])
   const header = ['record', 'at', 'move', 'commits', 'by', 'outcome']
   if (format === 'text') {
-    print(table(header, rows))
+    print(logText(moves))
     return
   }
   const line = (cells: readonly string[]) => `| ${cells.map(markdown).join(' | ')} |`
   print([line(header), `|${header.map(() => ' --- |').join('')}`, ...rows.map(line)].join('\n'))
 }
 
-function kindOf({ kind, waived, passed, approvedBy }: AuditedMove): string {
-  const details = [
+/** A line of at most 80 columns for each move; what is special about it stands below. */
+function logText(moves: readonly AuditedMove[]): string {
+  const rows = moves.map((move) => [
+    String(move.record),
+    `${move.at.slice(0, 10)} ${move.at.slice(11, 19)}Z`,
+    move.kind === 'override' ? 'OVERRIDE' : move.kind,
+    `${end(move.from)} -> ${end(move.to)}`,
+    printable(move.by, BY_WIDTH),
+  ])
+  const [header = '', ...lines] = table(['record', 'at', 'move', 'commits', 'by'], rows).split('\n')
+  const below = moves.map((move) => {
+    const details = [...outcomeOf(move), ...detailsOf(move)]
+    return details.length === 0 ? [] : wrapText(details.join('; '), 78).map((line) => `  ${line}`)
+  })
+  return [header, ...lines.flatMap((line, index) => [line, ...(below[index] ?? [])])].join('\n')
+}
+
+/** What is left of 80 columns. */
+const BY_WIDTH = 18
+
+/** Most moves have landed. */
+function outcomeOf({ outcome }: AuditedMove): string[] {
+  if (outcome === 'landed') return []
+  return [outcome === 'open' ? 'no outcome yet' : 'it did not land']
+}
+
+function detailsOf({ waived, passed, approvedBy }: AuditedMove): string[] {
+  return [
     ...(waived.length === 0 ? [] : [`waives ${waived.join(', ')}`]),
     ...(approvedBy.length === 0 ? [] : [`approved by ${approvedBy.join(', ')}`]),
     ...(passed ? [] : ['only evaluated']),
-  ]
-  return `${kind === 'override' ? 'OVERRIDE' : kind}${details.length === 0 ? '' : ` (${details.join('; ')})`}`
+  ].map((detail) => printable(detail, 400))
+}
+
+function kindOf(move: AuditedMove): string {
+  const details = detailsOf(move)
+  return `${move.kind === 'override' ? 'OVERRIDE' : move.kind}${details.length === 0 ? '' : ` (${details.join('; ')})`}`
 }
 
 function end(oid: Oid): string {

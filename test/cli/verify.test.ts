@@ -466,8 +466,10 @@ describe('headgate log', () => {
       }),
     )
     const listed = repository.headgate('log').stdout.trimEnd().split('\n')
-    expect(listed).toHaveLength(4)
-    expect(listed[3]).toMatch(/^9 .* rollback \(approved by bob\) +\w{7} -> \w{7} +bob +landed$/)
+    expect(listed).toHaveLength(5)
+    expect(listed[3]).toMatch(/^9 +\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ +rollback +\w{7} -> \w{7} +bob$/)
+    expect(listed[4]).toBe('  approved by bob')
+    for (const line of listed) expect(line.length).toBeLessThanOrEqual(80)
     expect(
       JSON.parse(repository.headgate('log', '--format', 'json', '--by', 'alice').stdout).moves,
     ).toHaveLength(2)

@@ -212,6 +212,19 @@ describe('a clone', () => {
     }
   }, 300_000)
 
+  test('without the optional hooks it is healthy, with a remark', () => {
+    const repository = guardedClone({ prepare: released })
+    const ran = repository.headgate('doctor')
+    expect(ran.code, ran.all).toBe(0)
+    expect(ran.stdout).toMatch(/^remark {3}headgate's hooks, which are optional, are not in this clone/)
+    expect(ran.stdout).toMatch(/ {2}fix: headgate init\n.* is healthy\n$/)
+    for (const line of ran.stdout.split('\n').slice(0, -2)) expect(line.length).toBeLessThanOrEqual(80)
+    // A project whose hooks were put there once is another matter.
+    repository.mustRun(repository.headgate('init'))
+    rmSync(join(repository.clone, '.git', 'hooks', 'pre-push'))
+    expect(repository.headgate('doctor').code).toBe(77)
+  })
+
   test('hooks that core.hooksPath puts out of use', () => {
     const repository = hookedClone()
     repository.git('config', '--global', 'core.hooksPath', join(repository.folder, 'shared'))

@@ -9,6 +9,7 @@ import { findGit } from '../../git/find-git.ts'
 import { readRemoteList } from '../../git/guarded-remotes.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { type ClonePlaces, findPlaces } from '../client-hooks/clone-places.ts'
+import { CLIENT_HOOKS } from '../client-hooks/hook-script.ts'
 import { findRunner } from '../client-hooks/install.ts'
 import type { ClientRepository } from '../client-repository.ts'
 import { pushSigning, signsInVain } from '../push-signing.ts'
@@ -22,13 +23,30 @@ import { checkPrivateKey } from './private-key.ts'
 
 export async function checkClone(client: ClientRepository): Promise<Finding[]> {
   const places = await findPlaces(client)
+  const hooks = checkTree(places)
   return [
     ...checkGitVersion(findGit()),
-    ...checkTree(places),
-    ...checkPrograms(places.common),
+    ...(isWithoutHooks(places, hooks) ? [WITHOUT_HOOKS] : [...hooks, ...checkPrograms(places.common)]),
     ...(await checkKeys(client)),
     ...(await checkRemotes(client)),
   ]
+}
+
+/** The server judges in any case: a clone without the hooks lacks nothing but an early word. */
+const WITHOUT_HOOKS: Finding = {
+  code: 'hooks-optional',
+  level: 'remark',
+  what: "headgate's hooks, which are optional, are not in this clone: only the server judges its pushes",
+  fix: 'headgate init',
+  repair: { kind: 'install' },
+}
+
+/** Whether nobody ever put hooks of headgate here, and nothing of what is there would keep them from running. */
+function isWithoutHooks(places: ClonePlaces, findings: readonly Finding[]): boolean {
+  const missing = findings.filter(({ code }) => code === 'hook-missing').length
+  return (
+    readRemoteList(places.common) === null && missing === findings.length && missing >= CLIENT_HOOKS.length
+  )
 }
 
 /** The hooks, as far as they can be looked at: the tree may have something else where a file should be. */

@@ -11,6 +11,7 @@ import { installClientHooks } from '../client-hooks/install.ts'
 import { ClientRepository } from '../client-repository.ts'
 import { learnRemotes } from '../learn-remotes.ts'
 import { colour, plural, print, printError, printJson } from '../output.ts'
+import { wrapText } from '../wrap-text.ts'
 import { checkAccess } from './access-checks.ts'
 import { checkClone } from './clone-checks.ts'
 import type { Finding, Repair } from './finding.ts'
@@ -50,7 +51,10 @@ export async function doctor(options: {
   }
   for (const { what } of fixed) print(`${colour('green', 'fixed')}    ${printable(what, 500)}`)
   for (const { level, what, fix } of after) {
-    print(`${colour(level === 'problem' ? 'red' : 'yellow', level.padEnd(8))} ${printable(what, 500)}`)
+    const [first = '', ...rest] = wrapText(`${level.padEnd(8)} ${printable(what, 500)}`)
+    print(`${colour(level === 'problem' ? 'red' : 'yellow', first.slice(0, 8))}${first.slice(8)}`)
+    for (const line of rest) print(line)
+    // Commands stay in one piece.
     print(`  fix: ${printable(fix, 500)}`)
   }
   const subject = `this ${patient.kind === 'server' ? 'guarded repository' : 'clone'}, ${printable(patient.path, 500)},`
