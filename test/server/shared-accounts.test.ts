@@ -146,6 +146,14 @@ describe.runIf(canChange)('a repository of two accounts', () => {
       ] as const)
         expect(shared.evidence(uid, umask).all).toContain('accepted')
 
+      // The first by one account, the next by the other: each finds what the other one has left.
+      const promoted = shared.as(BOB, other, 'git', 'push', 'origin', 'HEAD:refs/heads/release')
+      expect(promoted.all).toContain('headgate: release is now')
+      shared.pushMain(ALICE, one)
+      expect(shared.evidence(BOB, other).all).toContain('accepted')
+      const next = shared.as(ALICE, one, 'git', 'push', 'origin', 'HEAD:refs/heads/release')
+      expect(next.all).toContain('headgate: release is now')
+
       expect(shared.lacking('headgate', 0o440, 0o2770)).toEqual([])
       expect(shared.lacking('hooks', 0o550 & ~0o111, 0o2770)).toEqual([])
       const key = statSync(join(shared.bare, 'headgate', 'seal-key.pem'))
