@@ -12,6 +12,7 @@ import { HTTPException } from 'hono/http-exception'
 import { stream } from 'hono/streaming'
 import type { Logger } from 'pino'
 import { HeadgateError } from '../src/core/errors.ts'
+import { jsonText } from '../src/core/printable.ts'
 import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
 import type { ServedRepository } from './served-repository.ts'
 
@@ -75,7 +76,8 @@ export function hookService(
   })
   service.get('/healthz', async (context) => {
     const found = await health()
-    return context.json(found, found.status === 'ok' ? 200 : 503)
+    const type = { 'content-type': 'application/json' }
+    return context.body(jsonText(found), found.status === 'ok' ? 200 : 503, type)
   })
   service.notFound((context) => context.text('there is POST /hook and GET /healthz\n', 404))
   service.onError((error, context) => {

@@ -13,6 +13,7 @@ import * as z from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import { escapeJson, jsonText } from '../core/printable.ts'
 import { objectId } from '../git/object-id.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { parseTree } from '../git/tree.ts'
@@ -68,7 +69,7 @@ export async function makeReceipt(repository: GitRepository, tip: Oid, seq: numb
   const last = records.at(-1)
   const objects = new Map<Oid, { type: string; body: string }>()
   for (const record of records) await addPath(repository, tip, entryPath(record), objects)
-  return JSON.stringify({
+  return jsonText({
     receipt: TYPE,
     authorization: seq,
     head: { seq: last?.seq, hash: last?.hash },
@@ -267,5 +268,5 @@ function wrong(what: string): HeadgateError {
 
 /** The envelopes of all statements about a commit, one a line: an in-toto bundle (`.intoto.jsonl`). */
 export function bundleOf(records: readonly LedgerRecord[]): string {
-  return records.map(({ envelope }) => `${canonicalJson(envelope)}\n`).join('')
+  return records.map(({ envelope }) => `${escapeJson(canonicalJson(envelope))}\n`).join('')
 }

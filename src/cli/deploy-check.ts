@@ -9,7 +9,7 @@ import { sealFindings } from '../audit/sealed-release.ts'
 import { parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../core/oid.ts'
-import { printable, shellWord } from '../core/printable.ts'
+import { jsonText, printable, shellWord } from '../core/printable.ts'
 import { jsonWithoutSecrets } from '../core/without-secrets.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { isBelow, writeTreeFile } from '../git/tree-file.ts'
@@ -180,7 +180,7 @@ function writeAttestation(move: LandedMove | null, file: string, top: string | n
       hint: 'a drift was accepted; promote a commit again to have one',
     })
   }
-  const text = `${JSON.stringify(move.record.envelope)}\n`
+  const text = `${jsonText(move.record.envelope)}\n`
   if (file === '-') process.stdout.write(text)
   else if (top !== null && isBelow(top, file)) writeTreeFile(top, resolve(file), text)
   else writeFileSync(file, text)

@@ -3,16 +3,16 @@
  * passwords of URLs. What is cut to a length loses them before: a piece of one is no URL any more.
  */
 import type { HeadgateError } from '../core/errors.ts'
-import { printable } from '../core/printable.ts'
+import { printable, visibleLines } from '../core/printable.ts'
 import { jsonWithoutSecrets, withoutSecrets } from '../core/without-secrets.ts'
 
 export function print(text: string): void {
   process.stdout.write(`${withoutSecrets(text)}\n`)
 }
 
-/** Files byte for byte, which nothing may be left out of: they are there for everybody to read. */
+/** Files byte for byte, which nothing may be left out of, but on a terminal. */
 export function printExactly(text: string): void {
-  process.stdout.write(`${text}\n`)
+  process.stdout.write(`${process.stdout.isTTY ? visibleLines(text) : text}\n`)
 }
 
 /** Progress and remarks go to stderr, so that stdout stays what was asked for. */

@@ -9,7 +9,7 @@ import { verifyCommit } from '../audit/verify-commit.ts'
 import { type LedgerAudit, verifyLedger } from '../audit/verify-ledger.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { isOid } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
+import { jsonText, printable } from '../core/printable.ts'
 import { parseReleaseLog } from '../core/release-log.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
 import { namedHosts } from './allowed.ts'
@@ -192,7 +192,7 @@ async function render(report: AuditReport, format: VerifyFormat): Promise<string
     case 'text':
       return textReport(report)
     case 'json':
-      return JSON.stringify(report, null, 2)
+      return jsonText(report, 2)
     case 'sarif':
       return (await import('./reports/sarif-report.ts')).sarifReport(report)
     case 'junit':

@@ -24,6 +24,32 @@ export function escapeUnsafe(text: string): string {
 // joiners, variation selectors); every blank but the space (Z); the blank pattern of Braille.
 export const UNSAFE = /[\p{C}\p{DI}\u2800]|(?! )\p{Z}/gu
 
+/**
+ * Every JSON that is printed or handed on is written here. The same characters as in text for people, as JSON's own
+ * escapes: whoever parses it gets the value as it is, and whoever looks at it on a terminal gets nothing moved or hidden.
+ */
+export function jsonText(value: unknown, space?: number): string {
+  return escapeJson(JSON.stringify(value, null, space))
+}
+
+/** The same for a text that is JSON already. */
+export function escapeJson(json: string): string {
+  // The line breaks between its parts are no part of any text: those in a text are escaped by the rules of JSON.
+  return json.replace(UNSAFE, (character) =>
+    character === '\n'
+      ? character
+      : character
+          .split('')
+          .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+          .join(''),
+  )
+}
+
+/** Lines as they are, but for what could hide, move or change others on a terminal. */
+export function visibleLines(text: string): string {
+  return text.replace(UNSAFE, (character) => (/[\n\t]/.test(character) ? character : escapeUnsafe(character)))
+}
+
 /** The text as one word of a POSIX shell command that people can paste. */
 export function shellWord(text: string): string {
   const safe = printable(text, 1024)

@@ -1,3 +1,5 @@
+import { escapeJson } from './printable.ts'
+
 /**
  * Text for people without the passwords and tokens of the URLs in it. Remotes have them in their URLs, and git repeats
  * those in its own words. Of an ssh URL the user's name stays, which is no secret; over HTTP that is often the token.
@@ -8,7 +10,9 @@ export function withoutSecrets(text: string): string {
 
 /** The same for each text in a value that will be JSON. */
 export function jsonWithoutSecrets(value: unknown): string {
-  return JSON.stringify(value, (_, part) => (typeof part === 'string' ? withoutSecrets(part) : part), 2)
+  return escapeJson(
+    JSON.stringify(value, (_, part) => (typeof part === 'string' ? withoutSecrets(part) : part), 2),
+  )
 }
 
 // The repetitions are bounded: hostile text must not take a minute.

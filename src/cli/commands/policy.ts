@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs'
 import { HeadgateError } from '../../core/errors.ts'
+import { jsonText } from '../../core/printable.ts'
 import { examples } from '../examples.ts'
 import { jsonOption } from '../options.ts'
 import { note, plural, print, printExactly, printJson } from '../output.ts'
@@ -114,7 +115,7 @@ export function policyCommand(cli: Argv): Argv {
               },
             )
           }
-          if (json) return printExactly(JSON.stringify(files, null, 2))
+          if (json) return printExactly(jsonText(files, 2))
           printExactly(`# policy version ${files.version}`)
           printExactly(files.policy.trimEnd())
           printExactly('\n# allowed_signers')

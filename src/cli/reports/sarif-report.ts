@@ -1,7 +1,7 @@
 /** The report as SARIF 2.1.0 (OASIS), which code scanning services show. */
 import type { Finding } from '../../audit/finding.ts'
 import type { AuditReport, Check } from '../../audit/report.ts'
-import { printable } from '../../core/printable.ts'
+import { jsonText, printable } from '../../core/printable.ts'
 import { VERSION } from '../../core/version.ts'
 
 const LEVELS = { violation: 'error', exception: 'warning', note: 'note' } as const
@@ -12,7 +12,7 @@ export function sarifReport(report: AuditReport): string {
     id: `headgate/${rule}`,
     shortDescription: { text: says },
   }))
-  return JSON.stringify(
+  return jsonText(
     {
       $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
       version: '2.1.0',
@@ -31,7 +31,6 @@ export function sarifReport(report: AuditReport): string {
         },
       ],
     },
-    null,
     2,
   )
 }
