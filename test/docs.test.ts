@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { AUDIT_RULES, type AuditRuleText } from '../src/audit/finding.ts'
 import { parsePolicy } from '../src/core/policy-yaml.ts'
 import { PROGRAM } from './make-repository.ts'
 
@@ -128,4 +129,19 @@ test('the policy reference has every key of the schema', () => {
   visit(JSON.parse(read('docs/policy.schema.json')))
   expect(keys.size).toBeGreaterThan(40)
   for (const key of keys) expect(reference, key).toMatch(new RegExp(`[\`{ ]${key}[\`:]`))
+})
+
+test('the ledger format lists every check, and what makes an exception and a note of it', () => {
+  const rows = Object.entries(AUDIT_RULES).map(([name, rule]: [string, AuditRuleText]) => {
+    const group = rule.broken ? 'ledger' : 'rules'
+    return `| \`${name}\` | ${group} | ${rule.says} | ${rule.exceptions ?? ''} | ${rule.notes ?? ''} |`
+  })
+  expect(read('docs/ledger-format.md')).toContain(
+    [
+      '| check | group | must be true | exception | note |',
+      '| --- | --- | --- | --- | --- |',
+      ...rows,
+      '',
+    ].join('\n'),
+  )
 })

@@ -26,38 +26,66 @@ export const AUDIT_RULES = {
     otherwise: 'policies are whole, and some ask for less than the one before',
   },
   statement: { broken: false, says: 'every statement was one that the server may record' },
-  replay: { broken: false, says: 'every authorization, decided again, has the same verdict' },
-  outcome: { broken: false, says: 'every authorization has its outcome' },
+  replay: {
+    broken: false,
+    says: 'every authorization, decided again, has the same verdict',
+    exceptions: 'a push certificate names another ref, an alias of this one',
+    notes: 'a commit of the move is not here: what the server said of it is believed',
+  },
+  outcome: {
+    broken: false,
+    says: 'every authorization has its outcome',
+    notes: 'an authorization is open, or has landed and nobody has recorded that yet',
+  },
   approval: { broken: false, says: 'no approval and no override was used twice' },
-  override: { broken: false, says: 'no rule was waived', otherwise: 'rules were waived, or only evaluated' },
+  override: {
+    broken: false,
+    says: 'no rule was waived',
+    otherwise: 'rules were waived, or only evaluated',
+    exceptions: 'an override was used; under evaluate mode a move was made that would be refused',
+  },
   'release-ref': {
     broken: false,
     says: 'the release branch is where the last landed move put it',
     otherwise: 'the release branch was moved behind the guard, and that was accepted',
+    exceptions: 'an operator accepted that the branch was moved behind the guard',
+    notes: 'what was fetched before is elsewhere',
   },
   'staging-ref': {
     broken: false,
     says: 'the staging branch was never rewritten',
     otherwise: 'the staging branch was rewritten while nothing was refused',
+    exceptions: 'the same under evaluate mode',
   },
   'release-log': {
     broken: false,
     says: 'the release log only grew',
     otherwise: 'the release log was edited while nothing was refused',
+    exceptions: 'the same under evaluate mode',
+    notes: 'a landed move has no entry, and others before and after it have one',
   },
-  served: { broken: false, says: 'production serves the release' },
+  served: {
+    broken: false,
+    says: 'production serves the release',
+    notes: 'the policy does not say where production reports its commit',
+  },
   installation: {
     broken: false,
     says: 'policy and hooks let the guard do its work',
     otherwise: 'policy or hooks kept the guard from some of its work',
+    exceptions: 'a policy only evaluates; the weaker form of the guard came into use',
+    notes: 'a baseline; a policy does not ask what staging serves; the full form is in use again',
   },
 } as const satisfies Record<string, AuditRuleText>
 
-type AuditRuleText = {
+export type AuditRuleText = {
   readonly broken: boolean
   readonly says: string
   /** What is so where there is an exception, and `says` would be untrue beside it. */
   readonly otherwise?: string
+  /** What makes an exception, and what a note. There are no others: docs/ledger-format.md lists them. */
+  readonly exceptions?: string
+  readonly notes?: string
 }
 
 export type AuditRule = keyof typeof AUDIT_RULES
@@ -98,6 +126,7 @@ export class Findings {
   readonly #counts = new Map<string, number>()
 
   add(finding: Partial<Finding> & Pick<Finding, 'grade' | 'rule' | 'found' | 'fix'>): void {
+    requireDeclared(finding.rule, finding.grade)
     const name = `${finding.grade} ${finding.rule}`
     const count = (this.#counts.get(name) ?? 0) + (finding.more ?? 1)
     this.#counts.set(name, count)
@@ -128,6 +157,14 @@ export class Findings {
     const place = ({ record }: Finding) => record ?? 0
     return [...this.#kept.toSorted((a, b) => place(a) - place(b)), ...omitted]
   }
+}
+
+function requireDeclared(rule: AuditRule, grade: Grade): void {
+  const { exceptions, notes }: AuditRuleText = AUDIT_RULES[rule]
+  const isDeclared = { violation: true, exception: exceptions !== undefined, note: notes !== undefined }[
+    grade
+  ]
+  if (!isDeclared) throw new TypeError(`AUDIT_RULES and the page must tell what makes a ${grade} of ${rule}`)
 }
 
 /** How many findings of a grade there are, listed or not. */

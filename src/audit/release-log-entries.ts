@@ -15,6 +15,8 @@ export type LoggedMove = {
   /** When it was authorized, RFC 3339. */
   readonly at: string
   readonly operator: string
+  readonly waived: readonly string[]
+  readonly approvedBy: readonly string[]
   /** The authorization's record. */
   readonly record: number
 }
@@ -107,7 +109,16 @@ function objectionTo(entry: LoggedMove, move: AuditedMove | null): string | null
   if (Date.parse(move.at) !== Date.parse(entry.at))
     return `${what} was made at ${move.at}, not at ${printable(entry.at, 40)}`
   const operator = printable(entry.operator, 80)
-  return move.by === operator ? null : `${what} was pushed by ${move.by}, not by ${operator}`
+  if (move.by !== operator) return `${what} was pushed by ${move.by}, not by ${operator}`
+  const waived = namesOf(move.waived)
+  if (waived !== namesOf(entry.waived)) return `${what} waived ${waived}, not ${namesOf(entry.waived)}`
+  const approvedBy = namesOf(move.approvedBy)
+  if (approvedBy === namesOf(entry.approvedBy)) return null
+  return `${what} was approved by ${approvedBy}, not by ${namesOf(entry.approvedBy)}`
+}
+
+function namesOf(names: readonly string[]): string {
+  return [...new Set(names.map((name) => printable(name, 80)))].join(', ') || 'nobody'
 }
 
 /** Evidence is recorded about the commit that was moved to, after the move. */

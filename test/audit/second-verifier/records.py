@@ -49,11 +49,13 @@ def is_hash(value):
 
 
 def is_whole(value):
-    return isinstance(value, int) and not isinstance(value, bool)
+    """`34`, `34.0` and `3.4e1` are one number; beyond what a double holds exactly there are no whole ones."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) < 1 << 53 and value == int(value)
 
 
 def is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
 
 
 def is_bool(value):

@@ -395,7 +395,7 @@ class Audit:
         must(record["repository"] == policy["repository"], "it is for another repository")
         must(said["resourceUri"] == "git+https://" + policy["repository"], "it has another resourceUri")
         must(said["verifier"]["id"] == "urn:headgate:server:v1", "it has another verifier")
-        must(said["timeVerified"] == record["at"], "it was decided at another time")
+        must(time_of(said["timeVerified"]) == record["time"], "it was decided at another time")
         must((move["pusher"] or "unidentified") == record["by"], "pusher and `by` differ")
         must(record["about"] == move["to"], "it is about another commit")
         if move["kind"] == "bootstrap":
@@ -563,24 +563,41 @@ class Audit:
                 self.find("release-log", None, f"{commit} makes something else of {path}")
             before = after
         landed = {record["seq"]: record for record in self.records if record.get("landed")}
-        text = (before or b"").decode("utf-8", "replace")
+        text, named = (before or b"").decode("utf-8", "replace"), set()
         for entry in re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]:
             title = re.match(r"## .*: (promotion|rollback|override)", entry)
             if not title:
                 continue
-            fields_of = dict(re.findall(r"^- ([A-Z][A-Za-z -]*): (.*)$", entry, re.MULTILINE))
-            number = fields_of.get("Ledger record", "")
+            said = dict(re.findall(r"^- ([A-Z][A-Za-z -]*): (.*)$", entry, re.MULTILINE))
+            number = said.get("Ledger record", "")
             number = int(number) if number.isdigit() else None
             record = landed.get(number)
             if record is None:
                 self.find("release-log", number, f"an entry names record {number!r}, which is no landed move")
                 continue
+            if number in named:
+                self.find("release-log", number, "it has two entries")
+            named.add(number)
             move = record["said"]["urn:headgate:move"]
-            wanted = {"Commit": f"`{move['to']}`", "Date": record["at"]}
-            if not is_zeros(move["from"]):
-                wanted["From"] = f"`{move['from']}`"
-            if title.group(1) != move["kind"] or any(fields_of.get(name) != value for name, value in wanted.items()):
+            waived = dict.fromkeys(entry["rule"] for entry in move["objections"] if entry["waived"])
+            wanted = {
+                "Commit": f"`{move['to']}`",
+                "From": None if is_zeros(move["from"]) else f"`{move['from']}`",
+                "Date": record["at"],
+                "Operator": record["by"],
+                "Waived rules": ", ".join(waived) or None,
+                "Approved by": ", ".join(move["facts"]["approvedBy"]) or None,
+            }
+            if title.group(1) != move["kind"] or any(plain(said.get(name)) != value for name, value in wanted.items()):
                 self.find("release-log", record["seq"], "its entry says something else")
+
+
+def plain(text):
+    """What stands in an entry, without what keeps it from being markup."""
+    if text is None:
+        return None
+    text = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
+    return re.sub(r"&#x([0-9a-f]+);", lambda found: chr(int(found.group(1), 16)), text)
 
 
 def main(arguments):
