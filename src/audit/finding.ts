@@ -24,6 +24,8 @@ export const AUDIT_RULES = {
     broken: false,
     says: 'policies are whole, and none asks for less than the one before',
     otherwise: 'policies are whole, and some ask for less than the one before',
+    exceptions: 'a policy weakens the guard',
+    notes: 'a policy differs from the one before',
   },
   statement: { broken: false, says: 'every statement was one that the server may record' },
   replay: {
@@ -47,21 +49,22 @@ export const AUDIT_RULES = {
   'release-ref': {
     broken: false,
     says: 'the release branch is where the last landed move put it',
-    otherwise: 'the release branch was moved behind the guard, and that was accepted',
-    exceptions: 'an operator accepted that the branch was moved behind the guard',
+    otherwise: 'a move behind the guard was accepted, or a former release branch let go of',
+    exceptions:
+      'an operator accepted a move behind the guard; a former branch was retired; it moved under evaluate mode',
     notes: 'what was fetched before is elsewhere',
   },
   'staging-ref': {
     broken: false,
     says: 'the staging branch was never rewritten',
-    otherwise: 'the staging branch was rewritten while nothing was refused',
-    exceptions: 'the same under evaluate mode',
+    otherwise: 'it was rewritten while nothing was refused, or a former one let go of',
+    exceptions: 'it was rewritten under evaluate mode; a former branch was retired',
   },
   'release-log': {
     broken: false,
     says: 'the release log only grew',
     otherwise: 'the release log was edited while nothing was refused',
-    exceptions: 'the same under evaluate mode',
+    exceptions: 'it was edited under evaluate mode',
     notes: 'a landed move has no entry, and others before and after it have one',
   },
   served: {
@@ -73,7 +76,8 @@ export const AUDIT_RULES = {
     broken: false,
     says: 'policy and hooks let the guard do its work',
     otherwise: 'policy or hooks kept the guard from some of its work',
-    exceptions: 'a policy only evaluates; the weaker form of the guard came into use',
+    exceptions:
+      'a policy only evaluates; the weaker form of the guard came into use; a baseline that a later policy brought',
     notes: 'a baseline; a policy does not ask what staging serves; the full form is in use again',
   },
 } as const satisfies Record<string, AuditRuleText>
