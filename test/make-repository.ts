@@ -25,6 +25,11 @@ export type Ran = {
   readonly all: string
 }
 
+/** What the doctor says, each finding in one line: how it is wrapped depends on how long paths are. */
+export function unwrapped(text: string): string {
+  return text.replace(/\n {2}(?!fix: )/g, ' ')
+}
+
 export const POLICY = `version: 1
 repository: ${REPOSITORY_NAME}
 staging: main

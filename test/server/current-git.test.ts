@@ -5,7 +5,7 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { CURRENT_GIT, PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
+import { CURRENT_GIT, PROGRAM, type Ran, TestRepository, unwrapped } from '../make-repository.ts'
 
 let repository: TestRepository
 afterEach(() => repository.remove())
@@ -105,7 +105,9 @@ describe.skipIf(CURRENT_GIT === undefined)('with a hook from configuration (HEAD
     expect(readFileSync(seen, 'utf8')).toContain('refs/heads/release')
     expect(readFileSync(seen, 'utf8')).not.toContain('refs/headgate/ledger')
     const doctor = repository.headgate('doctor', repository.bare)
-    expect(doctor.stdout).toContain("the hook my = own of git's configuration runs for reference-transaction")
+    expect(unwrapped(doctor.stdout)).toContain(
+      "the hook my = own of git's configuration runs for reference-transaction",
+    )
     expect(doctor.code).toBe(0)
   })
 
@@ -134,7 +136,7 @@ describe.skipIf(CURRENT_GIT === undefined)('with a hook from configuration (HEAD
     repository.commit('first')
     expect(repository.push('main').all).toContain('hook.broken.command')
     const doctor = repository.headgate('doctor', repository.bare)
-    expect(doctor.stdout).toContain(
+    expect(unwrapped(doctor.stdout)).toContain(
       "the hook broken of git's configuration has no command: git refuses every push",
     )
     const [, fix = ''] = /fix: (git .+hook\.broken.+)/.exec(doctor.stdout) ?? []

@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { POLICY, PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
+import { POLICY, PROGRAM, type Ran, TestRepository, unwrapped } from '../make-repository.ts'
 
 const UNUSUAL =
   'remark: no host sets TEST_PUSHER by itself: where your sshd or web server does not either, nobody can promote\n'
@@ -263,7 +263,9 @@ policy version 1 is in force already; nothing changed
     writeFileSync(key, text, { mode: 0o600 })
     expect(copy('from-old.git')).toHaveLength(1)
     const doctor = repository.headgate('doctor', repository.bare)
-    expect(doctor.stdout).toContain('git copies the seal key into each repository that is made from this one')
+    expect(unwrapped(doctor.stdout)).toContain(
+      'git copies the seal key into each repository that is made from this one',
+    )
     repository.headgate('doctor', repository.bare, '--fix')
     expect(copy('from-mended.git')).toEqual([])
     expect(readFileSync(key, 'utf8')).toBe(text)
@@ -366,7 +368,7 @@ policy version 1 is in force already; nothing changed
     expect(pushed.all).toContain('the server admin installs again with a newer one: headgate server install')
     expect(pushed.code).toBe(1)
     const doctor = repository.headgate('doctor', repository.bare)
-    expect(doctor.stdout).toContain(`the pre-receive hook cannot decide: ${old} ${complaint}`)
+    expect(unwrapped(doctor.stdout)).toContain(`the pre-receive hook cannot decide: ${old} ${complaint}`)
     repository.headgate('doctor', repository.bare, '--fix')
     repository.mustRun(repository.push('main'))
   })

@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
+import { PROGRAM, type Ran, TestRepository, unwrapped } from '../make-repository.ts'
 
 /** Numbers that no account of a machine has; nobody needs a name to own a file. */
 const ALICE = 53_001
@@ -197,15 +197,17 @@ describe.runIf(canChange)('the doctor', () => {
     chmodSync(folder, 0o700)
 
     const byAlice = shared.headgate(ALICE, '022', 'doctor', shared.bare)
-    expect(byAlice.stdout).toContain(`${folder} of ${BOB}: mode 700, and core.sharedRepository asks for 2770`)
-    expect(byAlice.stdout).toContain(`fix: sudo -u ${BOB} chmod 2770 ${folder}\n`)
+    expect(unwrapped(byAlice.stdout)).toContain(
+      `${folder} of ${BOB}: mode 700, and core.sharedRepository asks for 2770`,
+    )
+    expect(unwrapped(byAlice.stdout)).toContain(`fix: sudo -u ${BOB} chmod 2770 ${folder}\n`)
     expect(byAlice.code).toBe(77)
     const byBob = shared.headgate(BOB, '077', 'doctor', shared.bare)
-    expect(byBob.stdout).toContain(`fix: chmod 2770 ${folder}\n`)
+    expect(unwrapped(byBob.stdout)).toContain(`fix: chmod 2770 ${folder}\n`)
 
     shared.headgate(BOB, '077', 'doctor', shared.bare, '--fix')
     expect(statSync(folder).mode & 0o7777).toBe(0o2770)
-    expect(shared.headgate(ALICE, '022', 'doctor', shared.bare).stdout).not.toContain(folder)
+    expect(unwrapped(shared.headgate(ALICE, '022', 'doctor', shared.bare).stdout)).not.toContain(folder)
   })
 
   test("names the group where that is what is wrong, and root's files in a repository of one account", () => {
@@ -215,7 +217,7 @@ describe.runIf(canChange)('the doctor', () => {
     mkdirSync(folder, { recursive: true })
     chownSync(folder, BOB, BOB)
     chmodSync(folder, 0o2770)
-    const wrong = shared.headgate(ALICE, '022', 'doctor', shared.bare).stdout
+    const wrong = unwrapped(shared.headgate(ALICE, '022', 'doctor', shared.bare).stdout)
     expect(wrong).toContain(`${folder} of ${BOB}: not of the repository's group ${GROUP}`)
     expect(wrong).toContain(`! -group ${GROUP} -exec chgrp -h ${GROUP} {} +  # as root`)
 
@@ -224,7 +226,7 @@ describe.runIf(canChange)('the doctor', () => {
     const byRoot = join(alone.bare, 'objects', 'ab')
     mkdirSync(byRoot, { recursive: true })
     chmodSync(byRoot, 0o755)
-    const found = alone.headgate(ALICE, '022', 'doctor', alone.bare).stdout
+    const found = unwrapped(alone.headgate(ALICE, '022', 'doctor', alone.bare).stdout)
     expect(found).toContain(`${byRoot} of root: the repository belongs to ${ALICE}, who cannot use it`)
     expect(found).toContain(`fix: chown -R -h ${ALICE} ${alone.bare}  # as root`)
   })
@@ -232,7 +234,7 @@ describe.runIf(canChange)('the doctor', () => {
   test('run by another account it names the owner, and the group that the account is not in', () => {
     const alone = new Shared('umask', ALICE, ALICE)
     alone.install(ALICE, '022')
-    const byBob = alone.headgate(BOB, '022', 'doctor', alone.bare).stdout
+    const byBob = unwrapped(alone.headgate(BOB, '022', 'doctor', alone.bare).stdout)
     expect(byBob).toContain(`this account, ${BOB}, cannot write in ${alone.bare}, which belongs to ${ALICE}`)
     expect(byBob).toContain(
       `the key ${alone.bare}/headgate/seal-key.pem cannot be read by this account: it belongs to ${ALICE}`,
@@ -242,7 +244,7 @@ describe.runIf(canChange)('the doctor', () => {
     const shared = new Shared('group')
     spawnSync('chmod', ['-R', 'o+rX', shared.bare])
     shared.install(ALICE, '022')
-    expect(shared.headgate(STRANGER, '022', 'doctor', shared.bare).stdout).toContain(
+    expect(unwrapped(shared.headgate(STRANGER, '022', 'doctor', shared.bare).stdout)).toContain(
       `fix: usermod -aG ${GROUP} ${STRANGER}  # as root, if it is to push here; then log in again`,
     )
   })
