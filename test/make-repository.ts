@@ -166,6 +166,20 @@ export class TestRepository {
     )
   }
 
+  /** Puts a policy in force in which staging and production are at this URL as well. */
+  allowUrl(url: string): void {
+    const file = join(this.policyFolder, 'policy.yaml')
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(
+      file,
+      text.replace(
+        /^( {4})url: .*$(?:\n {4}urls: .*$)?/gm,
+        (line) => `${line.split('\n')[0]}\n    urls: [${url}]`,
+      ),
+    )
+    this.mustRun(this.headgate('policy', 'apply', this.bare, this.policyFolder))
+  }
+
   /** Lets the keys of these people sign evidence, too. */
   allowEvidence(names: readonly string[]): void {
     const file = join(this.policyFolder, 'allowed_signers')

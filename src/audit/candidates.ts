@@ -33,6 +33,8 @@ export type EvidenceStanding = {
   readonly by: string | null
   readonly at: number | null
   readonly record: number | null
+  /** Where it was made; null where the run does not say. */
+  readonly url: string | null
 }
 
 export type Candidate = Described & {
@@ -131,12 +133,13 @@ export function evidenceStanding(policy: Policy, oid: Oid, history: History, now
   const { chosen, invalidation } = assessEvidence(policy.environments.staging, oid, policy, history, now)
   if (chosen === null) {
     return invalidation === null
-      ? { state: 'none', by: null, at: null, record: null }
+      ? { state: 'none', by: null, at: null, record: null, url: null }
       : {
           state: 'invalidated',
           by: invalidation.signer.trusted ? invalidation.signer.principal : null,
           at: invalidation.at,
           record: invalidation.seq,
+          url: null,
         }
   }
   const { record, shortcomings, servedObjection } = chosen
@@ -150,7 +153,8 @@ export function evidenceStanding(policy: Policy, oid: Oid, history: History, now
         : servedObjection !== null
           ? 'other-build'
           : 'passed'
-  return { state, by: record.signer.principal, at: finishedAt(record), record: record.seq }
+  const url = record.statement.predicate.headgate.baseUrl ?? null
+  return { state, by: record.signer.principal, at: finishedAt(record), record: record.seq, url }
 }
 
 /** Arguments of `git log` for what staging has and the release branch has not; null where there is no staging branch. */

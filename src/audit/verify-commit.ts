@@ -27,6 +27,8 @@ export type CommitRecord = {
   readonly at: string
   readonly by: string
   readonly kind: string
+  /** Where a run was made; null where it does not say, and of everything else. */
+  readonly url: string | null
   /** Who signed it, by the keys of that time; null where nobody did who was trusted. */
   readonly signer: string | null
 }
@@ -87,6 +89,7 @@ export async function verifyCommit(input: {
         at,
         by,
         kind: statement.kind,
+        url: statement.kind === 'evidence' ? (statement.predicate.headgate.baseUrl ?? null) : null,
         signer: signer?.trusted === true ? signer.principal : null,
       }
     }),

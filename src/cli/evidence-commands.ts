@@ -179,6 +179,8 @@ type EvidenceRow = {
   readonly trusted: boolean
   readonly result: 'PASSED' | 'WARNED' | 'FAILED' | 'invalidated'
   readonly environment: string | null
+  /** Where the run was made; null where it does not say. */
+  readonly url: string | null
   /** Names; null of an invalidation, which has a reason. */
   readonly gates: { readonly [Outcome in 'passed' | 'failed' | 'warned']: readonly string[] } | null
   readonly reason: string | null
@@ -200,23 +202,23 @@ export async function listEvidence(options: {
       const row = { record: seq, at: new Date(at).toISOString(), by, trusted }
       if (statement.kind === 'invalidation') {
         const { reason } = statement.predicate
-        return [{ ...row, result: 'invalidated', environment: null, gates: null, reason }]
+        return [{ ...row, result: 'invalidated', environment: null, url: null, gates: null, reason }]
       }
       if (statement.kind !== 'evidence') return []
       const { result, passedTests: passed, failedTests: failed, warnedTests: warned } = statement.predicate
-      const { environment } = statement.predicate.headgate
-      return [{ ...row, result, environment, gates: { passed, failed, warned }, reason: null }]
+      const { environment, baseUrl: url = null } = statement.predicate.headgate
+      return [{ ...row, result, environment, url, gates: { passed, failed, warned }, reason: null }]
     })
     if (options.json) return printJson({ commit, evidence: rows })
     if (rows.length === 0)
       return print(`there is no evidence for ${shortOid(commit)} on ${shownRemote(options.remote)}`)
-    const cells = rows.map(({ record, at, by, result, environment, gates, reason }) => {
+    const cells = rows.map(({ record, at, by, result, environment, url, gates, reason }) => {
       const age = formatDuration(Math.max(0, Date.now() - Date.parse(at)))
       const bad = [...(gates?.failed ?? []), ...(gates?.warned ?? [])]
       const passed = `${gates?.passed.length} passed${bad.length === 0 ? '' : `; not: ${bad.join(', ')}`}`
-      return [String(record), result, environment ?? '-', age, by, reason ?? passed]
+      return [String(record), result, environment ?? '-', url ?? '-', age, by, reason ?? passed]
     })
-    print(table(['record', 'result', 'environment', 'age', 'by', 'gates'], cells))
+    print(table(['record', 'result', 'environment', 'URL', 'age', 'by', 'gates'], cells))
   } finally {
     close()
   }

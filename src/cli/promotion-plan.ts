@@ -36,7 +36,7 @@ export async function promotionPlan(
   const proof =
     evidence.at === null
       ? evidence.state
-      : `${evidence.state} ${age(evidence.at, now)} ago, by ${printable(evidence.by ?? 'nobody', 60)} (record ${evidence.record})`
+      : `${evidence.state} ${age(evidence.at, now)} ago, by ${printable(evidence.by ?? 'nobody', 60)}${evidence.url === null ? '' : `, at ${printable(evidence.url, 100)}`} (record ${evidence.record})`
   const more =
     commits.length > SHOWN
       ? [`  and ${commits.length - SHOWN} more: git log ${range.map(shortRange).join(' ')}`]

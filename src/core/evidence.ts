@@ -1,3 +1,4 @@
+import { baseUrlProblem, normalBaseUrl } from './base-url.ts'
 import { type History, type HistoryRecord, trusted } from './history.ts'
 import type { Oid } from './oid.ts'
 import { type Environment, type Policy, requiredGates, type ServedCommitMode } from './policy.ts'
@@ -59,11 +60,13 @@ export function assessEvidence(
     history.about.filter((record) => record.statement.kind === 'evidence') as HistoryRecord<'evidence'>[]
   ).filter((record) => record.statement.predicate.headgate.environment === environment.name)
   const untrusted = claims.flatMap((record) => {
-    const objection = distrust(record, commit, policy, now)
+    const objection = distrust(record, environment, commit, policy, now)
     return objection === null ? [] : [`record ${record.seq}, since ${objection}`]
   })
   const believed = claims
-    .filter((record): record is TrustedEvidence => distrust(record, commit, policy, now) === null)
+    .filter(
+      (record): record is TrustedEvidence => distrust(record, environment, commit, policy, now) === null,
+    )
     .sort(newestFirst)
   const invalidations = trusted(history.about, 'invalidation')
   const voider = (record: TrustedEvidence) => voidedBy(record, environment, invalidations)
@@ -105,6 +108,7 @@ function newestFirst(a: TrustedEvidence, b: TrustedEvidence): number {
 
 function distrust(
   record: HistoryRecord<'evidence'>,
+  environment: Environment,
   commit: Oid,
   policy: Policy,
   now: number,
@@ -113,7 +117,15 @@ function distrust(
   if (record.statement.repository !== policy.repository) return 'it is for another repository'
   if (record.statement.commit !== commit) return 'it is about another commit'
   if (finishedAt(record) > now + CLOCK_SKEW_MS) return 'it says that it finished in the future'
-  return null
+  return elsewhere(record, environment)
+}
+
+/** Why the run was not made against this environment; null if it was, or if nothing is said of where it was made. */
+export function elsewhere(record: HistoryRecord<'evidence'>, environment: Environment): string | null {
+  const url = record.statement.predicate.headgate.baseUrl ?? null
+  if (url === null) return null
+  if (baseUrlProblem(url) === null && environment.urls.includes(normalBaseUrl(url).text)) return null
+  return `it was made against ${url}, which is no URL of environments.${environment.name}`
 }
 
 function voidedBy(

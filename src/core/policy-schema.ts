@@ -1,8 +1,8 @@
 /** How the file of a policy must be shaped, key by key: the source of the errors and of the published JSON Schema. */
 import * as z from 'zod'
+import { baseUrlProblem } from './base-url.ts'
 import { gate, sentHeaders } from './policy-gate-schema.ts'
 import {
-  baseUrlProblem,
   branchProblem,
   duration,
   jsonPath,
@@ -17,6 +17,12 @@ const environment = (description: string) =>
     url: problem(baseUrlProblem).describe(
       'Base URL, http or https, without credentials; may end in a path prefix.',
     ),
+    urls: z
+      .array(problem(baseUrlProblem))
+      .min(1)
+      .max(64)
+      .describe('Further base URLs of the same environment: a run against one of them counts as well.')
+      .optional(),
     servedCommit: section('Where the environment reports the full id of the commit that it runs.', {
       get: requestPath.describe('Path that answers with JSON.'),
       json: jsonPath.describe('Dotted path to the commit id in that JSON.'),

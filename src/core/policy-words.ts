@@ -3,23 +3,6 @@ import * as z from 'zod'
 import { DURATION_PATTERN, parseDuration } from './duration.ts'
 import { HeadgateError } from './errors.ts'
 
-/** What is wrong with a base URL, for people, without repeating the URL; null if nothing. */
-export function baseUrlProblem(text: string): string | null {
-  // Printable ASCII only: the URL parser silently drops line breaks and tabs, and reads "\" as "/".
-  if (
-    text.length > 2000 ||
-    !/^https?:\/\/[^\s\\/?#]/i.test(text) ||
-    !/^[!-~]+$/.test(text) ||
-    !URL.canParse(text)
-  ) {
-    return 'must be a URL like https://staging.example.com'
-  }
-  const url = new URL(text)
-  if (url.username !== '' || url.password !== '') return 'must not carry a user name or password'
-  if (text.includes('?') || text.includes('#')) return 'must have neither query nor fragment'
-  return null
-}
-
 /** Why a short branch name is none (git check-ref-format --branch, and what headgate itself can't do); null if fine. */
 export function branchProblem(name: string): string | null {
   if (/^refs\//.test(name)) return 'must be a short branch name: write "main", not "refs/heads/main"'

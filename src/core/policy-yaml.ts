@@ -1,6 +1,7 @@
 /** The policy that a text states: read, shaped, checked for what needs two keys, completed with defaults. */
 import type { LineCounter } from 'yaml'
 import type * as z from 'zod'
+import { normalBaseUrl } from './base-url.ts'
 import { canonicalJson, sha256 } from './canonical-json.ts'
 import { HeadgateError } from './errors.ts'
 import type { Environment, Policy } from './policy.ts'
@@ -176,6 +177,7 @@ function completePolicy(file: z.output<typeof policyFile>, value: unknown): Poli
   ) => ({
     name,
     url: environment.url,
+    urls: [...new Set([environment.url, ...(environment.urls ?? [])].map((url) => normalBaseUrl(url).text))],
     servedCommit: environment.servedCommit ?? null,
     headers: toHeaders(environment.headers),
     gates: environment.gates.map((gate) => withHeaders(gate, toHeaders(environment.headers))),

@@ -31,6 +31,8 @@ export type ServedCommitMode = 'required' | 'if-reported' | 'ignore'
 export type Environment = {
   readonly name: 'staging' | 'production'
   readonly url: string
+  /** Every base URL that is this environment, in its one spelling; `url` is the first. */
+  readonly urls: readonly string[]
   /** Where the environment reports the commit it runs: a path, and a dotted path into the JSON that answers there. */
   readonly servedCommit: { readonly get: string; readonly json: string } | null
   /** Sent with every request, the one for the served commit included; the gates' own headers have them already. */

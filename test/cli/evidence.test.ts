@@ -83,7 +83,7 @@ test('JUnit files: a case is a gate, failures and skips count', () => {
   expect(repository.push(`${commit}:refs/heads/release`).code).toBe(0)
 
   const listed = repository.headgate('evidence', 'list', commit)
-  expect(listed.stdout.split('\n')[0]).toMatch(/^record {2}result {2}environment {2}age +by +gates$/)
+  expect(listed.stdout.split('\n')[0]).toMatch(/^record {2}result {2}environment {2}URL +age +by +gates$/)
   expect(
     listed.stdout
       .split('\n')

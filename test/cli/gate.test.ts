@@ -29,6 +29,7 @@ test('gates that pass are recorded, and the printed command promotes', async () 
   const commit = repository.git('rev-parse', 'HEAD')
   const short = commit.slice(0, 7)
   const url = await serve(application(() => commit))
+  repository.allowUrl(url)
 
   const ran = await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('ci')])
 
@@ -49,12 +50,13 @@ an operator can promote it now:
   expect(ran.code).toBe(0)
   expect(evidence(repository, commit)).toEqual([
     {
-      record: 2,
+      record: 3,
       at: expect.stringMatching(/^20.+Z$/),
       by: 'ci@example.com',
       trusted: true,
       result: 'PASSED',
       environment: 'staging',
+      url,
       gates: { passed: ['health', 'chat'], failed: [], warned: [] },
       reason: null,
     },
@@ -69,14 +71,47 @@ an operator can promote it now:
   expect(repository.ref('refs/heads/release')).toBe(commit)
 
   const next = pushed(repository, 'another')
+  const base = await serve(application(() => next))
+  repository.allowUrl(base)
   const again = await headgate(repository, ['gate', '--record'], {
-    env: { HEADGATE_KEY: repository.key('ci'), BASE: await serve(application(() => next)) },
+    env: { HEADGATE_KEY: repository.key('ci'), BASE: base },
   })
   expect(again.stdout).toContain(`headgate promote ${next.slice(0, 7)} --key FILE\n`)
   const status = await headgate(repository, ['status', '--no-environments'])
   expect(status.stdout).toContain(`headgate promote ${next.slice(0, 7)} --key FILE\n`)
   expect((await promote(again.stdout)).stderr).toContain('production does not serve')
   expect(repository.ref('refs/heads/release')).toBe(next)
+})
+
+test('a run against a URL that the policy does not name is told apart, and neither proves nor voids anything', async () => {
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
+  const gate = async (broken: Record<string, number>) => {
+    const url = await serve(application(() => commit, broken))
+    return {
+      url,
+      ...(await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('ci')])),
+    }
+  }
+  const passed = await gate({})
+  expect(passed.code).toBe(0)
+  expect(passed.stderr).toContain(
+    'remark: this run will not count: staging is at http://127.0.0.1:9 in the policy;\n',
+  )
+  expect(passed.stdout).not.toContain('an operator can promote it')
+  const refused = repository.push(`${commit}:refs/heads/release`)
+  expect(refused.all).toContain('not counted: record 2, since it was made against')
+  expect(refused.all).toContain(`${passed.url}, which is no URL of environments.staging`)
+  expect(repository.ref('refs/heads/release')).toBeNull()
+
+  repository.mustRun(
+    repository.submit(repository.sign(repository.evidencePayload(commit), 'ci', 'headgate-evidence')),
+  )
+  expect((await gate({ '/api/chat': 500 })).code).toBe(77)
+  repository.mustRun(repository.push(`${commit}:refs/heads/release`))
+  const list = repository.headgate('evidence', 'list', commit).stdout
+  expect(list).toContain(` ${passed.url} `)
+  expect(list).toContain(' http://127.0.0.1:9 ')
 })
 
 test('a gate that fails is a finding: exit 77, recorded as FAILED, and nothing of an answer is in the record', async () => {

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { baseUrlProblem } from '../../src/core/base-url.ts'
 import { HeadgateError } from '../../src/core/errors.ts'
-import { baseUrlProblem, branchProblem } from '../../src/core/policy-words.ts'
+import { branchProblem } from '../../src/core/policy-words.ts'
 import { parsePolicy } from '../../src/core/policy-yaml.ts'
 
 /** Parses; every failure must be ours, and every line of it must be printable. */

@@ -71,6 +71,7 @@ describe('a policy', () => {
     expect({ ...staging, configurationDigest: undefined }).toEqual({
       name: 'staging',
       url: 'https://staging.example.com',
+      urls: ['https://staging.example.com'],
       servedCommit: { get: '/health', json: 'build.commit' },
       headers: {},
       gates: [

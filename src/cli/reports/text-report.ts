@@ -33,10 +33,10 @@ export function textReport(report: AuditReport): string {
 
 function aboutTable(about: NonNullable<AuditReport['about']>): string {
   if (about.length === 0) return 'the ledger says nothing about this commit'
-  const rows = about.map(({ record, at, kind, by, signer }) => [
+  const rows = about.map(({ record, at, kind, url, by, signer }) => [
     String(record),
     at,
-    kind,
+    url === null ? kind : `${kind} at ${url}`,
     by,
     signer ?? 'nobody who was trusted',
   ])

@@ -1,6 +1,7 @@
 """The policy, the fold over the records, and the decision: docs/rules-reference.md."""
 
 import json
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -33,11 +34,19 @@ def parse_policy(text):
         "environments": {
             name: {
                 "digest": sha256(canonical(environment).encode()),
+                "urls": {base_url(url) for url in [environment["url"], *environment.get("urls", [])]},
                 "required": [gate["name"] for gate in environment["gates"] if not gate.get("optional", False)],
             }
             for name, environment in environments.items()
         },
     }
+
+
+def base_url(text):
+    """Origin and path prefix, as headgate spells them."""
+    parts = urlsplit(text)
+    port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme.lower()]) else f":{parts.port}"
+    return f"{parts.scheme.lower()}://{parts.hostname}{port}{parts.path.rstrip('/')}"
 
 
 def is_zeros(oid):
@@ -130,6 +139,7 @@ class Decision:
             and record["repository"] == self.policy["repository"]
             and record["said"]["headgate"]["environment"] == environment
             and time_of(record["said"]["headgate"]["finishedAt"]) <= self.now + FUTURE
+            and self.is_there(record["said"]["headgate"].get("baseUrl"), environment)
         ]
         voids = [record for record in self.about if record["kind"] == "invalidation" and record["signer"]]
 
@@ -143,6 +153,12 @@ class Decision:
 
         runs = [run for run in runs if not void(run)]
         return sorted(runs, key=lambda run: (time_of(run["said"]["headgate"]["finishedAt"]), run["seq"]), reverse=True)
+
+    def is_there(self, url, environment):
+        try:
+            return url is None or base_url(url) in self.policy["environments"].get(environment, {"urls": ()})["urls"]
+        except (ValueError, KeyError):
+            return False
 
     def failed(self, run, environment):
         said = run["said"]
