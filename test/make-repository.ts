@@ -290,7 +290,7 @@ export class TestRepository {
       failedTests: [],
       headgate: {
         environment: 'staging',
-        baseUrl: 'http://127.0.0.1:9',
+        baseUrl: policy.environments.staging.url,
         startedAt: now,
         finishedAt: now,
         servedCommit: { before: commit, after: commit },

@@ -260,11 +260,11 @@ function release(repository: TestRepository, subject: string, works: boolean): v
   const commit = pushedProved(repository, subject, works ? {} : { release: 'broken' })
   repository.mustRun(repository.push(`${commit}:refs/heads/release`))
   const smoke = repository.evidencePayload(commit, (predicate) => {
-    const configurationDigest = parsePolicy(repository.policy).environments.production?.configurationDigest
+    const { configurationDigest, url } = parsePolicy(repository.policy).environments.production ?? {}
     predicate.configuration = [
       { name: '.headgate/policy.yaml#environments.production', digest: { sha256: configurationDigest } },
     ]
-    predicate.headgate.environment = 'production'
+    Object.assign(predicate.headgate, { environment: 'production', baseUrl: url })
     if (works) return
     Object.assign(predicate, { result: 'FAILED', passedTests: ['health'], failedTests: ['chat'] })
     const reason = 'status 500, expected 200'

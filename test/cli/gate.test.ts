@@ -369,7 +369,9 @@ test('a run in which no gate ran is no evidence: nothing is recorded, and an old
   const repository = guarded({ prepare: ahead })
   const [first = '', commit = ''] = lastCommits(repository, 2)
   const args = ['gate', '--record', '--key', repository.key('ci'), '--url']
-  const passed = await headgate(repository, [...args, await serve(application(() => commit))])
+  const url = await serve(application(() => commit))
+  repository.allowUrl(url)
+  const passed = await headgate(repository, [...args, url])
   expect(passed.code, passed.all).toBe(0)
   const subjects = repository.ledgerSubjects()
 
@@ -427,6 +429,7 @@ test('--mode prod proves what the release branch is at on the remote, whatever i
   const key = ['--key', repository.key('ci')]
   const served = application(() => commit)
   const url = await serve(served)
+  repository.allowUrl(url)
   expect((await headgate(repository, ['gate', '--record', ...key, '--url', url])).code).toBe(0)
   repository.mustRun(repository.push(`${commit}:refs/heads/release`))
   repository.commit('the release log')
