@@ -3,13 +3,14 @@
  * the role is `staging`, `release` or `ledger`. While the first policy is being recorded there is one more line,
  * `beginning ledger`: only then may branches be listed with no ledger beside them.
  */
-import { readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
 import type { FormerBranch } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { replaceFile } from '../src/git/own-files.ts'
+import { MAX_TREE_FILE_BYTES, readRegularFile } from '../src/git/tree-file.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
 
@@ -82,7 +83,7 @@ export function wasGuarded(gitDirectory: string): boolean {
 
 function readIfThere(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8')
+    return readRegularFile(path, MAX_TREE_FILE_BYTES)?.toString('utf8') ?? null
   } catch {
     return null
   }

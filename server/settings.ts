@@ -6,11 +6,11 @@
  *     seal-key.pub       its public half as an OpenSSH line
  *     guarded            full names of the refs that the shell hooks must not let pass by themselves, one a line
  */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import * as z from '../src/core/zod-mini.ts'
 import { replaceFile } from '../src/git/own-files.ts'
+import { readRegularFile } from '../src/git/tree-file.ts'
 import { HOSTS } from './hook-places.ts'
 
 export const SERVER_DIRECTORY = 'headgate'
@@ -49,12 +49,17 @@ export function writeSettings(gitDirectory: string, settings: ServerSettings): v
   replaceFile(settingsPath(gitDirectory), `${JSON.stringify(settings, null, 2)}\n`)
 }
 
+/** Whoever shares the repository's folder can put a pipe or a device into the place of a file. */
+const MAX_SETTINGS_BYTES = 64 * 1024
+
 /** Reads and checks the settings of a guarded repository. */
 export function readSettings(gitDirectory: string): ServerSettings {
   const path = settingsPath(gitDirectory)
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    const bytes = readRegularFile(path, MAX_SETTINGS_BYTES)
+    if (bytes === null) throw new Error('there is none')
+    text = bytes.toString('utf8')
   } catch (cause) {
     throw new HeadgateError(
       'configuration',

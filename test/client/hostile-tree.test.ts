@@ -187,6 +187,23 @@ describe('what never ends is not read', () => {
   })
 })
 
+test.each(['server.json', 'guarded', 'service'])(
+  'a pipe in the place of headgate/%s keeps nobody waiting',
+  (name) => {
+    repository.install()
+    const path = join(repository.bare, 'headgate', name)
+    rmSync(path, { force: true })
+    repository.mustRun(repository.run('mkfifo', [path]))
+    const ran = repository.run('timeout', ['30', process.execPath, PROGRAM, 'doctor', repository.bare])
+    expect([0, 77, 78], ran.all).toContain(ran.code)
+    repository.commit('more')
+    const pushed = repository.run('timeout', ['60', 'git', 'push', 'origin', 'main'], {
+      cwd: repository.clone,
+    })
+    expect([0, 1], pushed.all).toContain(pushed.code)
+  },
+)
+
 describe('policies', () => {
   test('policy check names a link, and takes a folder that is reached through one', () => {
     put('.headgate/allowed_signers', 'x\n')

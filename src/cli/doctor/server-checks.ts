@@ -33,6 +33,7 @@ import { HeadgateError } from '../../core/errors.ts'
 import { printable, shellWord } from '../../core/printable.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { readSharing } from '../../git/sharing.ts'
+import { MAX_TREE_FILE_BYTES, readRegularFile } from '../../git/tree-file.ts'
 import { checkConfiguredHooks } from './configured-hooks.ts'
 import { type Finding, problem, remark } from './finding.ts'
 import { checkGitVersion } from './git-version.ts'
@@ -235,7 +236,7 @@ async function checkSealKey(repository: GitRepository, install: string): Promise
 async function checkService(directory: string): Promise<Finding[]> {
   let socket: string
   try {
-    socket = readFileSync(join(directory, SERVER_DIRECTORY, 'service'), 'utf8').split('\n')[0] ?? ''
+    socket = readText(join(directory, SERVER_DIRECTORY, 'service')).split('\n')[0] ?? ''
   } catch {
     return []
   }
@@ -280,7 +281,7 @@ function checkLocks(directory: string): Finding[] {
 
 function guardedNames(directory: string): string[] {
   try {
-    const text = readFileSync(join(directory, SERVER_DIRECTORY, 'guarded'), 'utf8')
+    const text = readText(join(directory, SERVER_DIRECTORY, 'guarded'))
     return [...text.matchAll(/^(?:staging|release) (.+)$/gm)].map(([, name = '']) => name)
   } catch {
     return []
@@ -303,4 +304,11 @@ function isExecutable(path: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Whoever shares the folder can put a pipe or a device there; as where there is nothing, it says so by an error. */
+function readText(path: string): string {
+  const bytes = readRegularFile(path, MAX_TREE_FILE_BYTES)
+  if (bytes === null) throw new Error(`there is no ${path}`)
+  return bytes.toString('utf8')
 }
