@@ -85,7 +85,7 @@ function urlsIn(text: string): string[] {
     return []
   }
   const { staging, production } = policy.environments
-  return [staging.url, ...(production === undefined ? [] : [production.url])]
+  return [...staging.urls, ...(production?.urls ?? [])]
 }
 
 function originOf(url: string): string | null {
