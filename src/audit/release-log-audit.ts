@@ -84,7 +84,7 @@ export class ReleaseLogAudit {
   }
 
   /** `tip` is the staging branch as it is now. */
-  async end(tip: Oid | null, inForce: PolicyInForce, isFresh: boolean): Promise<void> {
+  async end(tip: Oid | null, inForce: PolicyInForce): Promise<void> {
     if (tip === null) return
     const { before } = this.#start
     const start = before === null ? [] : [{ tip: before, seq: 0, policy: inForce.policy }]
@@ -94,20 +94,19 @@ export class ReleaseLogAudit {
       // Another branch has another log; where it begins is its own first mark.
       if (next !== undefined && next.policy.staging !== mark.policy.staging) continue
       if (mark.policy.staging !== inForce.policy.staging) continue
-      await this.#judge(mark, next?.tip ?? tip, isFresh)
+      await this.#judge(mark, next?.tip ?? tip)
     }
     this.#verifiedTo = tip
   }
 
-  async #judge(mark: Mark, to: Oid, isFresh: boolean): Promise<void> {
+  async #judge(mark: Mark, to: Oid): Promise<void> {
     const { tip: from, seq, policy } = mark
     if (from === to) return
     const isAhead = this.#ahead?.mark === mark && this.#start.tip === to
     const move = await (isAhead ? this.#ahead!.move : this.#gather(mark, to))
     if (typeof move === 'string') {
-      // That it is gone from the branch is the staging history's to tell.
-      if (!isFresh)
-        this.#unchecked.push(`the release log up to ${shortOid(to)}: ${shortOid(move)} is not here`)
+      // Where the branch was rewritten the staging history tells of it; where it was at the last audit, no record does.
+      this.#unchecked.push(`the release log up to ${shortOid(to)}: ${shortOid(move)} is not here`)
       return
     }
     for (const { rule, found } of decideStaging(move)) {

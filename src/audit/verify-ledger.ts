@@ -199,7 +199,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       else if (role === 'staging') await staging.end(shortRef(ref), tip)
       else checkFormerRelease(findings, audit.state, inForce, { ref, tip, isFresh })
     }
-    await releaseLog.end(branches.staging, inForce, isFresh)
+    await releaseLog.end(branches.staging, inForce)
     await compareLog(input, inForce, audit.moves, findings)
   }
   const result = {
