@@ -5,26 +5,35 @@ import type { AuditReport, Check } from '../../audit/report.ts'
 import { printable } from '../../core/printable.ts'
 import { colour, plural, table } from '../output.ts'
 import { shownRemote } from '../shown-remote.ts'
+import { wrapText } from '../wrap-text.ts'
 
 export function textReport(report: AuditReport): string {
   const { repository, remote, records, head, sealKey, checks, findings, unchecked } = report
   const before = records.before === 0 ? '' : `, ${records.before} of them verified before`
   const lines = [
-    `${repository ?? 'no policy'}, the ledger of ${shownRemote(remote)}: ${plural(head.seq, 'record')}${before}`,
+    ...wrapText(
+      `${repository ?? 'no policy'}, the ledger of ${shownRemote(remote)}: ${plural(head.seq, 'record')}${before}`,
+    ),
     `  head      ${head.hash || 'unreadable'}`,
     ...(sealKey === null
       ? []
       : [
-          `  seal key  ${sealKey.fingerprint}${sealKey.isVouched ? '' : ' (as the ledger itself says; compare it with the server admin, then: --trust FILE)'}`,
+          `  seal key  ${sealKey.fingerprint}`,
+          ...(sealKey.isVouched
+            ? []
+            : indented(
+                '            ',
+                '(as the ledger itself says; compare it with the server admin, then: --trust FILE)',
+              )),
         ]),
     '',
-    ...checks.map(checkLine),
+    ...checks.flatMap(checkLines),
     ...(report.about === null ? [] : ['', aboutTable(report.about)]),
     ...(findings.length === 0 ? [] : ['']),
     ...findings.flatMap(findingLines),
     ...(unchecked.length === 0
       ? []
-      : ['', ...unchecked.map((what) => `not checked: ${printable(what, 300)}`)]),
+      : ['', ...unchecked.flatMap((what) => indented('not checked: ', printable(what, 300)))]),
     '',
     colour(report.outcome === 'ok' ? 'green' : 'red', report.verdict),
   ]
@@ -52,10 +61,29 @@ const MARKS: Readonly<Record<Check['grade'], string>> = {
   unchecked: '-',
 }
 
-function checkLine({ rule, says, grade }: Check): string {
+function checkLines({ rule, says, grade }: Check): string[] {
   const text = grade === 'unchecked' ? 'not checked' : says
-  return `  ${colour(TONES[grade], MARKS[grade].padEnd(4))}  ${rule.padEnd(12)}  ${text}`
+  const mark = MARKS[grade].padEnd(4)
+  const [first = '', ...rest] = indented(`  ${mark}  ${rule.padEnd(12)}  `, text)
+  return [`  ${colour(TONES[grade], mark)}${first.slice(2 + mark.length)}`, ...rest]
 }
+
+/**
+ * Prose after a label, in 80 columns: what follows stands below where it begins. A command at its end has a line of its own,
+ * in one piece, to be pasted.
+ */
+function indented(label: string, text: string): string[] {
+  const [, prose = text, command = ''] = /^(.{20,}?:) ((?:headgate|git) .+)$/.exec(text) ?? []
+  const isLong = label.length + text.length > WIDTH
+  const parts =
+    isLong && command !== ''
+      ? [...wrapText(prose, WIDTH - label.length), command]
+      : wrapText(text, WIDTH - label.length)
+  const margin = ' '.repeat(label.length)
+  return parts.map((line, index) => (index === 0 ? label : margin) + line.trimStart())
+}
+
+const WIDTH = 80
 
 function findingLines({ grade, rule, record, at, commit, key, found, fix }: Finding): string[] {
   const about = [
@@ -64,10 +92,14 @@ function findingLines({ grade, rule, record, at, commit, key, found, fix }: Find
     commit === null ? '' : `commit ${printable(commit, 64)}`,
   ].filter((part) => part !== '')
   const tone = grade === 'violation' ? 'red' : grade === 'exception' ? 'yellow' : 'dim'
+  const [heading = '', ...more] = wrapText(
+    `${grade} [${rule}]${about.length === 0 ? '' : ` ${about.join(', ')}`}`,
+  )
   return [
-    `${colour(tone, grade)} [${rule}]${about.length === 0 ? '' : ` ${about.join(', ')}`}`,
-    `  ${printable(found, 1500)}`,
+    colour(tone, grade) + heading.slice(grade.length),
+    ...more,
+    ...indented('  ', printable(found, 1500)),
     ...(key === null ? [] : [`  key: ${printable(key, 100)}`]),
-    `  do:  ${printable(fix, 500)}`,
+    ...indented('  do:  ', printable(fix, 500)),
   ]
 }
