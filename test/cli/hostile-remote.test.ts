@@ -120,7 +120,7 @@ describe('a variable that nobody allowed stays here', () => {
     const { repository, asked, run } = await hostile()
     const next = repository.commit('two')
     repository.pushProved(next)
-    const ran = await run('promote', next, '--yes')
+    const ran = await run('promote', next, '--yes', '--no-record')
     expect([ran.code, ran.stderr]).toEqual([78, expect.stringContaining('headgate.allowEnv GITHUB_TOKEN')])
     expect([repository.ref('refs/heads/release'), asked]).toEqual([next, []])
   })
