@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { lacksOfStagingFirst } from '../../src/audit/policy-profile.ts'
 import { startingPolicy } from '../../src/cli/starting-policy.ts'
 import { parsePolicy } from '../../src/core/policy-yaml.ts'
 import { guarded, headgate } from './run-program.ts'
@@ -104,4 +105,52 @@ test('its gates pass where the application does what it should, and fail where i
       /^cors .+ every origin is let in \(\*\); preflight: every origin is let in \(\*\)$/,
     ),
   ])
+})
+
+test('the starting policy holds to the profile staging-first', () => {
+  expect(lacksOfStagingFirst(parsePolicy(policy))).toEqual([])
+})
+
+test.for([
+  ['- name: whoami', '- name: who', 'environments.staging has no gate "whoami"'],
+  [
+    'requests: 20',
+    'requests: 21',
+    'environments.staging, gate "burst": it sends 21 requests, and the workflow wants 10 to 20',
+  ],
+  [
+    'json: { message: hi }',
+    'json: { message: bye }',
+    'environments.staging, gate "chat": it does not send the safe payload {"message":"hi"}',
+  ],
+  [
+    'servedCommit: required',
+    'servedCommit: if-reported',
+    'evidence.servedCommit is if-reported; the workflow wants required',
+  ],
+  [
+    'enforcement: enforce',
+    'enforcement: evaluate',
+    'enforcement: evaluate refuses nothing; the workflow wants enforce',
+  ],
+  ['  production:\n', '', 'environments.production is missing: after a promotion nothing is tested'],
+] as const)('a policy with %j as %j lacks something for it', ([from, to, lack]) => {
+  const text =
+    to === ''
+      ? policy.slice(0, policy.indexOf(from)).replace('target: smoke-passed', 'target: landed')
+      : policy.replace(from, to)
+  expect(text).not.toBe(policy)
+  expect(lacksOfStagingFirst(parsePolicy(text))).toContain(lack)
+})
+
+test('policy check --profile says what is lacking, and ends with 77', () => {
+  const repository = guarded()
+  const check = (...args: string[]) =>
+    repository.headgate('policy', 'check', repository.policyFolder, '--profile', 'staging-first', ...args)
+  const ran = check()
+  expect(ran.code).toBe(77)
+  expect(ran.stdout).toContain('it lacks for staging-first:\n')
+  expect(ran.stdout).toContain('  environments.staging has no gate "burst"\n')
+  expect(JSON.parse(check('--json').stdout).lacks).toContain('environments.staging has no gate "burst"')
+  expect(repository.headgate('policy', 'check', repository.policyFolder).code).toBe(0)
 })

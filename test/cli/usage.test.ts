@@ -91,6 +91,10 @@ describe('help', () => {
       stderr: '',
     })
     expect(headgate(['completion', 'bash'], { SHELL: '/bin/zsh' }).stdout).toBe(script.stdout)
+    const fish = headgate(['completion', 'fish'], { SHELL: '/bin/bash' })
+    expect(fish).toMatchObject({ code: 0, stderr: '' })
+    expect(fish.stdout).toMatch(/^complete -c headgate -f -a '\(headgate --get-yargs-completions .*\)'\n$/)
+    expect(headgate(['completion'], { SHELL: '/usr/bin/fish' }).stdout).toBe(fish.stdout)
     const zsh = headgate(['completion', 'zsh'], { SHELL: '/bin/bash' })
     expect(zsh.stdout).toMatch(/^#compdef headgate\n/)
     expect(zsh.stdout).toBe(headgate(['completion'], { SHELL: '/bin/zsh' }).stdout)
@@ -143,8 +147,8 @@ test.each([
     'headgate gate --help lists its options',
   ],
   [
-    ['completion', 'fish'],
-    'SHELL "fish" is not one of bash, zsh',
+    ['completion', 'tcsh'],
+    'SHELL "tcsh" is not one of bash, zsh, fish',
     'headgate completion --help lists its commands',
   ],
   [['check', ''], 'COMMIT needs a value', 'give it one, or leave it out'],

@@ -1,12 +1,17 @@
+import { basename } from 'node:path'
 import yargs, { type Argv } from 'yargs'
 import { examples } from '../examples.ts'
+import { printExactly } from '../output.ts'
 
-const SHELLS = ['bash', 'zsh'] as const
+const SHELLS = ['bash', 'zsh', 'fish'] as const
+
+/** fish asks for the words that fit the line so far; yargs itself has no script for it. */
+const FISH = `complete -c headgate -f -a '(headgate --get-yargs-completions (commandline -opc) (commandline -ct))'`
 
 export function completionCommand(cli: Argv): Argv {
   return cli.command(
     'completion [shell]',
-    'Print a completion script for bash or zsh',
+    'Print a completion script for bash, zsh or fish',
     (command) =>
       command
         .positional('shell', { choices: SHELLS, describe: 'for which shell [default: that of $SHELL]' })
@@ -14,9 +19,14 @@ export function completionCommand(cli: Argv): Argv {
           examples(
             ['bash', '$0 completion bash >> ~/.bashrc'],
             ['zsh, after compinit', '$0 completion zsh >> ~/.zshrc'],
+            ['fish', '$0 completion fish > ~/.config/fish/completions/headgate.fish'],
           ),
         ),
     ({ shell }) => {
+      if ((shell ?? basename(process.env.SHELL ?? '')) === 'fish') {
+        printExactly(FISH)
+        return
+      }
       // yargs looks at these when it starts, and at nothing else.
       if (shell !== undefined) {
         process.env.SHELL = shell

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs'
-import { HeadgateError } from '../../core/errors.ts'
+import { lacksOfStagingFirst, PROFILES } from '../../audit/policy-profile.ts'
+import { EXIT_CODES, HeadgateError } from '../../core/errors.ts'
 import { jsonText } from '../../core/printable.ts'
 import { examples } from '../examples.ts'
 import { jsonOption } from '../options.ts'
@@ -19,25 +20,41 @@ export function policyCommand(cli: Argv): Argv {
               describe:
                 'a .headgate folder, or the folder that holds it [default: this one, else the top of the working tree]',
             })
+            .option('profile', {
+              choices: PROFILES,
+              describe: 'a list to hold the policy to; says what it lacks',
+            })
             .option('json', { type: 'boolean', default: false, describe: 'print the policy as JSON' })
             .epilogue(
               examples(
                 ['the policy of this working tree, .headgate/', '$0 policy check'],
                 ['that of a folder', '$0 policy check ./policy'],
+                [
+                  'has it the gates of the staging-first workflow?',
+                  '$0 policy check --profile staging-first',
+                ],
               ),
             ),
-        async ({ dir, json }) => {
+        async ({ dir, json, profile }) => {
           const { parsePolicySource, readPolicyFolder } = await import('../../../server/policy-files.ts')
           const { policyRemarks } = await import('../../audit/policy-remarks.ts')
           const source = readPolicyFolder(dir ?? (await ownPolicyFolder()))
           const inForce = parsePolicySource(source)
           const remarks = policyRemarks(inForce)
-          if (json) return printJson({ policy: inForce.policy, remarks })
+          const lacks = profile === undefined ? [] : lacksOfStagingFirst(inForce.policy)
+          if (lacks.length > 0) process.exitCode = EXIT_CODES.refused
+          if (json) {
+            printJson({ policy: inForce.policy, remarks, ...(profile === undefined ? {} : { lacks }) })
+            return
+          }
           for (const remark of remarks) note(`remark: ${remark}`)
           const { staging, release, environments } = inForce.policy
           print(
             `${source.from} is a valid policy: ${release} follows ${staging}, ${plural(environments.staging.gates.length, 'staging gate')}, ${plural(inForce.signers.length, 'key')}`,
           )
+          if (profile === undefined) return
+          print(lacks.length === 0 ? `it holds to ${profile}` : `it lacks for ${profile}:`)
+          for (const lack of lacks) print(`  ${lack}`)
         },
       )
       .command(
