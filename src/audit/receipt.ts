@@ -120,7 +120,7 @@ export type ReceiptVerdict = {
   readonly head: { readonly seq: number; readonly hash: string }
 }
 
-/** Checks a receipt. Throws HeadgateError 'data' that says what does not hold, 'configuration' without a seal key. */
+/** Checks a receipt. Throws HeadgateError 'data' where it is none, 'refused' where it tells of a breach, 'configuration' without a seal key. */
 export async function checkReceipt(bytes: Uint8Array, anchors: TrustAnchors | null): Promise<ReceiptVerdict> {
   if (anchors === null || anchors.sealKeys.length === 0) {
     throw new HeadgateError(
@@ -143,12 +143,12 @@ export async function checkReceipt(bytes: Uint8Array, anchors: TrustAnchors | nu
   const move = predicate['urn:headgate:move']
   const inForce = policyBefore(records, authorization.seq)
   const [difference] = wrongCircumstances(authorization, inForce)
-  if (difference !== undefined) throw wrong(difference)
+  if (difference !== undefined) throw breach(difference)
   const signedBy = predicate.inputAttestations.map(({ digest }) =>
     signerOf(records, digest.sha256, authorization),
   )
   const passed = predicate.verificationResult === 'PASSED'
-  if (passed && move.kind !== 'bootstrap' && signedBy.length === 0) throw wrong('its move rests on nothing')
+  if (passed && move.kind !== 'bootstrap' && signedBy.length === 0) throw breach('its move rests on nothing')
   const outcome = records.find(
     ({ seq, statement }) =>
       seq > authorization.seq &&
@@ -254,7 +254,7 @@ function signerOf(
   if (input === undefined || kind === undefined || !isSubmitted(kind))
     throw wrong(`the statement ${digest} that the move rests on is missing`)
   if (input.statement.commit !== statement.commit)
-    throw wrong(`the statement ${digest} is about another commit`)
+    throw breach(`the statement ${digest} is about another commit`)
   const { signers } = policyBefore(records, input.seq)
   const signer = judgeSigner(input.envelope, kind, signers, Date.parse(input.at))
   if (!signer.trusted)
@@ -262,8 +262,14 @@ function signerOf(
   return `${kind} by ${signer.principal} (${signer.fingerprint})`
 }
 
+/** It is no receipt: what it is made of does not fit together. */
 function wrong(what: string): HeadgateError {
   return new HeadgateError('data', `the receipt does not hold: ${what}`)
+}
+
+/** It is one, and the server recorded what it must not. */
+function breach(what: string): HeadgateError {
+  return new HeadgateError('refused', `the receipt does not hold: ${what}`)
 }
 
 /** The envelopes of all statements about a commit, one a line: an in-toto bundle (`.intoto.jsonl`). */

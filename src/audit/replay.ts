@@ -89,11 +89,19 @@ export function replay(
   if (move.facts.identitySource === 'push-cert')
     expect('the pusher', move.pusher, signerOf(certificate.certificate))
 
+  const { identitySource } = move.facts
+  if (identitySource !== null && !IDENTITY_SOURCE.test(String(identitySource)))
+    contradict(
+      `it says that the pusher's name came from ${show(identitySource)}, which is no source of names`,
+    )
+
   const verdict = decideAsRecorded(facts, inForce, history, at, move)
   const found = differences(verdict, predicate)
   for (const difference of found) contradict(difference)
   return { contradictions, verdict }
 }
+
+const IDENTITY_SOURCE = /^(?:env:[A-Z_][A-Z0-9_]{0,99}|ssh-auth-info|push-cert)$/
 
 type Authorization = Extract<LedgerRecord['statement'], { readonly kind: 'authorization' }>['predicate']
 type Move = Authorization['urn:headgate:move']

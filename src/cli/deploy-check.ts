@@ -176,9 +176,13 @@ function readAnchors(file: string): TrustAnchors {
 
 function writeAttestation(move: LandedMove | null, file: string, top: string | null): void {
   if (move === null || move.record.statement.kind !== 'authorization') {
-    throw new HeadgateError('data', 'there is no attestation: no authorization stands behind the release', {
-      hint: 'a drift was accepted; promote a commit again to have one',
-    })
+    throw new HeadgateError(
+      'refused',
+      'there is no attestation: no authorization stands behind the release',
+      {
+        hint: 'a drift was accepted; promote a commit again to have one',
+      },
+    )
   }
   const text = `${jsonText(move.record.envelope)}\n`
   if (file === '-') process.stdout.write(text)

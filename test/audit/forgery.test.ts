@@ -51,6 +51,22 @@ describe('the server makes up records', () => {
     expect(finding?.key).toMatch(/^SHA256:/)
   })
 
+  test.for([
+    ['allowed_signers of another time', { allowedSigners: '0'.repeat(64) }],
+    ['no allowed_signers at all', { allowedSigners: undefined }],
+    ['no source of names', { identitySource: '' }],
+    ['an unknown source of names', { identitySource: 'hearsay' }],
+  ] as const)('an authorization that names %s', async ([, change]) => {
+    const drafts = forger.drafts()
+    const index = forger.honest.findIndex(({ statement }) => statement.kind === 'authorization')
+    forger.rewrite(
+      drafts[index]!,
+      (statement) => Object.assign(statement.predicate['urn:headgate:move'].facts, change),
+      { key: forger.serverKey, namespace: 'headgate-ledger' },
+    )
+    expect(violations(await audit(forger.rechain(drafts)))).toContain(`replay@${index + 1}`)
+  })
+
   test('an outcome for nothing', async () => {
     const predicate = { authorization: 3, result: 'landed' as const, observed: one }
     const found = await audit(withOwn(statementPayload('outcome', REPOSITORY_NAME, one, predicate)))

@@ -1,4 +1,5 @@
 /** A policy that names other branches, and one that asks for less: neither hides what was before. */
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -144,3 +145,69 @@ test('a key that is in for one record, and a weakening between two policies', { 
   expect(json[0].changes).toBeNull()
   expect(json[1].changes).toContainEqual({ text: 'rollback.approvals: 1 -> 2', weakens: false })
 })
+
+describe('evaluate mode', { timeout: 300_000 }, () => {
+  const EVALUATE = POLICY.replace('release: release', 'release: release\nenforcement: evaluate')
+  /** main without its last commit, and with another one. */
+  const rewrite = (repository: TestRepository, push: boolean) => {
+    repository.git('reset', '-q', '--hard', 'HEAD~1')
+    const other = repository.commit('instead')
+    if (push) repository.mustRun(repository.push(`+${other}:refs/heads/main`))
+    else {
+      repository.mustRun(repository.push(`${other}:refs/heads/other`))
+      moveBehind(repository, 'refs/heads/main', other)
+    }
+  }
+  const aboutStaging = (repository: TestRepository) =>
+    findings(repository).told.filter((finding) => finding.includes('staging-ref'))
+
+  test('that begins excuses nothing from before', () => {
+    const repository = guarded({ prepare: releasedTwice })
+    rewrite(repository, false)
+    repository.mustRun(apply(repository, EVALUATE))
+    repository.mustRun(apply(repository, POLICY))
+    expect(aboutStaging(repository)).toContain('violation staging-ref@8')
+  })
+
+  test('that ends excuses what nobody was to refuse, and nothing after it', () => {
+    const repository = guarded({ prepare: releasedTwice })
+    repository.mustRun(apply(repository, EVALUATE))
+    rewrite(repository, true)
+    repository.mustRun(apply(repository, POLICY))
+    expect(aboutStaging(repository).map((finding) => finding.split('@')[0])).not.toContain(
+      'violation staging-ref',
+    )
+    rewrite(repository, false)
+    expect(aboutStaging(repository).map((finding) => finding.split('@')[0])).toContain(
+      'violation staging-ref',
+    )
+  })
+})
+
+const hasPython = spawnSync('python3', ['-c', 'import yaml']).status === 0
+
+test.runIf(hasPython)(
+  'both verifiers say the same of a ledger with other branches',
+  { timeout: 300_000 },
+  () => {
+    const repository = guarded({ prepare: released })
+    const second = () => {
+      const script = join(import.meta.dirname, 'second-verifier', 'verify.py')
+      return spawnSync('python3', [script, repository.bare], {
+        encoding: 'utf8',
+        env: { PATH: process.env.PATH ?? '', PYTHONDONTWRITEBYTECODE: '1' },
+      })
+    }
+    const [first = ''] = repository.git('rev-list', '--max-parents=0', 'main').split('\n')
+    repository.mustRun(apply(repository, LIVE))
+    const staging = repository.git('rev-parse', 'main')
+    expect([findings(repository).code, second().stderr, second().status]).toEqual([0, '', 0])
+    moveBehind(repository, 'refs/heads/release', first)
+    expect([findings(repository).code, second().status]).toEqual([77, 77])
+    moveBehind(repository, 'refs/heads/release', staging)
+    const alice = ['--reason', 'over', '--key', repository.key('alice')]
+    repository.mustRun(repository.headgate('retire', 'release', ...alice))
+    moveBehind(repository, 'refs/heads/release', first)
+    expect([findings(repository).code, second().stderr, second().status]).toEqual([0, '', 0])
+  },
+)

@@ -1,7 +1,8 @@
 /** `--json`: one value on stdout and nothing else, with exactly the keys that docs/command-line.md names. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { POLICY } from '../make-repository.ts'
 import { application, guarded, headgate, serve } from './run-program.ts'
 
 const PAGE = readFileSync(resolve(import.meta.dirname, '..', '..', 'docs', 'command-line.md'), 'utf8')
@@ -80,6 +81,9 @@ test('every command that reports prints the keys of the documents, and all of th
   })
   expect(await ask('unfreeze', '--reason', 'over', ...alice)).toMatchObject({ recorded: null })
   expect(await ask('drift', '--reason', 'none', ...alice)).toMatchObject({ recorded: null, expected: two })
+  writeFileSync(join(policyFolder, 'policy.yaml'), POLICY.replace('release: release', 'release: live'))
+  await ask('policy apply', bare, policyFolder)
+  expect(await ask('retire', 'release', '--reason', 'renamed', ...alice)).toMatchObject({ found: two })
   await ask('server uninstall', bare)
 
   expect([...tried].sort()).toEqual([...documented.keys()].sort())

@@ -52,6 +52,8 @@ def subject(record, state):
     if kind == "drift":
         change = f"from {short(said['expected'])} to {short(said['found'])}"
         return f"drift of {branch(said['ref'])} {change} accepted: {said['reason']}"
+    if kind == "retire":
+        return f"{branch(said['ref'])} retired: {said['reason']}"
     if kind == "authorization":
         return authorized(said["urn:headgate:move"], by)
     if kind == "outcome":

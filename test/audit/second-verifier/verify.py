@@ -408,6 +408,9 @@ class Audit:
             must(move.get("pushCertificate") is None, "a baseline has no certificate")
             must({**facts, **WORDS} == {**BASELINE, **WORDS}, "nothing is said of a baseline")
             return
+        source = facts["identitySource"]
+        known = isinstance(source, str) and re.fullmatch(r"env:[A-Z_][A-Z0-9_]{0,99}|ssh-auth-info|push-cert", source)
+        must(source is None or known, "there is no such source of names")
         staging = facts["staging"]
         must(staging is None or (is_oid(staging) and not is_zeros(staging)), "staging is no commit")
         staging = staging if is_oid(staging) else None
