@@ -151,7 +151,7 @@ describe('evaluate mode', { timeout: 300_000 }, () => {
   /** main without its last commit, and with another one. */
   const rewrite = (repository: TestRepository, push: boolean) => {
     repository.git('reset', '-q', '--hard', 'HEAD~1')
-    const other = repository.commit('instead')
+    const other = repository.commit(push ? 'instead' : 'behind the guard')
     if (push) repository.mustRun(repository.push(`+${other}:refs/heads/main`))
     else {
       repository.mustRun(repository.push(`${other}:refs/heads/other`))
