@@ -12,6 +12,7 @@ import type { ReleaseMove } from '../src/core/facts.ts'
 import type { History, HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
+import { isSameVoice } from '../src/core/single-use.ts'
 import { advanceState, closeMove } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
 import { gatherReleaseMove } from '../src/git/gather-facts.ts'
@@ -213,9 +214,10 @@ async function judgeInbox({ guarded, push, view, now }: Court): Promise<JudgedIn
     const verdict = await judgeSubmission(guarded.repository, view, update, now)
     if (verdict.kind === 'known') known.push(verdict.seq)
     if (verdict.kind === 'accepted') {
-      const { statement, principal } = verdict.submission
+      const { statement } = verdict.submission
       const twice = submissions.some(
-        (other) => other.statement.payloadDigest === statement.payloadDigest && other.principal === principal,
+        (other) =>
+          other.statement.payloadDigest === statement.payloadDigest && isSameVoice(other, verdict.submission),
       )
       if (!twice) submissions.push(verdict.submission)
     }

@@ -10,6 +10,7 @@ import type { HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid, shortOid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
 import { printable } from '../src/core/printable.ts'
+import { isSameVoice } from '../src/core/single-use.ts'
 import { formerBranches, type LedgerState } from '../src/core/state.ts'
 import { parseStatement, type Statement, type SubmittedKind } from '../src/core/statement.ts'
 import { objectionToSubmission } from '../src/core/submission.ts'
@@ -101,7 +102,7 @@ async function judge(
   const known = (await snapshot.about(statement.commit)).find((record) => {
     if (record.statement.payloadDigest !== statement.payloadDigest) return false
     const earlier = judgeSigner(record.envelope, submitted.kind, signers, Date.parse(record.at))
-    return !earlier.trusted || earlier.principal === signer.principal
+    return !earlier.trusted || isSameVoice(earlier, signer)
   })
   if (known !== undefined) return { kind: 'known', seq: known.seq }
 

@@ -3,6 +3,7 @@ import { HeadgateError } from '../core/errors.ts'
 import { type HistoryRecord, movesTo } from '../core/history.ts'
 import { isZeroOid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { payloadsOf } from '../core/single-use.ts'
 import type { LedgerState } from '../core/state.ts'
 import type { CommitAncestry } from '../git/commit-ancestry.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
@@ -176,9 +177,12 @@ function checkSpent(input: AuthorizationInput, about: readonly HistoryRecord[]):
   if (used.length === 0) return
   for (const earlier of movesTo(about, move.ref, move.to)) {
     if (earlier.outcome === 'not-landed') continue
-    const spent = earlier.authorization.statement.predicate.inputAttestations
+    const inputs = earlier.authorization.statement.predicate.inputAttestations.map(
+      ({ digest }) => digest.sha256,
+    )
+    const spent = payloadsOf(about, new Set(inputs))
     for (const permission of used) {
-      if (!spent.some(({ digest }) => digest.sha256 === permission.envelopeDigest)) continue
+      if (!spent.has(permission.statement.payloadDigest)) continue
       reporter(input)(
         'violation',
         'approval',

@@ -1,5 +1,5 @@
 /** The commits of the staging branch that the release branch does not have yet, and which of them may go. */
-import { assessEvidence, finishedAt } from '../core/evidence.ts'
+import { assessEvidence, endedAt } from '../core/evidence.ts'
 import type { History } from '../core/history.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import type { Policy } from '../core/policy.ts'
@@ -154,7 +154,7 @@ export function evidenceStanding(policy: Policy, oid: Oid, history: History, now
           ? 'other-build'
           : 'passed'
   const url = record.statement.predicate.headgate.baseUrl ?? null
-  return { state, by: record.signer.principal, at: finishedAt(record), record: record.seq, url }
+  return { state, by: record.signer.principal, at: endedAt(record), record: record.seq, url }
 }
 
 /** Arguments of `git log` for what staging has and the release branch has not; null where there is no staging branch. */

@@ -1,6 +1,7 @@
 /** What the records before a move say about its commit, for one move after another, in bounded memory. */
 import type { HistoryRecord } from '../core/history.ts'
 import type { Oid } from '../core/oid.ts'
+import { isSameVoice, type Voice } from '../core/single-use.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 
 /** Bytes of records that are kept; parsed, they take some times as much. */
@@ -66,13 +67,13 @@ export class CommitHistories {
    * The number of an earlier record with the same statement by the same signer, where that was before this audit began;
    * null if there is none.
    */
-  async earlier({ seq, statement }: LedgerRecord, principal: string): Promise<number | null> {
+  async earlier({ seq, statement }: LedgerRecord, signer: Voice): Promise<number | null> {
     if (this.#fromStart) return null
     const same = (await this.about(statement.commit, seq)).find(
       (record) =>
         record.statement.payloadDigest === statement.payloadDigest &&
         record.signer.trusted &&
-        record.signer.principal === principal,
+        isSameVoice(record.signer, signer),
     )
     return same?.seq ?? null
   }

@@ -7,6 +7,7 @@ import { HeadgateError } from '../core/errors.ts'
 import type { HistoryRecord, Signer } from '../core/history.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import type { Voice } from '../core/single-use.ts'
 import { advanceState, type LedgerState } from '../core/state.ts'
 import { NAMESPACES, type Statement, type SubmittedKind } from '../core/statement.ts'
 import type { CommitAncestry } from '../git/commit-ancestry.ts'
@@ -60,7 +61,7 @@ export type Begun = {
 
 export class RecordAudit {
   readonly #parts: RecordAuditParts
-  /** Records of what was submitted, by digest of the statement and name of the signer. */
+  /** Records of what was submitted, by digest of the statement and by name of the signer, and by key. */
   readonly #statements = new Map<string, number>()
   readonly #moves = new Map<number, AuditedMove>()
   #state: LedgerState
@@ -146,7 +147,7 @@ export class RecordAudit {
     const { statement, seq } = record
     if (isSubmitted(statement.kind)) {
       this.#judgeSigner(record, signer, inForce, isSound)
-      if (isSound && signer.trusted) await this.#judgeNovelty(record, signer.principal)
+      if (isSound && signer.trusted) await this.#judgeNovelty(record, signer)
     } else if (statement.kind !== 'policy' && inForce !== null && isSound)
       this.#judgeRepository(record, inForce)
     this.#follow(record)
@@ -251,13 +252,14 @@ export class RecordAudit {
   }
 
   /** The server records what somebody signed once, however often it is sent. */
-  async #judgeNovelty(record: LedgerRecord, principal: string): Promise<void> {
+  async #judgeNovelty(record: LedgerRecord, signer: Voice): Promise<void> {
     const { statement, seq } = record
-    const name = `${statement.payloadDigest} ${principal}`
-    const earlier = this.#statements.get(name) ?? (await this.#parts.histories.earlier(record, principal))
-    this.#statements.set(name, seq)
+    const names = [signer.principal, signer.fingerprint].map((name) => `${statement.payloadDigest} ${name}`)
+    const known = names.map((name) => this.#statements.get(name)).find((one) => one !== undefined)
+    const earlier = known ?? (await this.#parts.histories.earlier(record, signer))
+    for (const name of names) this.#statements.set(name, seq)
     if (earlier === null) return
-    const found = `the same ${statement.kind} by ${printable(principal, 80)} stands in record ${earlier} already`
+    const found = `the same ${statement.kind} by ${printable(signer.principal, 80)}, or by the same key, stands in record ${earlier} already`
     this.#object('statement', seq, found, record)
   }
 

@@ -1,8 +1,9 @@
 import { CLOCK_SKEW_MS } from './evidence.ts'
 import type { ReleaseMove } from './facts.ts'
-import { type History, type HistoryRecord, movesTo, trusted } from './history.ts'
+import { type History, type HistoryRecord, trusted } from './history.ts'
 import { shortOid } from './oid.ts'
 import type { Policy } from './policy.ts'
+import { usedPayloads } from './single-use.ts'
 
 export type TrustedApproval = HistoryRecord<'approval'> & { signer: { trusted: true } }
 
@@ -21,7 +22,7 @@ export function collectApprovals(
   now: number,
 ): Approvals {
   const { approvers, approverMayPush, approvalMaxAgeMs } = policy.rollback
-  const spent = spentEnvelopes(facts, history)
+  const spent = usedPayloads(history.about, facts.ref, facts.to)
   const valid: TrustedApproval[] = []
   const invalid: string[] = []
   for (const record of history.about) {
@@ -34,7 +35,7 @@ export function collectApprovals(
     const { principal, fingerprint } = approval.signer
     const objection =
       permissionObjection(approval, facts, policy, spent, now) ??
-      (now - Date.parse(approval.statement.predicate.issuedAt) > approvalMaxAgeMs
+      (now - Date.parse(approval.statement.predicate.issuedAt) >= approvalMaxAgeMs
         ? 'is older than rollback.approvalMaxAge allows'
         : !approvers.includes(principal)
           ? 'is by someone who may not approve rollbacks'
@@ -59,11 +60,11 @@ export function validOverrides(
   history: History,
   now: number,
 ): (HistoryRecord<'override'> & { signer: { trusted: true } })[] {
-  const spent = spentEnvelopes(facts, history)
+  const spent = usedPayloads(history.about, facts.ref, facts.to)
   return trusted(history.about, 'override').filter(
     (override) =>
       permissionObjection(override, facts, policy, spent, now) === null &&
-      now - Date.parse(override.statement.predicate.issuedAt) <= policy.rollback.approvalMaxAgeMs &&
+      now - Date.parse(override.statement.predicate.issuedAt) < policy.rollback.approvalMaxAgeMs &&
       policy.promotion.operators.includes(override.signer.principal),
   )
 }
@@ -82,19 +83,8 @@ function permissionObjection(
   if (from !== facts.from || to !== facts.to || record.statement.commit !== to) {
     return `is for ${shortOid(from)} -> ${shortOid(to)}`
   }
-  if (spent.has(record.envelopeDigest)) return 'has been used'
+  if (spent.has(record.statement.payloadDigest)) return 'has been used'
   if (Date.parse(issuedAt) > now + CLOCK_SKEW_MS) return 'was issued in the future'
   if (now >= Date.parse(expiresAt)) return `expired at ${expiresAt}`
   return null
-}
-
-/** The envelopes that earlier moves to this commit rest on. A move that did not land has spent nothing. */
-function spentEnvelopes(facts: ReleaseMove, history: History): ReadonlySet<string> {
-  return new Set(
-    movesTo(history.about, facts.ref, facts.to)
-      .filter((move) => move.outcome !== 'not-landed')
-      .flatMap((move) =>
-        move.authorization.statement.predicate.inputAttestations.map((input) => input.digest.sha256),
-      ),
-  )
 }

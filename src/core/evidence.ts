@@ -44,8 +44,8 @@ export type EvidenceAssessment = {
 /**
  * Weighs the evidence about one commit from one environment.
  *
- * A commit is proved if some run proves it and no failed run is newer. Runs are ordered by when they finished, as their
- * signer says, not by when they arrived: an old pass that is delivered late must not hide a newer failure. And only a
+ * A commit is proved if some run proves it and no failed run is newer. Runs are ordered by when they ended (`endedAt`), not
+ * by when they arrived: an old pass that is delivered late must not hide a newer failure. And only a
  * failure speaks against an older pass, so that taking a record away never makes a commit proved unless that record is
  * a failure or an invalidation.
  */
@@ -97,13 +97,16 @@ export function startedAt(evidence: HistoryRecord<'evidence'>): number {
   return Date.parse(evidence.statement.predicate.headgate.startedAt)
 }
 
-/** When the run ended, ms since the epoch, as its signer says. */
-export function finishedAt(evidence: HistoryRecord<'evidence'>): number {
-  return Date.parse(evidence.statement.predicate.headgate.finishedAt)
+/**
+ * When the run ended, ms since the epoch: as its signer says, and at the latest when it was recorded, since a clock that
+ * runs ahead must not put a pass before a failure that came later.
+ */
+export function endedAt(evidence: HistoryRecord<'evidence'>): number {
+  return Math.min(Date.parse(evidence.statement.predicate.headgate.finishedAt), evidence.at)
 }
 
 function newestFirst(a: TrustedEvidence, b: TrustedEvidence): number {
-  return finishedAt(b) - finishedAt(a) || b.seq - a.seq
+  return endedAt(b) - endedAt(a) || b.seq - a.seq
 }
 
 function distrust(
@@ -116,7 +119,8 @@ function distrust(
   if (!record.signer.trusted) return record.signer.reason
   if (record.statement.repository !== policy.repository) return 'it is for another repository'
   if (record.statement.commit !== commit) return 'it is about another commit'
-  if (finishedAt(record) > now + CLOCK_SKEW_MS) return 'it says that it finished in the future'
+  if (Date.parse(record.statement.predicate.headgate.finishedAt) > now + CLOCK_SKEW_MS)
+    return 'it says that it finished in the future'
   return elsewhere(record, environment)
 }
 
@@ -136,9 +140,11 @@ function voidedBy(
   // A run that ended before the invalidation is void even if it arrives later: it is what was taken back. One that was
   // recorded before is void whenever it ended, unless it failed: an invalidation that is delivered late must not take
   // back a failure that whoever signed it cannot have known.
-  const voids = (invalidation: HistoryRecord<'invalidation'>) =>
-    finishedAt(evidence) <= Date.parse(invalidation.statement.predicate.issuedAt) ||
-    (evidence.seq < invalidation.seq && !hasFailed(evidence, environment))
+  const voids = (invalidation: HistoryRecord<'invalidation'>) => {
+    const isEarlier = evidence.seq < invalidation.seq
+    if (isEarlier && !hasFailed(evidence, environment)) return true
+    return endedAt(evidence) <= Date.parse(invalidation.statement.predicate.issuedAt)
+  }
   return invalidations.find(voids) ?? null
 }
 
@@ -166,8 +172,8 @@ function judge(
     const skipped = untold.filter((name) => outcomes.get(name) === 'skipped')
     shortcomings.push({ code: 'gates-missing', missing: untold, skipped })
   }
-  const ageMs = now - finishedAt(record)
-  if (ageMs > policy.evidence.maxAgeMs) shortcomings.push({ code: 'too-old', ageMs })
+  const ageMs = now - endedAt(record)
+  if (ageMs >= policy.evidence.maxAgeMs) shortcomings.push({ code: 'too-old', ageMs })
   return {
     record,
     shortcomings,

@@ -127,6 +127,8 @@ export type Entry = {
   readonly at: number
   readonly by: string
   readonly signer: Signer
+  /** Tells apart two envelopes around the same payload. */
+  readonly wrapping?: string
 }
 
 /** What every builder of an entry takes: who signed it, when it was recorded, and for which repository. */
@@ -326,6 +328,7 @@ export type MoveOptions = EntryOptions & {
   readonly from: Oid
   readonly to: Oid
   readonly fastForward?: boolean
+  readonly certificate?: string
   /** The entries whose envelopes the move rests on. */
   readonly inputs?: readonly Entry[]
 }
@@ -354,6 +357,7 @@ export function authorization(options: MoveOptions): Entry {
         facts: { fastForward },
         objections: [],
         pushOptions: [],
+        pushCertificate: options.certificate ?? null,
       },
     },
     { by: 'alice', ...options, at },
@@ -400,7 +404,7 @@ export function recordsOf(entries: readonly (Entry | readonly Entry[])[]): Histo
     const seq = index + 1
     const payload = item.payload(seq)
     const statement = parseStatement(Buffer.from(payload))
-    const envelopeDigest = sha256(`envelope of ${payload}`)
+    const envelopeDigest = sha256(`${item.wrapping ?? ''}envelope of ${payload}`)
     return { seq, at: item.at, by: item.by, statement, envelopeDigest, signer: item.signer }
   })
 }

@@ -180,9 +180,9 @@ describe('a promotion is allowed', () => {
 describe('evidence.maxAge', () => {
   const policy = makePolicy({ evidence: 'maxAge: 1h, servedCommit: required' })
 
-  test('is reached, not passed, by a run that old to the millisecond', () => {
-    expect(answer(released(evidence(NEW, { finishedAt: NOW - HOUR })), { policy })).toBe('allowed')
-    expect(answer(released(evidence(NEW, { finishedAt: NOW - HOUR - 1 })), { policy })).toEqual(['evidence'])
+  test('lasts up to its end and not including it, to the millisecond', () => {
+    expect(answer(released(evidence(NEW, { finishedAt: NOW - HOUR + 1 })), { policy })).toBe('allowed')
+    expect(answer(released(evidence(NEW, { finishedAt: NOW - HOUR })), { policy })).toEqual(['evidence'])
   })
 
   test('counts from the end of the run, not from its arrival', () => {
@@ -222,6 +222,28 @@ describe('another policy', () => {
   test('is not satisfied by a configuration of another name with the right digest', () => {
     const foreign = handMade({ configurationName: '.headgate/policy.yaml#environments.production' })
     expect(foundBy('evidence', released(foreign))).toContain('another gate configuration')
+  })
+})
+
+describe('runs are in the order of their ends, which are at the latest when they were recorded', () => {
+  const failed = { failed: ['chat'], passed: ['health'] }
+
+  test('a pass by a clock that runs ahead does not hide a failure that came later', () => {
+    const pass = evidence(NEW, { finishedAt: NOW - MINUTE, at: NOW - 5 * MINUTE })
+    const failure = evidence(NEW, { ...failed, finishedAt: NOW - 3 * MINUTE, at: NOW - 3 * MINUTE })
+    expect(answer(released(pass, failure))).toEqual(['evidence'])
+  })
+
+  test('a failure by a clock that runs ahead does not hide a pass that came later', () => {
+    const failure = evidence(NEW, { ...failed, finishedAt: NOW - MINUTE, at: NOW - 5 * MINUTE })
+    const pass = evidence(NEW, { finishedAt: NOW - 3 * MINUTE, at: NOW - 3 * MINUTE })
+    expect(answer(released(failure, pass))).toBe('allowed')
+  })
+
+  test('of two of the same second the one that was recorded later is later', () => {
+    const same = { finishedAt: NOW - 3 * MINUTE, at: NOW - 2 * MINUTE }
+    expect(answer(released(evidence(NEW, same), evidence(NEW, { ...failed, ...same })))).toEqual(['evidence'])
+    expect(answer(released(evidence(NEW, { ...failed, ...same }), evidence(NEW, same)))).toBe('allowed')
   })
 })
 

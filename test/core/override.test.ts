@@ -140,9 +140,11 @@ describe('no override waives', () => {
 })
 
 describe('an override counts', () => {
-  test('when it is exactly as old as it may be, until its last millisecond', () => {
-    const entries = [...UNPROVED, override(ALL, { issuedAt: NOW - HOUR, expiresAt: NOW + 1 })]
+  test('until its last millisecond, of its age and of its expiry', () => {
+    const entries = [...UNPROVED, override(ALL, { issuedAt: NOW - HOUR + 1, expiresAt: NOW + 1 })]
     expect(answer(entries)).toBe('allowed')
+    const old = [...UNPROVED, override(ALL, { issuedAt: NOW - HOUR, expiresAt: NOW + 1 })]
+    expect(answer(old)).toEqual(['evidence'])
   })
 })
 

@@ -109,7 +109,7 @@ test('an approval filed under another commit does not count, wherever it turns u
 describe('an approval counts', () => {
   test.for([
     ['until the last millisecond', [approval({ issuedAt: NOW - 30 * MINUTE, expiresAt: NOW + 1 })]],
-    ['when it is exactly as old as it may be', [approval({ issuedAt: NOW - HOUR, expiresAt: NOW + 1 })]],
+    ['until its last millisecond', [approval({ issuedAt: NOW - HOUR + 1, expiresAt: NOW + 1 })]],
     ['when the clock of the approver is five minutes ahead', [approval({ issuedAt: NOW + 5 * MINUTE })]],
     ['by an approver who is no operator', [approval({ signer: 'carol' })]],
     ['by the pusher, where the policy lets them', [approval({ signer: 'alice' })]],
@@ -129,6 +129,21 @@ describe('an approval is used once', () => {
     const entries = [...RELEASED, used, landed({ ...back, at: NOW - 3 * MINUTE }), again]
     expect(answer(entries, { facts })).toEqual(REFUSED)
     expect(foundBy('approval', entries, { facts })).toContain('has been used')
+  })
+
+  test('it is spent in any other envelope, and under any other name of the key', () => {
+    for (const signer of ['bob', 'carol']) {
+      const wrapped = { ...used, ...approval({ signer, fingerprint: 'SHA256:bob' }), payload: used.payload }
+      const entries = [
+        ...RELEASED,
+        used,
+        landed({ ...back, at: NOW - 3 * MINUTE }),
+        again,
+        { ...wrapped, wrapping: 'anew: ' },
+      ]
+      expect(answer(entries, { facts })).toEqual(REFUSED)
+      expect(foundBy('approval', entries, { facts })).toContain('has been used')
+    }
   })
 
   test('an authorization that nobody closed yet spends it', () => {

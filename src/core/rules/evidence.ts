@@ -1,6 +1,6 @@
 import type { ReleaseCase, ReleaseRule } from '../decide.ts'
 import { formatDuration } from '../duration.ts'
-import { finishedAt, type JudgedEvidence, type Shortcoming } from '../evidence.ts'
+import { endedAt, type JudgedEvidence, type Shortcoming } from '../evidence.ts'
 import type { HistoryRecord } from '../history.ts'
 import { shortOid } from '../oid.ts'
 import { printable } from '../printable.ts'
@@ -54,12 +54,12 @@ function explainShortcoming(input: ReleaseCase, judged: JudgedEvidence, shortcom
     case 'failed':
       return failure(input, judged, shortcoming.gates)
     case 'other-configuration':
-      return `the evidence for ${shortOid(facts.to)} (${named(run)}, ${ago(input, finishedAt(run))}) was made under another gate configuration than the policy in force`
+      return `the evidence for ${shortOid(facts.to)} (${named(run)}, ${ago(input, endedAt(run))}) was made under another gate configuration than the policy in force`
     case 'gates-missing': {
       const names = shortcoming.missing.map((name) =>
         shortcoming.skipped.includes(name) ? `${printable(name, 60)} (skipped)` : printable(name, 60),
       )
-      return `the evidence (${named(run)}, ${ago(input, finishedAt(run))}) does not show that every required gate passed; missing: ${names.join(', ')}`
+      return `the evidence (${named(run)}, ${ago(input, endedAt(run))}) does not show that every required gate passed; missing: ${names.join(', ')}`
     }
     case 'too-old': {
       const { maxAgeMs } = policy.evidence
@@ -83,7 +83,7 @@ function failure(
       : servedObjection === null
         ? ''
         : `: staging ${printable(servedObjection)}`
-  return `the newest staging run for ${shortOid(input.facts.to)} (${named(record)}, ${ago(input, finishedAt(record))}) failed${why}`
+  return `the newest staging run for ${shortOid(input.facts.to)} (${named(record)}, ${ago(input, endedAt(record))}) failed${why}`
 }
 
 function named({ seq, signer }: HistoryRecord): string {

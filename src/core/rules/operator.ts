@@ -1,6 +1,7 @@
 import type { ReleaseRule } from '../decide.ts'
 import { movesTo } from '../history.ts'
 import { printable } from '../printable.ts'
+import { signedText } from '../single-use.ts'
 import { destination } from './destination.ts'
 
 /** Only an identified operator moves the release branch. */
@@ -32,9 +33,10 @@ export const operatorRule: ReleaseRule = ({ facts, policy, history }) => {
   if (certificate.offered && certificate.good) {
     // A certificate is kept in the record for all to read, so that one that was used tells nothing of who pushes now.
     const { text } = certificate
-    const used = movesTo(history.about, facts.ref, facts.to).find(
-      ({ authorization }) => authorization.statement.predicate['urn:headgate:move'].pushCertificate === text,
-    )
+    const used = movesTo(history.about, facts.ref, facts.to).find(({ authorization }) => {
+      const { pushCertificate } = authorization.statement.predicate['urn:headgate:move']
+      return typeof pushCertificate === 'string' && signedText(pushCertificate) === signedText(text)
+    })
     if (used !== undefined) {
       const found = [`the push certificate has been used before (record ${used.authorization.seq})`]
       return [{ rule: 'operator', found, fix: signed }]

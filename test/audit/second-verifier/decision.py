@@ -106,6 +106,16 @@ def fold(state, record):
     return state
 
 
+def signed_text(certificate):
+    """What the signature of a push certificate covers: nothing of the armor."""
+    return None if certificate is None else certificate.split("-----BEGIN SSH SIGNATURE-----")[0]
+
+
+def ended(run):
+    """When a run ended: at the latest when it was recorded."""
+    return min(time_of(run["said"]["headgate"]["finishedAt"]), time_of(run["at"]))
+
+
 class Decision:
     """One move, decided again from the records before it."""
 
@@ -117,17 +127,18 @@ class Decision:
         self.objections.append((rule, rule in WAIVABLE if waivable is None else waivable))
 
     def spent(self):
-        """The names of the envelopes that an earlier move rests on, unless it did not land."""
+        """What is signed in the envelopes that an earlier move rests on, unless it did not land."""
         lost = {}
         for record in self.about:
             if record["kind"] == "outcome":
                 lost.setdefault(record["said"]["authorization"], record["said"]["result"] == "not-landed")
-        return {
+        names = {
             entry["digest"]["sha256"]
             for record in self.about
             if record["kind"] == "authorization" and not lost.get(record["seq"], False)
             for entry in record["said"]["inputAttestations"]
         }
+        return {record["envelope"]["payload"] for record in self.about if record["name"] in names}
 
     def runs(self, environment):
         """Trusted runs that no invalidation voids, newest first."""
@@ -144,15 +155,14 @@ class Decision:
         voids = [record for record in self.about if record["kind"] == "invalidation" and record["signer"]]
 
         def void(run):
-            finished = time_of(run["said"]["headgate"]["finishedAt"])
             return any(
-                finished < time_of(note["said"]["issuedAt"])
+                ended(run) <= time_of(note["said"]["issuedAt"])
                 or (run["seq"] < note["seq"] and not self.failed(run, environment))
                 for note in voids
             )
 
         runs = [run for run in runs if not void(run)]
-        return sorted(runs, key=lambda run: (time_of(run["said"]["headgate"]["finishedAt"]), run["seq"]), reverse=True)
+        return sorted(runs, key=lambda run: (ended(run), run["seq"]), reverse=True)
 
     def is_there(self, url, environment):
         try:
@@ -199,8 +209,7 @@ class Decision:
         return kept
 
     def proves(self, run):
-        finished = time_of(run["said"]["headgate"]["finishedAt"])
-        return self.configured(run) and self.shows_gates(run) and finished >= self.now - self.policy["maxAge"]
+        return self.configured(run) and self.shows_gates(run) and ended(run) > self.now - self.policy["maxAge"]
 
     def evidence(self):
         """The run that the rule looks at: the one that counts or, where none does, the newest that is not voided."""
@@ -231,10 +240,10 @@ class Decision:
         return (
             record["repository"] == self.policy["repository"]
             and (said["ref"], said["from"], said["to"]) == (self.facts["ref"], self.facts["from"], self.facts["to"])
-            and record["name"] not in spent
+            and record["envelope"]["payload"] not in spent
             and time_of(said["issuedAt"]) <= self.now + FUTURE
             and self.now < time_of(said["expiresAt"])
-            and self.now - time_of(said["issuedAt"]) <= self.policy["approvalMaxAge"]
+            and self.now - time_of(said["issuedAt"]) < self.policy["approvalMaxAge"]
         )
 
     def overrides(self):
@@ -285,7 +294,7 @@ class Decision:
         pusher, signed = self.facts["pusher"], self.facts["signedBy"]
         if self.facts["identitySource"] is None or pusher not in self.policy["operators"]:
             return False
-        if signed is not None and self.facts["certificate"] in self.used_certificates():
+        if signed is not None and signed_text(self.facts["certificate"]) in self.used_certificates():
             return False
         if self.policy["signedPush"] == "ignore":
             return True
@@ -295,7 +304,7 @@ class Decision:
 
     def used_certificates(self):
         moves = [record["said"]["urn:headgate:move"] for record in self.about if record["kind"] == "authorization"]
-        return [move.get("pushCertificate") for move in moves if move["ref"] == self.facts["ref"]]
+        return [signed_text(move.get("pushCertificate")) for move in moves if move["ref"] == self.facts["ref"]]
 
     def judge_commit(self, rollback):
         """What only makes sense for a commit. The records that the move would rest on."""
