@@ -13,7 +13,7 @@ import type { History, HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
 import { isSameVoice } from '../src/core/single-use.ts'
-import { advanceState, closeMove } from '../src/core/state.ts'
+import { advanceState, withLanded } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
 import { gatherReleaseMove } from '../src/git/gather-facts.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
@@ -264,13 +264,11 @@ async function historyWith(
   now: number,
 ): Promise<History> {
   const recorded = await gatherHistory(view.snapshot, facts.to, view.inForce)
-  let { state } = recorded
   const about: HistoryRecord[] = [...recorded.about]
   const at = new Date(now).toISOString()
-  let seq = view.snapshot.head.seq
-  // A move that is on disk has landed, and bars what it left, whether or not anybody has recorded it yet. The records
-  // that this push adds begin with these outcomes.
-  for (const move of landedMoves(view)) state = closeMove(state, move.seq, 'landed', { seq: ++seq, at })
+  // The records that this push adds begin with the outcomes of what has landed.
+  let state = withLanded(recorded.state, view.refs, view.snapshot.head.seq, at)
+  let seq = view.snapshot.head.seq + landedMoves(view).length
   for (const submission of submissions) {
     const record = anticipate(submission, ++seq, now, submission.principal)
     state = advanceState(state, { seq, at, by: submission.principal, statement: submission.statement })

@@ -4,7 +4,7 @@
  */
 import type { Oid } from '../src/core/oid.ts'
 import { isZeroOid, zeroOidLike } from '../src/core/oid.ts'
-import type { Move } from '../src/core/state.ts'
+import { isOnDisk, type Move } from '../src/core/state.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
 import type { GuardedRepository, ServerView } from './guarded-repository.ts'
 import { outcomeRecord, type StatementContext } from './statements.ts'
@@ -14,7 +14,7 @@ const GRACE_MS = 5_000
 
 /** Moves that are where they were to go: they landed, whoever was to say so. */
 export function landedMoves(view: ServerView): readonly Move[] {
-  return view.snapshot.state.open.filter((move) => diskValue(view, move) === move.to)
+  return view.snapshot.state.open.filter((move) => isOnDisk(move, view.refs))
 }
 
 export function landedOutcomes(view: ServerView, context: StatementContext): NewRecord[] {
@@ -23,7 +23,7 @@ export function landedOutcomes(view: ServerView, context: StatementContext): New
 
 /** The authorization of `ref` that may still be used, if there is one. */
 export function pendingMove(view: ServerView, ref: string): Move | undefined {
-  return view.snapshot.state.open.find((move) => move.ref === ref && diskValue(view, move) !== move.to)
+  return view.snapshot.state.open.find((move) => move.ref === ref && !isOnDisk(move, view.refs))
 }
 
 /**

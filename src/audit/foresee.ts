@@ -10,7 +10,7 @@ import type { History } from '../core/history.ts'
 import type { Oid } from '../core/oid.ts'
 import type { Policy } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
-import type { LedgerState } from '../core/state.ts'
+import { type LedgerState, withLanded } from '../core/state.ts'
 import type { MoveVerdict, Objection, RuleName } from '../core/verdict.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../git/gather-facts.ts'
 import type { RefUpdate } from '../git/hook-input.ts'
@@ -75,6 +75,11 @@ export function refsOf({ staging, release }: Policy): { staging: string; release
   return { staging: `refs/heads/${staging}`, release: `refs/heads/${release}` }
 }
 
+/** The state that the server judges the next push by. */
+export function stateOf({ snapshot, refs }: RemoteView, now: number): LedgerState {
+  return withLanded(snapshot.state, refs, snapshot.head.seq, new Date(now).toISOString())
+}
+
 export async function foreseeRelease(
   repository: GitRepository,
   view: RemoteView,
@@ -91,7 +96,7 @@ export async function foreseeRelease(
     pushOptions: [],
   })
   const recorded = await gatherHistory(view.snapshot, facts.to, view.inForce)
-  const history = { ...recorded, state: withLanded(recorded.state, view.refs) }
+  const history = { ...recorded, state: stateOf(view, options.now) }
   // The server's clock is past whatever it recorded: one that says otherwise is behind.
   const now = Math.max(options.now, ...history.about.map(({ at }) => at))
   const best = bestPush(facts, policy, history, now, options.pusher)
@@ -110,8 +115,7 @@ export async function foreseeRelease(
     waived: best.verdict.waived,
   }
   const pending = history.state.open.find(
-    ({ ref, to, at }) =>
-      ref === update.ref && view.refs.get(ref) !== to && Math.abs(now - Date.parse(at)) < UNDER_WAY_MS,
+    ({ ref, at }) => ref === update.ref && Math.abs(now - Date.parse(at)) < UNDER_WAY_MS,
   )
   if (pending !== undefined) {
     const reason = `a push of ${policy.release} by ${printable(pending.by, 80)} may be under way`
@@ -181,11 +185,4 @@ function bestPush(
     pushers: [...new Set(allowed.map(({ name }) => name))],
     signed: allowed.length > 0 && allowed.every(({ signed }) => signed),
   }
-}
-
-/** As on the server: a move that is on disk has landed, whether or not anybody has recorded it yet. */
-function withLanded(state: LedgerState, refs: ReadonlyMap<string, Oid>): LedgerState {
-  const landed = { ...state.landed }
-  for (const move of state.open) if (refs.get(move.ref) === move.to) landed[move.ref] = move
-  return { ...state, landed }
 }

@@ -12,7 +12,7 @@ import {
   describeCommits,
   searchPromotable,
 } from './candidates.ts'
-import { type RemoteView, refsOf } from './foresee.ts'
+import { type RemoteView, refsOf, stateOf } from './foresee.ts'
 import { type LandedMove, landedMoves } from './landed-moves.ts'
 import { recordedSmoke } from './release-entry.ts'
 import { type RollbackOption, rollbackOptions } from './rollback-targets.ts'
@@ -49,7 +49,8 @@ export async function gatherStatus(
   { limit, now }: { limit: number; now: number },
 ): Promise<Status> {
   const { policy } = view.inForce
-  const { state, head } = view.snapshot
+  const { head } = view.snapshot
+  const state = stateOf(view, now)
   const refs = refsOf(policy)
   const [staging, release] = [view.refs.get(refs.staging) ?? null, view.refs.get(refs.release) ?? null]
   const moves = landedMoves(view.snapshot, refs.release, release)
@@ -77,7 +78,7 @@ export async function gatherStatus(
     promotable,
     freeze: frozenAt(state, now),
     bars: state.bars,
-    pending: state.open.filter(({ ref, to }) => !(ref === refs.release && to === release)),
+    pending: state.open,
     wayBack,
   }
 }

@@ -2,7 +2,7 @@
  * What every decision needs to know of the whole log, folded record by record, so that no decision reads the log.
  * It is derived and nothing else: `emptyState` advanced over all records in order is always the state at the head.
  */
-import { isZeroOid } from './oid.ts'
+import { isZeroOid, type Oid } from './oid.ts'
 import type { Statement } from './statement.ts'
 import * as z from './zod-mini.ts'
 
@@ -147,6 +147,28 @@ export function closeMove(
     { commit: move.from, seq: record.seq, at: record.at },
   ]
   return { ...state, open, landed, counts, bars }
+}
+
+/** Whether a move is where it was to go, by the branches on disk: then it landed, whoever was to say so. */
+export function isOnDisk(move: Move, refs: ReadonlyMap<string, Oid>): boolean {
+  return isZeroOid(move.to) ? !refs.has(move.ref) : refs.get(move.ref) === move.to
+}
+
+/**
+ * A move that is on disk has landed, and bars what it left, whether or not anybody has recorded it yet: the state as the
+ * outcomes make it that the next push records, right after the record `after`.
+ */
+export function withLanded(
+  state: LedgerState,
+  refs: ReadonlyMap<string, Oid>,
+  after: number,
+  at: string,
+): LedgerState {
+  const landed = state.open.filter((move) => isOnDisk(move, refs))
+  return landed.reduce(
+    (folded, move, index) => closeMove(folded, move.seq, 'landed', { seq: after + index + 1, at }),
+    state,
+  )
 }
 
 /** Whether promotions are frozen at `now` (ms since the epoch). An unfreeze is a freeze that ended when it was issued. */

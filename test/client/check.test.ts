@@ -106,6 +106,20 @@ test('four eyes: only the other one may push what one approved', () => {
   )
 })
 
+test('a rollback that is on disk and not recorded yet bars what it left', () => {
+  const repository = guardedClone({ prepare: releasedTwice })
+  const [one = '', two = ''] = lastCommits(repository, 2)
+  const approval = repository.sign(repository.approvalPayload(two, one), 'bob', 'headgate-approval')
+  repository.mustRun(repository.submit(approval, 'bob'))
+  repository.mustRun(repository.push(`+${one}:refs/heads/release`))
+  expect(repository.ledgerSubjects().at(-1)).toContain('landed')
+  const [ledger, hooks] = ['refs/headgate/ledger', 'core.hooksPath=/dev/null']
+  repository.server('-c', hooks, 'update-ref', ledger, `${ledger}~1`)
+  expect(repository.headgate('check', two).stdout).toContain('REFUSED barred')
+  expect(repository.headgate('status').stdout).toContain('rolled back')
+  expect(repository.push(`${two}:refs/heads/release`).all).toContain('[barred]')
+})
+
 test('a policy that only evaluates would refuse, and says so', () => {
   const repository = guardedClone({
     policy: POLICY.replace('release: release', 'release: release\nenforcement: evaluate'),

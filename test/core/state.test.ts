@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { emptyState, frozenAt, ledgerStateSchema } from '../../src/core/state.ts'
+import { emptyState, frozenAt, ledgerStateSchema, withLanded } from '../../src/core/state.ts'
 import {
   approval,
   authorization,
@@ -157,6 +157,23 @@ describe('a bar', () => {
   ] as [string, Entry[]][])('is not raised by %s', ([, entries]) => {
     expect(stateOf(...entries).bars).toEqual([])
   })
+})
+
+test('a move that is on disk counts as its outcome will, one that is not stays open', () => {
+  const open = [
+    firstRelease(),
+    landed({ from: OLD, to: NEW }),
+    authorization({ from: NEW, to: OLD, fastForward: false }),
+  ]
+  const before = stateOf(...open)
+  const seq = before.open[0]?.seq ?? 0
+  const after = outcome(OLD, 'landed', { at: NOW })
+  const recorded = stateOf(...open, after)
+  const at = iso(NOW)
+  expect(withLanded(before, new Map([[RELEASE_REF, OLD]]), seq, at)).toEqual(recorded)
+  expect(recorded.bars).toMatchObject([{ commit: NEW }])
+  expect(withLanded(before, new Map([[RELEASE_REF, NEW]]), 0, at)).toEqual(before)
+  expect(withLanded(before, new Map(), 0, at)).toEqual(before)
 })
 
 describe('a drift note', () => {
