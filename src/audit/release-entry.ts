@@ -32,6 +32,9 @@ export async function releaseEntry(
   const evidence = used.find((one): one is TrustedRun => isRun(one, 'staging'))
   const smoke = smokeOf(about, move, next)
   const { staging, approvedBy } = authorized.facts
+  const stagingUrl = move.kind === 'rollback' || evidence === undefined ? null : urlOf(evidence)
+  const productionUrl =
+    (smoke === null ? null : urlOf(smoke)) ?? view.inForce.policy.environments.production?.url ?? null
   return {
     kind: move.kind,
     commit: move.to,
@@ -39,6 +42,7 @@ export async function releaseEntry(
     at: move.authorizedAt,
     operator: move.by,
     stagingBase: typeof staging === 'string' ? staging : null,
+    ...(stagingUrl === null ? {} : { stagingUrl }),
     stagingGates: move.kind === 'rollback' || evidence === undefined ? null : loggedRun(evidence),
     waived: [...new Set(authorized.objections.filter(({ waived }) => waived).map(({ rule }) => rule))],
     approvedBy: Array.isArray(approvedBy) ? approvedBy.filter((name) => typeof name === 'string') : [],
@@ -46,6 +50,7 @@ export async function releaseEntry(
     reason: said('reason'),
     symptoms: said('symptoms') ?? option('symptoms'),
     smoke: smoke === null ? null : loggedRun(smoke),
+    ...(productionUrl === null ? {} : { productionUrl }),
     notes: option('note'),
     plan: option('plan'),
     record: move.seq,
@@ -93,6 +98,10 @@ function isRun(record: HistoryRecord, environment: string): record is TrustedRun
     signer.trusted &&
     statement.predicate.headgate.environment === environment
   )
+}
+
+function urlOf({ statement }: TrustedRun): string | null {
+  return statement.predicate.headgate.baseUrl ?? null
 }
 
 function loggedRun({ seq, signer, statement }: TrustedRun): LoggedRun {

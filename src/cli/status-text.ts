@@ -8,6 +8,7 @@ import { nameMove } from '../core/explain.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import type { Policy } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
+import { withoutSecrets } from '../core/without-secrets.ts'
 import { colour, plural } from './output.ts'
 import { promoteLine } from './promote-line.ts'
 import type { Serving } from './served-commits.ts'
@@ -244,6 +245,9 @@ function nextStep({ status, policy, remote, abbreviated, unfinished }: StatusRep
       : [
           `${policy.release} can move to ${shortOid(promotable.oid)} now:`,
           `  ${colour('bold', promoteLine(policy, names(promotable.oid), remote))}`,
+          ...(promotable.evidence.url === null
+            ? []
+            : [`  (proved at ${printable(withoutSecrets(promotable.evidence.url), 60)})`]),
         ]
   if (back !== undefined) {
     const way = [

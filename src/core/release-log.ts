@@ -28,6 +28,8 @@ export type LogEntry = {
   readonly operator: string
   /** The staging branch when the move was judged. */
   readonly stagingBase: Oid | null
+  /** Where the run was made that the promotion rests on; absent where it does not say, and in older entries. */
+  readonly stagingUrl?: string
   /** The run that the promotion rests on. */
   readonly stagingGates: LoggedRun | null
   /** The rules that an override waived. */
@@ -38,6 +40,8 @@ export type LogEntry = {
   readonly symptoms: string | null
   /** The run against production after the move: a promotion's smoke, a rollback's verification. */
   readonly smoke: LoggedRun | null
+  /** Where production is: as the smoke test says, else as the policy does. Absent in older entries. */
+  readonly productionUrl?: string
   readonly notes: string | null
   readonly plan: string | null
   /** The authorization in the ledger. */
@@ -144,7 +148,7 @@ function parseItems(heading: string, items: readonly string[]): LogEntry | strin
     if (entry[key] !== undefined && text === undefined) continue
     const value = read(text)
     if (value === undefined) return `has no proper "${label}"`
-    entry[key] = value
+    if (value !== NOTHING) entry[key] = value
   }
   return entry as LogEntry
 }
@@ -154,14 +158,15 @@ type Field = {
   readonly key: keyof LogEntry
   /** Null leaves the line out. */
   readonly write: (entry: LogEntry) => string | null
-  /** Undefined where the text, or its absence, cannot be. */
+  /** Undefined where the text, or its absence, cannot be; NOTHING where the entry has no such key. */
   readonly read: (text: string | undefined) => unknown
 }
 
+const NOTHING = Symbol('nothing')
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const NOT_RECORDED = 'not recorded'
 
-const oidField = (label: string, key: 'commit' | 'from' | 'stagingBase', required: boolean): Field => ({
+const oidField = (label: string, key: 'commit' | 'from', required: boolean): Field => ({
   label,
   key,
   write: (entry) => (entry[key] === null ? null : `\`${entry[key]}\``),
@@ -205,6 +210,33 @@ const runField = (
   read: (text) => (text === undefined || text === NOT_RECORDED ? null : parseRun(text)),
 })
 
+/** `<commit>` at <URL>: one line, two keys. */
+const STAGING_BASE = /^`([0-9a-f]+)`(?: at (.+))?$/
+const STAGING_FIELDS: readonly Field[] = [
+  {
+    label: 'Staging base',
+    key: 'stagingBase',
+    write: ({ stagingBase, stagingUrl }) => {
+      if (stagingBase === null) return null
+      return `\`${stagingBase}\`${stagingUrl === undefined ? '' : ` at ${encodeLogText(stagingUrl)}`}`
+    },
+    read: (text) => {
+      if (text === undefined) return null
+      const [, oid = ''] = STAGING_BASE.exec(text) ?? []
+      return isOid(oid) ? oid : undefined
+    },
+  },
+  {
+    label: 'Staging base',
+    key: 'stagingUrl',
+    write: () => null,
+    read: (text) => {
+      const url = STAGING_BASE.exec(text ?? '')?.[2]
+      return url === undefined ? NOTHING : decodeLogText(url)
+    },
+  },
+]
+
 /** In the order in which they are written. */
 const FIELDS: readonly Field[] = [
   oidField('Commit', 'commit', true),
@@ -216,13 +248,19 @@ const FIELDS: readonly Field[] = [
     read: (text) => (text !== undefined && TIME.test(text) ? text : undefined),
   },
   proseField('Operator', 'operator'),
-  oidField('Staging base', 'stagingBase', false),
+  ...STAGING_FIELDS,
   runField('Staging gates', 'stagingGates', (kind) => kind !== 'rollback'),
   namesField('Waived rules', 'waived'),
   namesField('Approved by', 'approvedBy'),
   proseField('Trigger', 'trigger'),
   proseField('Reason', 'reason'),
   proseField('Symptoms', 'symptoms'),
+  {
+    label: 'Production base',
+    key: 'productionUrl',
+    write: ({ productionUrl }) => (productionUrl === undefined ? null : encodeLogText(productionUrl)),
+    read: (text) => (text === undefined ? NOTHING : decodeLogText(text)),
+  },
   runField('Production smoke', 'smoke', (kind) => kind !== 'rollback'),
   runField('Post-rollback verification', 'smoke', (kind) => kind === 'rollback'),
   proseField('Rollout notes', 'notes'),

@@ -36,6 +36,7 @@ smoke  passed now, by alice (record 5)
 
 release can move to ${short(one)} now:
   headgate promote ${short(one)} --key FILE
+  (proved at ${day.staging.url})
 `)
   day.push(`a subject that goes on ${'and on '.repeat(30)}until no terminal could show it all`)
   const wide = await day.as('alice', 'status', '--no-environments')

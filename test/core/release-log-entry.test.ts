@@ -74,6 +74,23 @@ test('a promotion reads well', () => {
 `)
 })
 
+test('the URLs of staging and production stand beside the commit, and above the smoke test', () => {
+  const entry = {
+    ...PROMOTION,
+    stagingUrl: 'https://staging.example.com/a_b',
+    productionUrl: 'https://www.example.com',
+  }
+  const text = renderEntry(entry)
+  expect(text).toContain(
+    '- Staging base: `3f2c1ab000000000000000000000000000000001` at https://staging.example.com/a_b\n',
+  )
+  expect(text).toContain('- Production base: https://www.example.com\n- Production smoke: PASSED')
+  const { entries, problems } = parseReleaseLog(Buffer.from(text))
+  expect([entries.map((one) => one.entry), problems]).toEqual([[entry], []])
+  const moved = text.replace(' at https', ' at  https')
+  expect(parseReleaseLog(Buffer.from(moved)).entries).toEqual([])
+})
+
 test('a rollback reads well', () => {
   expect(renderEntry(ROLLBACK)).toBe(`## 2026-01-31 12:00:00 UTC: rollback to \`9d0e1f2\`
 
