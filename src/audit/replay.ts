@@ -6,7 +6,7 @@
 import { canonicalJson } from '../core/canonical-json.ts'
 import { decide } from '../core/decide.ts'
 import type { Certificate, ObjectType, ReleaseMove } from '../core/facts.ts'
-import type { History } from '../core/history.ts'
+import type { History, HistoryRecord } from '../core/history.ts'
 import { isOid, isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { MoveVerdict, Objection } from '../core/verdict.ts'
@@ -95,10 +95,25 @@ export function replay(
       `it says that the pusher's name came from ${show(identitySource)}, which is no source of names`,
     )
 
-  const verdict = decideAsRecorded(facts, inForce, history, at, move)
+  const asThen = Object.hasOwn(move.facts, 'allowedSigners') ? history : withoutUrls(history)
+  const verdict = decideAsRecorded(facts, inForce, asThen, at, move)
   const found = differences(verdict, predicate)
   for (const difference of found) contradict(difference)
   return { contradictions, verdict }
+}
+
+/**
+ * Servers that did not state `allowedSigners` did not ask against which URL a run was made. A server cannot go back to
+ * that: a policy record that names `former` makes the fact a must.
+ */
+function withoutUrls(history: History): History {
+  const about = history.about.map((record): HistoryRecord => {
+    if (record.statement.kind !== 'evidence') return record
+    const { predicate } = record.statement
+    const headgate = { ...predicate.headgate, baseUrl: null }
+    return { ...record, statement: { ...record.statement, predicate: { ...predicate, headgate } } }
+  })
+  return { ...history, about }
 }
 
 const IDENTITY_SOURCE = /^(?:env:[A-Z_][A-Z0-9_]{0,99}|ssh-auth-info|push-cert)$/

@@ -424,7 +424,7 @@ class Audit:
                 "ref": move["ref"], "from": move["from"], "to": move["to"], "pusher": move["pusher"],
                 "identitySource": facts["identitySource"], "onStaging": on_staging, "fastForward": forward,
                 "isCommit": self.git.kind(move["to"]) == "commit", "signedBy": signed,
-                "certificate": move.get("pushCertificate"),
+                "certificate": move.get("pushCertificate"), "asksForUrls": "allowedSigners" in facts,
             },
             policy, self.state, [other for other in self.records if other["about"] == move["to"]], record["time"],
         ).decide()  # fmt: skip
