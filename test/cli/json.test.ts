@@ -43,6 +43,9 @@ test('every command that reports prints the keys of the documents, and all of th
     namespaces: ['git'],
     line: expect.stringMatching(/^eve namespaces="git" ssh-ed25519 AAAA/),
   })
+  expect(await ask('key line', `${file}.pub`, '--for', 'push', '--principal', 'eve')).toMatchObject({
+    line: expect.stringMatching(/^eve namespaces="git" ssh-ed25519 AAAA/),
+  })
 
   const one = repository.release('one')
   const two = repository.release('two')
