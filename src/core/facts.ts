@@ -83,6 +83,8 @@ export type LogStep = {
   readonly after: LogVersion
   /** The first bytes of `after` are those of `before`, and what follows starts on a line of its own. */
   readonly append: boolean
+  /** Those that `before` has, where it would be an append but for its line ends. */
+  readonly lineEnds?: 'lf' | 'crlf'
   /** Why nobody can tell what the commit's log is, or compare it. */
   readonly unclear?: string
 }

@@ -90,7 +90,9 @@ async function stepOf(log: LogReader, parent: Oid | null, commit: Oid): Promise<
   return orUnclear(
     (async () => {
       const after = await log.versionIn(commit)
-      return { commit, before, after, append: await log.isAppended(before, after) }
+      const append = await log.isAppended(before, after)
+      const lineEnds = append ? null : await log.changedLineEnds(before, after)
+      return { commit, before, after, append, ...(lineEnds === null ? {} : { lineEnds }) }
     })(),
     (unclear): LogStep => ({ commit, before, after: null, append: false, unclear }),
   )

@@ -60,6 +60,16 @@ export class LogReader {
     return before.mode.startsWith('100') && isAppend(await this.#text(before.blob), text)
   }
 
+  /** The line ends of `before`, where `after` has others and would append to it otherwise. */
+  async changedLineEnds(before: LogVersion, after: LogVersion): Promise<'lf' | 'crlf' | null> {
+    if (before === null || after === null) return null
+    if (!before.mode.startsWith('100') || !after.mode.startsWith('100')) return null
+    const old = (await this.#text(before.blob)).toString('latin1')
+    const plain = (text: string) => Buffer.from(text.replaceAll('\r\n', '\n'), 'latin1')
+    if (!isAppend(plain(old), plain((await this.#text(after.blob)).toString('latin1')))) return null
+    return old.includes('\r\n') ? 'crlf' : 'lf'
+  }
+
   readonly #entryOf: EntryReader = (tree, name) => {
     const key = `${tree} ${name}`
     const known = this.#entries.get(key)

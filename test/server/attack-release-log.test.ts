@@ -282,3 +282,26 @@ describe('through settings that change what git shows', () => {
     }
   })
 })
+
+test.each([
+  ['LF', LINES, LINES.replaceAll('\n', '\r\n'), `${LOG} text eol=lf`],
+  ['CRLF', LINES.replaceAll('\n', '\r\n'), `${LINES}- three\n`, `${LOG} -text`],
+])(
+  'other line ends than the recorded %s are called that, with the line for .gitattributes',
+  (_, recorded, changed, line) => {
+    const other = new TestRepository()
+    try {
+      other.commit('log', { [LOG]: recorded })
+      other.mustRun(other.push('main'))
+      other.commit('line ends', { [LOG]: changed })
+      const ran = other.push('main')
+      expect(ran.code, ran.all).not.toBe(0)
+      expect(ran.all).toContain(`changes the line ends of ${LOG}`)
+      expect(ran.all).toContain(`echo '${line}' >> .gitattributes`)
+      other.commit('edit', { [LOG]: '# other\n' })
+      expect(other.push('HEAD:main').all).toContain(`edits or shortens ${LOG}`)
+    } finally {
+      other.remove()
+    }
+  },
+)
