@@ -50,18 +50,25 @@ export function checkReleaseRef(
   })
 }
 
+type FormerRelease = {
+  readonly ref: string
+  readonly tip: Oid | null
+  readonly isFresh: boolean
+  /** Whether no policy refused anything, from the last that named it on: then nobody kept it from being moved. */
+  readonly onlyEvaluated: boolean
+}
+
 /** A release branch of an earlier policy is where the ledger left it; nobody may have moved it since. */
 export function checkFormerRelease(
   findings: Findings,
   { landed }: LedgerState,
-  { policy }: PolicyInForce,
-  { ref, tip, isFresh }: { readonly ref: string; readonly tip: Oid | null; readonly isFresh: boolean },
+  { ref, tip, isFresh, onlyEvaluated }: FormerRelease,
 ): void {
   const last = landed[ref]
   const expected = last === undefined || isZeroOid(last.to) ? null : last.to
   if (expected === tip) return
   const place = (oid: Oid | null) => (oid === null ? 'nowhere' : `at ${shortOid(oid)}`)
-  const refused = policy.enforcement === 'evaluate' ? 'exception' : 'violation'
+  const refused = onlyEvaluated ? 'exception' : 'violation'
   findings.add({
     grade: isFresh ? refused : 'note',
     rule: 'release-ref',

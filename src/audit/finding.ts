@@ -51,7 +51,7 @@ export const AUDIT_RULES = {
     says: 'the release branch is where the last landed move put it',
     otherwise: 'a move behind the guard was accepted, or a former release branch let go of',
     exceptions:
-      'an operator accepted a move behind the guard; a former branch was retired; it moved under evaluate mode',
+      'an operator accepted a move behind the guard; a former branch was retired; a former branch moved, and every policy only evaluated, from the last one that named it on',
     notes: 'what was fetched before is elsewhere',
   },
   'staging-ref': {

@@ -15,14 +15,22 @@ const MAX_FORMER = 1000
 export class FormerBranches {
   readonly #findings: Findings
   #branches: readonly FormerBranch[]
+  /** Those that a policy kept which refused: what moved them then is not excused by one that only evaluates. */
+  readonly #enforced: Set<string>
 
-  constructor(findings: Findings, branches: readonly FormerBranch[]) {
+  constructor(findings: Findings, branches: readonly FormerBranch[], enforced: readonly string[]) {
     this.#findings = findings
     this.#branches = branches
+    this.#enforced = new Set(enforced)
   }
 
   get all(): readonly FormerBranch[] {
     return this.#branches
+  }
+
+  /** By their full names. */
+  get enforced(): ReadonlySet<string> {
+    return this.#enforced
   }
 
   /** `before` and `after`: the policies in force around the record; `state` is that before it. Call it in order. */
@@ -53,12 +61,16 @@ export class FormerBranches {
     }
     const all = [...kept, ...without(said ?? [], own)]
     this.#branches = without(all, []).slice(0, MAX_FORMER)
+    for (const { ref } of own) this.#enforced.delete(ref)
+    if ([before, after].some((inForce) => inForce?.policy.enforcement === 'enforce'))
+      for (const { ref } of this.#branches) this.#enforced.add(ref)
   }
 
   #retire({ statement, seq, at }: LedgerRecord, { landed }: LedgerState): void {
     if (statement.kind !== 'retire') return
     const { role, ref, found, reason } = statement.predicate
     this.#branches = this.#branches.filter((branch) => branch.ref !== ref || branch.role !== role)
+    this.#enforced.delete(ref)
     const expected = landed[ref]?.to
     const moved =
       role === 'staging' || expected === undefined || expected === found

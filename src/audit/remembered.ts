@@ -39,6 +39,8 @@ const schema = z.strictObject({
     .strictObject({
       statesKeys: z.boolean(),
       former: z.array(z.strictObject({ role: z.enum(['staging', 'release']), ref: text })),
+      /** Those of them that a policy kept which refused. What older versions remember does not say. */
+      enforced: z.array(text).default([]),
       seen: z.array(
         z.strictObject({ branch: text, tip: oid, seq: z.int().nonnegative(), onlyEvaluated: z.boolean() }),
       ),

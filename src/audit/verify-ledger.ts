@@ -127,7 +127,8 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   )
   ancestry.expect(QUESTIONS_A_MOVE * (movesIn(input.snapshot?.state) - movesIn(start?.state)))
   const staging = new StagingHistory(findings, ancestry, isFresh, remembered?.branches?.seen ?? [])
-  const former = new FormerBranches(findings, remembered?.branches?.former ?? [])
+  const { former: known = [], enforced = [] } = remembered?.branches ?? {}
+  const former = new FormerBranches(findings, known, enforced)
   const form = new GuardForm(findings, remembered?.isWeaker ?? false)
   const releaseLog = new ReleaseLogAudit(repository, ancestry, findings, {
     before: remembered?.stagingTip ?? null,
@@ -197,7 +198,10 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       const tip = branches.former?.get(ref)
       if (tip === undefined) unasked.push(ref)
       else if (role === 'staging') await staging.end(shortRef(ref), tip)
-      else checkFormerRelease(findings, audit.state, inForce, { ref, tip, isFresh })
+      else {
+        const onlyEvaluated = !former.enforced.has(ref)
+        checkFormerRelease(findings, audit.state, { ref, tip, isFresh, onlyEvaluated })
+      }
     }
     await releaseLog.end(branches.staging, inForce)
     await compareLog(input, inForce, audit.moves, findings)
@@ -241,6 +245,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       branches: {
         statesKeys: inForce?.statesKeys === true,
         former: [...former.all],
+        enforced: [...former.enforced],
         seen: [...staging.last],
       },
       stagingTip: releaseLog.verifiedTo,

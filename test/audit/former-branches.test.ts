@@ -182,6 +182,47 @@ describe('evaluate mode', { timeout: 300_000 }, () => {
       'violation staging-ref',
     )
   })
+
+  test('that begins excuses no move of a former release branch from before', () => {
+    const repository = guarded({ prepare: releasedTwice })
+    const [one = ''] = lastCommits(repository, 2)
+    const LIVE_EVALUATE = LIVE.replace('release: live', 'release: live\nenforcement: evaluate')
+    const aboutRelease = () =>
+      findings(repository)
+        .told.map((finding) => finding.split('@')[0])
+        .filter((finding) => finding?.includes('release-ref'))
+    // What an audit remembers that could not ask the remote is no excuse either.
+    repository.mustRun(apply(repository, LIVE))
+    expect(findings(repository).code).toBe(0)
+    moveBehind(repository, 'refs/heads/release', one)
+    repository.mustRun(apply(repository, LIVE_EVALUATE))
+    repository.git('fetch', '-q', 'origin', '+refs/headgate/ledger:refs/headgate-copies/origin/ledger')
+    findings(repository, '--offline')
+    expect(aboutRelease()).toContain('violation release-ref')
+  })
+
+  test('that begins with another release branch excuses no move of the old one from before', () => {
+    const repository = guarded({ prepare: releasedTwice })
+    const [one = ''] = lastCommits(repository, 2)
+    moveBehind(repository, 'refs/heads/release', one)
+    const evaluate = LIVE.replace('release: live', 'release: live\nenforcement: evaluate')
+    repository.mustRun(apply(repository, evaluate))
+    expect(findings(repository).told.map((finding) => finding.split('@')[0])).toContain(
+      'violation release-ref',
+    )
+  })
+
+  test('in which a release branch was named and left excuses its moves', () => {
+    const repository = guarded({ prepare: releasedTwice })
+    const [one = ''] = lastCommits(repository, 2)
+    const evaluate = (policy: string) => policy.replace(/^release: .*/m, '$&\nenforcement: evaluate')
+    repository.mustRun(apply(repository, evaluate(POLICY)))
+    repository.mustRun(apply(repository, evaluate(LIVE)))
+    repository.mustRun(repository.push(`+${one}:refs/heads/release`))
+    const { code, told } = findings(repository)
+    expect(code).toBe(0)
+    expect(told.map((finding) => finding.split('@')[0])).toContain('exception release-ref')
+  })
 })
 
 const hasPython = spawnSync('python3', ['-c', 'import yaml']).status === 0
