@@ -91,12 +91,6 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   note(`${environment.name} at ${printable(baseUrl)}, commit ${shortOid(commit)}${whence}`)
   // What was tested elsewhere proves nothing of this environment, and speaks against nothing.
   const counts = environment.urls.includes(baseUrl)
-  if (options.record && !options.json && !counts) {
-    note(
-      `remark: this run will not count: ${environment.name} is at ${environment.urls.join(', ')} in the policy;`,
-    )
-    note(`  what is ${environment.name} as well belongs under environments.${environment.name}.urls there`)
-  }
 
   interruption.words = `interrupted before the gates of ${environment.name} ended; nothing is recorded`
   const run = await runWithProgress(policy, environment, {
@@ -135,6 +129,11 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   if (key !== null && !run.ran) note('nothing is recorded: a run without a gate is no evidence')
   if (recorded && !options.json) {
     print(`recorded as evidence on ${shownRemote(options.remote)}`)
+    if (!counts) {
+      const urls = environment.urls.map((url) => printable(url)).join(', ')
+      note(`remark: this run will not count: ${environment.name} is at ${urls} in the policy;`)
+      note(`  what is ${environment.name} as well belongs under environments.${environment.name}.urls there`)
+    }
     if (counts && run.result !== 'FAILED' && run.environment === 'staging') {
       print('an operator can promote it now:')
       print(`  ${promoteLine(policy, await repository.abbreviate(commit), options.remote)}`)

@@ -121,6 +121,7 @@ test('only optional gates failed: WARNED, exit 0, recorded, and the promotion la
   const repository = withGates([GATES[0] ?? ''])
   const commit = pushed(repository)
   const url = await serve(application(() => commit))
+  repository.allowUrl(url)
   const ran = await headgate(repository, ['gate', '--record', '--key', repository.key('ci'), '--url', url])
   expect(ran.code, ran.all).toBe(0)
   expect(ran.stderr).toMatch(/^ {2}warn warned \(\d+ ms\): status 200, expected 418$/m)

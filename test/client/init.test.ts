@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { PROGRAM, type Ran, type TestRepository } from '../make-repository.ts'
+import { PROGRAM, type Ran, type TestRepository, unwrapped } from '../make-repository.ts'
 import { gitIn, guardedClone, HAS_PRE_COMMIT, HUSKY, ROOT, refusedBefore, traces, write } from './clones.ts'
 
 /** A hook that says that it ran, and what it read. */
@@ -429,7 +429,7 @@ describe('where git checks files out with CRLF (core.autocrlf)', () => {
     write(repository, path, text.replaceAll('\n', end))
     const doctor = repository.headgate('doctor')
     expect(doctor.code).toBe(77)
-    expect(doctor.stdout).toContain(
+    expect(unwrapped(doctor.stdout)).toContain(
       `${path} has several lines of an older headgate, which no shell takes with CRLF line ends`,
     )
     expect(doctor.stdout).toContain('fix: headgate init  # then commit it')

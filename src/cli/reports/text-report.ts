@@ -42,14 +42,17 @@ export function textReport(report: AuditReport): string {
 
 function aboutTable(about: NonNullable<AuditReport['about']>): string {
   if (about.length === 0) return 'the ledger says nothing about this commit'
-  const rows = about.map(({ record, at, kind, url, by, signer }) => [
+  const rows = about.map(({ record, at, kind, by, signer }) => [
     String(record),
     at,
-    url === null ? kind : `${kind} at ${url}`,
+    kind,
     by,
     signer ?? 'nobody who was trusted',
   ])
-  return table(['record', 'at', 'kind', 'pushed by', 'signed by'], rows)
+  const runs = about.flatMap(({ record, url }) =>
+    url === null ? [] : [`the run in record ${record} was made at ${printable(url, 200)}`],
+  )
+  return [table(['record', 'at', 'kind', 'pushed by', 'signed by'], rows), ...runs].join('\n')
 }
 
 const TONES = { ok: 'green', note: 'green', exception: 'yellow', violation: 'red', unchecked: 'dim' } as const
