@@ -3,7 +3,7 @@
  * since building would take dist/ away from the tests beside this one.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -109,8 +109,25 @@ describe('the tarball', () => {
   })
 })
 
-describe.each(nodes())('installed, with Node $version', ({ path }) => {
-  test('it guards a repository by itself', () => {
+describe.each(nodes())('installed, with Node $version', ({ path, version }) => {
+  const isOld = Number(/^v(\d+)/.exec(version)?.[1]) < 24
+
+  test.runIf(isOld)('it says which Node it needs', () => {
+    const bin = mkdtempSync(join(tmpdir(), 'headgate-node-'))
+    try {
+      symlinkSync(path, join(bin, 'node'))
+      const ran = spawnSync(program, ['--version'], {
+        env: { PATH: `${bin}:/usr/local/bin:/usr/bin:/bin` },
+        encoding: 'utf8',
+      })
+      expect(ran.stderr).toContain(`is Node ${version.slice(1)}, and headgate needs 24 or newer\n`)
+      expect(ran.status).toBe(78)
+    } finally {
+      rmSync(bin, { recursive: true })
+    }
+  })
+
+  test.skipIf(isOld)('it guards a repository by itself', () => {
     const repository = new TestRepository({ install: false })
     try {
       // A folder of its own, in which this is the only node: /usr/bin has one, too.

@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { isTreeFile, readTreeFile, removeTreeFile, writeTreeFile } from '../../src/git/tree-file.ts'
-import { POLICY, PROGRAM, TestRepository } from '../make-repository.ts'
+import { POLICY, PROGRAM, TestRepository, unwrapped } from '../make-repository.ts'
 
 let repository: TestRepository
 let outside: string
@@ -220,7 +220,7 @@ describe('policies', () => {
     put('package.json', HUSKY)
     link('.husky/pre-push', '/dev/zero')
     const ran = repository.headgate('doctor')
-    expect([ran.code, ran.stdout]).toEqual([
+    expect([ran.code, unwrapped(ran.stdout)]).toEqual([
       77,
       expect.stringContaining('.husky/pre-push is a symbolic link'),
     ])

@@ -5,7 +5,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { type Ran, TestRepository } from '../make-repository.ts'
+import { type Ran, TestRepository, unwrapped } from '../make-repository.ts'
 
 function unguarded(): TestRepository {
   const repository = new TestRepository({ install: false })
@@ -83,7 +83,7 @@ test("Gitea's own hooks stay, and run headgate's beside theirs", () => {
   expect(readFileSync(join(repository.bare, 'hooks', 'pre-receive'), 'utf8')).toBe(own)
   script(join(repository.bare, 'hooks', 'pre-receive'), 'exit 0')
   const ill = repository.headgate('doctor', repository.bare)
-  expect([ill.code, ill.stdout]).toEqual([
+  expect([ill.code, unwrapped(ill.stdout)]).toEqual([
     77,
     expect.stringContaining('is not the script of gitea that runs'),
   ])
@@ -128,7 +128,7 @@ test('GitLab runs the hooks of custom_hooks, and its pages show why a push was r
   expect(repository.ledgerSubjects().at(-1)).toContain('landed')
 
   const doctor = repository.headgate('doctor', repository.bare)
-  expect([doctor.code, doctor.stdout]).toEqual([0, expect.stringContaining('the guard is weaker')])
+  expect([doctor.code, unwrapped(doctor.stdout)]).toEqual([0, expect.stringContaining('the guard is weaker')])
   repository.mustRun(repository.headgate('server', 'uninstall', repository.bare))
   expect(existsSync(join(repository.bare, 'custom_hooks'))).toBe(false)
 })

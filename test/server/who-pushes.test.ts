@@ -2,7 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { POLICY, TestRepository } from '../make-repository.ts'
+import { POLICY, TestRepository, unwrapped } from '../make-repository.ts'
 
 /** main has a commit that staging has proved. */
 function promotable(repository: TestRepository): void {
@@ -91,7 +91,7 @@ test('check, doctor and promote know that git would sign with OpenPGP', () => {
   const push = /git push --no-signed \S+ \S+$/m.exec(check.stdout)?.[0]
   expect(push, check.stdout).toBeDefined()
   const doctor = repository.headgate('doctor')
-  expect(doctor.stdout).toContain(
+  expect(unwrapped(doctor.stdout)).toContain(
     'git here signs pushes with OpenPGP, and origin verifies SSH signatures alone',
   )
   expect(doctor.stdout).toContain('git config gpg.format ssh && git config user.signingKey FILE.pub')
