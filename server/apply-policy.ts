@@ -115,6 +115,7 @@ function baselineRecords(
     onStaging: false,
     strays: [],
     fastForward: true,
+    broughtBack: [],
     pusher: { identified: false, reason: 'found at installation' },
     certificate: { offered: false },
     pushOptions: [],

@@ -5,13 +5,14 @@
 
 import { gatherHistory } from '../src/audit/gather-history.ts'
 import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
+import { withReasons } from '../src/audit/why-rolled-back.ts'
 import { decide } from '../src/core/decide.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import { explainRefusal, nameMove, type RefReport, shortRef } from '../src/core/explain.ts'
-import type { ReleaseMove } from '../src/core/facts.ts'
 import type { History, HistoryRecord } from '../src/core/history.ts'
-import { isZeroOid } from '../src/core/oid.ts'
+import { isZeroOid, type Oid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
+import { barRemarks } from '../src/core/rules/barred.ts'
 import { isSameVoice } from '../src/core/single-use.ts'
 import { advanceState, withLanded } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
@@ -243,9 +244,13 @@ async function judgeRelease(
     pusher,
     certificate,
     pushOptions: push.pushOptions,
+    releaseLog: inForce.policy.releaseLog,
   }
-  const facts = await read.get(about, () => gatherReleaseMove(guarded.repository, about))
-  const history = await historyWith(view, facts, submissions, now)
+  const history = await historyWith(view, update.to, submissions, now)
+  const question = { ...about, bars: history.state.bars.map(({ commit }) => commit) }
+  const gathered = await read.get(question, () => gatherReleaseMove(guarded.repository, question))
+  const broughtBack = await withReasons(view.snapshot, history.state, gathered.broughtBack)
+  const facts = { ...gathered, broughtBack }
   const verdict = decide(facts, inForce.policy, history, now)
   const who = pusher.identified ? ` by ${printable(pusher.principal, 80)}` : ''
   const report = reportOf(
@@ -253,17 +258,18 @@ async function judgeRelease(
     `${nameMove(verdict.kind)}${who}`,
     verdict.objections,
   )
-  return { facts, verdict, report }
+  const remarks = barRemarks(facts, history.state, now)
+  return { facts, verdict, report, remarks }
 }
 
 /** The ledger's history with the submissions of this very push, as if they were recorded already. */
 async function historyWith(
   view: ServerView,
-  facts: ReleaseMove,
+  to: Oid,
   submissions: readonly Submission[],
   now: number,
 ): Promise<History> {
-  const recorded = await gatherHistory(view.snapshot, facts.to, view.inForce)
+  const recorded = await gatherHistory(view.snapshot, to, view.inForce)
   const about: HistoryRecord[] = [...recorded.about]
   const at = new Date(now).toISOString()
   // The records that this push adds begin with the outcomes of what has landed.
@@ -272,7 +278,7 @@ async function historyWith(
   for (const submission of submissions) {
     const record = anticipate(submission, ++seq, now, submission.principal)
     state = advanceState(state, { seq, at, by: submission.principal, statement: submission.statement })
-    if (submission.statement.commit === facts.to) about.push(record)
+    if (submission.statement.commit === to) about.push(record)
   }
   return { state, about }
 }

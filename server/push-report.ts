@@ -13,6 +13,7 @@ export type JudgedMove = {
   readonly facts: ReleaseMove
   readonly verdict: MoveVerdict
   readonly report: RefReport
+  readonly remarks: readonly string[]
 }
 
 export type JudgedInbox = {
@@ -91,6 +92,7 @@ export function announce(
     )
   }
   if (move !== null) {
+    for (const remark of move.remarks) lines.push(`headgate: ${remark}`)
     // git prints from where to where; with `remote: ` before it this fits a line of 80. A hook that comes later may refuse.
     const to = shortOid(move.facts.to)
     lines.push(`headgate: ${move.verdict.kind} to ${to} authorized, not landed yet, record ${lastSeq}`)

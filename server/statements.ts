@@ -62,6 +62,7 @@ export function authorizationRecord(
           signedBy: facts.certificate.offered && facts.certificate.good ? facts.certificate.principal : null,
           approvedBy: [...verdict.approvedBy],
           referenceTransaction,
+          broughtBack: facts.broughtBack.map(({ commit, how }) => ({ commit, how })),
         },
         objections: [
           ...verdict.objections.map((objection) => summary(objection, false)),

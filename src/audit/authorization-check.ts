@@ -6,12 +6,13 @@ import { printable } from '../core/printable.ts'
 import { payloadsOf } from '../core/single-use.ts'
 import type { LedgerState } from '../core/state.ts'
 import type { CommitAncestry } from '../git/commit-ancestry.ts'
+import { compareWithBars } from '../git/gather-bars.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import { type CommitHistories, MAX_RECORDS_ABOUT } from './commit-histories.ts'
 import type { Finding, Findings } from './finding.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 import { type MoveGraph, movedCommits, replay } from './replay.ts'
-import { wrongBaseline } from './stated-facts.ts'
+import { statesBars, wrongBaseline } from './stated-facts.ts'
 
 export type AuthorizationInput = {
   readonly record: LedgerRecord
@@ -56,7 +57,7 @@ export async function checkAuthorization(
     add('violation', 'replay', found, ASK)
     return
   }
-  const graph = await graphOf(record, ancestry)
+  const graph = await graphOf(input, ancestry)
   const { contradictions, verdict } = replay(record, input.inForce, { state, about }, graph)
   for (const { grade, rule, found } of contradictions) add(grade, rule, found, FIXES[grade])
   checkSpent(input, about)
@@ -135,19 +136,39 @@ function checkBootstrap(input: AuthorizationInput): void {
   )
 }
 
-async function graphOf(record: LedgerRecord, ancestry: CommitAncestry): Promise<MoveGraph> {
+async function graphOf(
+  { record, state, inForce }: AuthorizationInput,
+  ancestry: CommitAncestry,
+): Promise<MoveGraph> {
+  const none = { found: [], unknown: [] }
   const commits = movedCommits(record)
   if (commits === null) throw new TypeError('only an authorization moves')
   const { from, to, staging } = commits
-  if (isZeroOid(to)) return { objectType: 'missing', onStaging: false, fastForward: false }
+  if (isZeroOid(to)) return { objectType: 'missing', onStaging: false, fastForward: false, bars: none }
   const objectType = await ancestry.typeOf(to)
   if (objectType !== null && objectType !== 'commit')
-    return { objectType, onStaging: false, fastForward: false }
+    return { objectType, onStaging: false, fastForward: false, bars: none }
   const [onStaging, fastForward] = await Promise.all([
     staging === null ? false : ancestry.contains(to, staging),
     isZeroOid(from) ? true : ancestry.contains(from, to),
   ])
-  return { objectType, onStaging, fastForward }
+  const { releaseLog } = inForce.policy
+  const bars = statesBars(record, inForce)
+    ? await compareWithBars(
+        state.bars.map(({ commit }) => commit),
+        { from, to },
+        {
+          codeOf: (commit) => ancestry.codeOf(commit, releaseLog),
+          ships: async (commit) => {
+            const isIn = await ancestry.contains(commit, to)
+            if (isIn !== true || isZeroOid(from)) return isIn
+            const wasIn = await ancestry.contains(commit, from)
+            return wasIn === null ? null : !wasIn
+          },
+        },
+      )
+    : none
+  return { objectType, onStaging, fastForward, bars }
 }
 
 function inputsOf(record: LedgerRecord): string[] {

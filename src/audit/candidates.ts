@@ -3,6 +3,7 @@ import { assessEvidence, endedAt } from '../core/evidence.ts'
 import type { History } from '../core/history.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import type { Policy } from '../core/policy.ts'
+import { isDespite } from '../core/rules/barred.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type Foresight, foreseeRelease, type RemoteView, refsOf } from './foresee.ts'
 import { gatherHistory } from './gather-history.ts'
@@ -75,17 +76,24 @@ export async function searchPromotable(
   repository: GitRepository,
   view: RemoteView,
   now: number,
+  despite: readonly string[] = [],
 ): Promise<{ promotable: Candidate | null; closest: Candidate | null }> {
   let closest: Candidate | null = null
   let judged = 0
   for await (const candidate of candidates(repository, view, { limit: MAX_SEARCHED, now })) {
-    if (candidate.foresight?.answer === 'yes') return { promotable: candidate, closest: candidate }
+    if (candidate.foresight?.answer === 'yes' && isOffered(candidate.foresight, despite))
+      return { promotable: candidate, closest: candidate }
     if (candidate.foresight === null) continue
     closest ??= candidate
     judged += 1
     if (judged === MAX_JUDGED) break
   }
   return { promotable: null, closest }
+}
+
+/** What brings back something that was rolled back is promoted by who names it, and never for being the newest. */
+export function isOffered({ broughtBack }: Foresight, despite: readonly string[] = []): boolean {
+  return broughtBack.every(({ commit }) => isDespite(despite, commit))
 }
 
 /** The commits of a range, newest first. */

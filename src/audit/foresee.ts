@@ -5,11 +5,12 @@
 import { decide, decideStaging } from '../core/decide.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { nameMove, type RefReport } from '../core/explain.ts'
-import type { Certificate, Pusher, ReleaseMove } from '../core/facts.ts'
+import type { BroughtBack, Certificate, Pusher, ReleaseMove } from '../core/facts.ts'
 import type { History } from '../core/history.ts'
 import type { Oid } from '../core/oid.ts'
 import type { Policy } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
+import { barRemarks } from '../core/rules/barred.ts'
 import { type LedgerState, withLanded } from '../core/state.ts'
 import type { MoveVerdict, Objection, RuleName } from '../core/verdict.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../git/gather-facts.ts'
@@ -18,6 +19,7 @@ import type { GitRepository } from '../git/repository.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { gatherHistory } from './gather-history.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
+import { withReasons } from './why-rolled-back.ts'
 
 /** The rules that judge a release branch, in the order in which `decide` tells them. */
 export const RELEASE_RULES = [
@@ -57,6 +59,9 @@ export type Foresight = {
   readonly signed: boolean
   /** What an override waives for this move. */
   readonly waived: readonly Objection[]
+  /** Commits that were rolled back from, and come back with it; and what people are told of them. */
+  readonly broughtBack: readonly BroughtBack[]
+  readonly remarks: readonly string[]
 }
 
 export type ForesightOptions = {
@@ -66,6 +71,7 @@ export type ForesightOptions = {
   readonly toleranceMs: number
   /** Only this person will push; else any of the operators may. */
   readonly pusher?: string | undefined
+  readonly pushOptions?: readonly string[] | undefined
 }
 
 /** A push whose authorization is younger may still be under way; the server gives it 5 s, and clocks differ. */
@@ -87,16 +93,21 @@ export async function foreseeRelease(
   options: ForesightOptions,
 ): Promise<Foresight> {
   const { policy } = view.inForce
-  const facts = await gatherReleaseMove(repository, {
+  const state = stateOf(view, options.now)
+  const gathered = await gatherReleaseMove(repository, {
     update,
     current: view.refs.get(update.ref) ?? null,
     staging: view.refs.get(refsOf(policy).staging) ?? null,
     pusher: { identified: false, reason: 'the server will tell' },
     certificate: { offered: false },
-    pushOptions: [],
+    pushOptions: options.pushOptions ?? [],
+    bars: state.bars.map(({ commit }) => commit),
+    releaseLog: policy.releaseLog,
   })
+  const broughtBack = await withReasons(view.snapshot, state, gathered.broughtBack)
+  const facts = { ...gathered, broughtBack }
   const recorded = await gatherHistory(view.snapshot, facts.to, view.inForce)
-  const history = { ...recorded, state: stateOf(view, options.now) }
+  const history = { ...recorded, state }
   // The server's clock is past whatever it recorded: one that says otherwise is behind.
   const now = Math.max(options.now, ...history.about.map(({ at }) => at))
   const best = bestPush(facts, policy, history, now, options.pusher)
@@ -113,6 +124,8 @@ export async function foreseeRelease(
     pushers: best.pushers,
     signed: best.signed,
     waived: best.verdict.waived,
+    broughtBack,
+    remarks: barRemarks(facts, state, now),
   }
   const pending = history.state.open.find(
     ({ ref, at }) => ref === update.ref && Math.abs(now - Date.parse(at)) < UNDER_WAY_MS,
@@ -146,6 +159,8 @@ export async function foreseeStaging(
     pushers: [],
     signed: false,
     waived: [],
+    broughtBack: [],
+    remarks: [],
   }
 }
 

@@ -10,6 +10,7 @@ import {
   countCandidates,
   type Described,
   describeCommits,
+  isOffered,
   searchPromotable,
 } from './candidates.ts'
 import { type RemoteView, refsOf, stateOf } from './foresee.ts'
@@ -64,23 +65,43 @@ export async function gatherStatus(
     wayBack.push(option)
   const candidateCount = listed.length < limit ? listed.length : await countCandidates(repository, view)
   const promotable =
-    listed.find(({ foresight }) => foresight?.answer === 'yes') ??
+    listed.find(({ foresight }) => foresight?.answer === 'yes' && isOffered(foresight)) ??
     (candidateCount > listed.length ? (await searchPromotable(repository, view, now)).promotable : null)
+  const smoke = lastMove === null || expected !== release ? null : await recordedSmoke(view, lastMove)
   return {
     record: head.seq,
     staging: await describe(repository, staging),
     release: await describe(repository, release),
     lastMove,
-    smoke: lastMove === null || expected !== release ? null : await recordedSmoke(view, lastMove),
+    smoke,
     drift: expected === release ? null : { expected, found: release },
     candidates: listed,
     candidateCount,
     promotable,
     freeze: frozenAt(state, now),
-    bars: state.bars,
+    bars: await standingBars(repository, state, release, lastMove, smoke),
     pending: state.open,
     wayBack,
   }
+}
+
+/** Without those that a later release, proved and not failed in production, has gone past: it has what mends them. */
+async function standingBars(
+  repository: GitRepository,
+  { bars }: LedgerState,
+  release: Oid | null,
+  lastMove: LandedMove | null,
+  smoke: LoggedRun | null,
+): Promise<LedgerState['bars']> {
+  const isProved = lastMove?.kind === 'promotion' && lastMove.to === release && smoke?.result !== 'FAILED'
+  if (release === null || !isProved) return bars
+  const kept: LedgerState['bars'] = []
+  for (const bar of bars) {
+    const here = await repository.objects().info(bar.commit)
+    if (here === null || !(bar.commit === release || (await repository.isAncestor(bar.commit, release))))
+      kept.push(bar)
+  }
+  return kept
 }
 
 /** How long ago, in its largest unit: `5 min`, `3 h`, `12 days`. */

@@ -5,22 +5,24 @@
  */
 import { canonicalJson } from '../core/canonical-json.ts'
 import { decide } from '../core/decide.ts'
-import type { Certificate, ObjectType, ReleaseMove } from '../core/facts.ts'
+import type { BroughtBack, Certificate, ObjectType, ReleaseMove } from '../core/facts.ts'
 import type { History, HistoryRecord } from '../core/history.ts'
 import { isOid, isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { MoveVerdict, Objection } from '../core/verdict.ts'
+import type { BarAnswers } from '../git/gather-bars.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import type { AuditRule, Grade } from './finding.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 import { judgeRecordedCertificate } from './recorded-certificate.ts'
-import { differenceOf, show, wrongCircumstances } from './stated-facts.ts'
+import { differenceOf, show, statesBars, wrongCircumstances } from './stated-facts.ts'
 
 /** What the commit graph says; null where a commit is not there to ask. */
 export type MoveGraph = {
   readonly objectType: ObjectType | null
   readonly onStaging: boolean | null
   readonly fastForward: boolean | null
+  readonly bars: BarAnswers
 }
 
 export type Contradiction = {
@@ -71,6 +73,12 @@ export function replay(
     const found = `its push certificate names ${printable(certificate.elsewhere)}, and the move is of ${move.ref}`
     contradictions.push({ rule: 'replay', grade: 'exception', found })
   }
+  const broughtBack = broughtBackBy(move, graph)
+  if (statesBars(record, inForce)) expect('that it brings back', move.facts.broughtBack, broughtBack)
+  if (graph.bars.unknown.length > 0) {
+    const found = `commits are not in this clone, so that which barred ones come back with this move is the server's word`
+    contradictions.push({ rule: 'replay', grade: 'note', found })
+  }
   const facts: ReleaseMove = {
     ref: move.ref,
     from: move.from,
@@ -81,6 +89,7 @@ export function replay(
     onStaging: about('on staging', move.facts.onStaging, graph.onStaging),
     strays: [],
     fastForward: about('fast-forward', move.facts.fastForward, graph.fastForward),
+    broughtBack,
     pusher: pusherOf(move.facts.identitySource, move.pusher),
     certificate: certificate.certificate,
     pushOptions: move.pushOptions,
@@ -114,6 +123,22 @@ function withoutUrls(history: History): History {
     return { ...record, statement: { ...record.statement, predicate: { ...predicate, headgate } } }
   })
   return { ...history, about }
+}
+
+/** In the order of the bars: what the commits say or, where they are not here to ask, the server. */
+function broughtBackBy(move: Move, { bars }: MoveGraph): BroughtBack[] {
+  const said = Array.isArray(move.facts.broughtBack) ? move.facts.broughtBack : []
+  const asked = bars.found.filter(({ commit }) => !bars.unknown.includes(commit))
+  const trusted = said.flatMap((entry): BroughtBack[] => {
+    if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return []
+    const { commit, how } = entry
+    if (typeof commit !== 'string' || !bars.unknown.includes(commit)) return []
+    return how === 'same-code' || how === 'contained' ? [{ commit, how }] : []
+  })
+  const order = said.map((entry) => JSON.stringify(entry))
+  const place = (back: BroughtBack) => order.indexOf(JSON.stringify(back))
+  const all = [...asked, ...trusted]
+  return trusted.length === 0 ? all : all.toSorted((a, b) => place(a) - place(b))
 }
 
 const IDENTITY_SOURCE = /^(?:env:[A-Z_][A-Z0-9_]{0,99}|ssh-auth-info|push-cert)$/

@@ -74,6 +74,8 @@ export async function judgeRollback(
     pusher: { identified: false, reason: 'the server will tell' },
     certificate: { offered: false },
     pushOptions: [],
+    bars: [],
+    releaseLog: policy.releaseLog,
   })
   if (facts.fastForward) return null
   const history = await gatherHistory(view.snapshot, commit, view.inForce)

@@ -4,6 +4,12 @@ import { printable } from '../core/printable.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 
+/** Whether a move was judged by what it brings back. Older records do not say, and no such rule was in force. */
+export function statesBars({ statement }: LedgerRecord, { statesKeys }: PolicyInForce): boolean {
+  if (statement.kind !== 'authorization') return false
+  return statesKeys === true || Object.hasOwn(statement.predicate['urn:headgate:move'].facts, 'broughtBack')
+}
+
 /** What differs, in words; null where it is as it must be. */
 export function differenceOf(what: string, said: unknown, is: unknown): string | null {
   if (canonicalJson(said ?? null) === canonicalJson(is ?? null)) return null
@@ -73,6 +79,7 @@ export function wrongBaseline(record: LedgerRecord, inForce: PolicyInForce): str
     differenceOf('the identity source', facts.identitySource, null),
     differenceOf('signed by', facts.signedBy, null),
     differenceOf('approved by', facts.approvedBy, []),
+    differenceOf('that it brings back', facts.broughtBack ?? [], []),
   ].filter((difference) => difference !== null)
 }
 

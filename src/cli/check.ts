@@ -18,6 +18,7 @@ import { colour, note, print, printJson } from './output.ts'
 import { type PushSigning, pushSigning, signsInVain } from './push-signing.ts'
 import { lookAt } from './remote-view.ts'
 import { remoteWord, shownRemote } from './shown-remote.ts'
+import { wrapText } from './wrap-text.ts'
 
 export type CheckOptions = {
   readonly commit: string
@@ -116,6 +117,7 @@ function answer(
     print(`  ${WORDS[found]()} ${rule}`)
   }
   print('')
+  for (const remark of foresight.remarks) for (const line of wrapText(`remark: ${remark}`)) print(line)
   for (const line of explainRef(foresight.report)) print(line)
   if (verdict === 'unclear') note(`headgate: could not tell: ${foresight.reason}; ask again in a moment`)
   if (verdict === 'no' && !enforced) note('remark: enforcement: evaluate judges every push and refuses none')
@@ -155,6 +157,7 @@ function answerJson(
     reason: foresight?.reason ?? '',
     pushers: foresight?.pushers ?? [],
     signed: foresight?.signed ?? false,
+    remarks: foresight?.remarks ?? [],
     rules: rules.map((rule) => ({
       rule,
       verdict: verdictOf(rule, objections, waived),

@@ -3,7 +3,7 @@
  * production, test it, record that, write it down. Every step but the push can be done by anybody later.
  */
 import { searchPromotable } from '../audit/candidates.ts'
-import { foreseeRelease } from '../audit/foresee.ts'
+import { type Foresight, foreseeRelease } from '../audit/foresee.ts'
 import type { LandedMove } from '../audit/landed-moves.ts'
 import { recordedSmoke } from '../audit/release-entry.ts'
 import { lastKnownGood } from '../audit/rollback-targets.ts'
@@ -11,6 +11,7 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { DESPITE_BAR, isDespite } from '../core/rules/barred.ts'
 import { canAsk, confirm, requireConsent } from './ask.ts'
 import { requireAutoRollback } from './auto-rollback.ts'
 import { colour, note } from './output.ts'
@@ -29,12 +30,15 @@ export type PromoteOptions = SessionOptions & {
   readonly plan: string | undefined
   readonly yes: boolean
   readonly autoRollback: boolean
+  /** Barred commits that may come back. */
+  readonly despiteBar?: string | undefined
 }
 
 export async function promote(options: PromoteOptions): Promise<void> {
   const pushOptions = [
     ...(options.note === undefined ? [] : [`note=${requireLine('note', options.note)}`]),
     ...(options.plan === undefined ? [] : [`plan=${requireLine('plan', options.plan)}`]),
+    ...despiteOptions(options),
   ]
   const session = await ReleaseSession.open(options)
   try {
@@ -75,23 +79,48 @@ async function findUnfinished(session: ReleaseSession, options: PromoteOptions):
   return isUnfinished(last, await session.logged(), Date.now()) ? last : null
 }
 
-async function choose(session: ReleaseSession, { commit }: PromoteOptions): Promise<Oid> {
+async function choose(session: ReleaseSession, { commit, despiteBar }: PromoteOptions): Promise<Oid> {
   const { repository, view, policy } = session
   if (commit !== undefined) return session.client.resolveCommit(commit)
-  const { promotable, closest } = await searchPromotable(repository, view, Date.now())
+  const despite = despiteOptions({ despiteBar })
+  const { promotable, closest } = await searchPromotable(repository, view, Date.now(), despite)
   if (promotable !== null) return promotable.oid
   const reasons =
     closest?.foresight == null
       ? []
       : [
           `the newest that staging has proved is ${shortOid(closest.oid)}, and`,
-          ...explainRef(closest.foresight.report),
+          ...(closest.foresight.answer === 'yes'
+            ? comingBack(closest.oid, closest.foresight)
+            : explainRef(closest.foresight.report)),
         ]
   throw new HeadgateError(
     'refused',
     [`no commit of ${policy.staging} can be promoted now`, ...reasons].join('\n'),
     { hint: 'headgate status lists them and what they lack; headgate check COMMIT says it rule by rule' },
   )
+}
+
+function despiteOptions({ despiteBar }: Pick<PromoteOptions, 'despiteBar'>): string[] {
+  return (despiteBar?.split(',') ?? []).map((commit) => {
+    if (!/^[0-9a-f]{7,64}$/.test(commit))
+      throw new HeadgateError('usage', '--despite-bar wants a commit id of at least 7 digits', {
+        hint: 'headgate status and headgate check name the commits that are barred',
+      })
+    return `${DESPITE_BAR}${commit}`
+  })
+}
+
+/** Why what could go is not promoted by itself, and what promotes it. */
+function comingBack(commit: Oid, { broughtBack, remarks }: Foresight): string[] {
+  const named = broughtBack.map((back) => shortOid(back.commit)).join(',')
+  return [
+    ...(remarks.length > 0
+      ? remarks
+      : [`${shortOid(commit)} was rolled back from, and proved anew since then`]),
+    'if it mends what was wrong, promote it by name:',
+    `  headgate promote ${shortOid(commit)} --despite-bar ${named}`,
+  ]
 }
 
 /** Judges, shows, asks and pushes. Returns when the release branch is at the commit. */
@@ -114,6 +143,7 @@ async function move(
   const foresight = await foreseeRelease(repository, session.view, update, {
     now: Date.now(),
     toleranceMs: 0,
+    pushOptions,
   })
   if (foresight.answer === 'unclear') {
     throw new HeadgateError('unavailable', foresight.reason, { hint: 'try again in a moment' })
@@ -131,6 +161,12 @@ async function move(
     }
     note('remark: enforcement: evaluate refuses nothing, but these rules object:')
     for (const line of reasons) note(line)
+  }
+  const contained = foresight.broughtBack.filter(({ how }) => how === 'contained')
+  if (foresight.answer === 'yes' && !contained.every((back) => isDespite(pushOptions, back.commit))) {
+    throw new HeadgateError('refused', comingBack(commit, foresight).join('\n'), {
+      hint: 'nothing was pushed',
+    })
   }
   if (!(await session.hasAuthor())) {
     throw new HeadgateError('configuration', 'git does not know who you are, and the log entry is a commit', {

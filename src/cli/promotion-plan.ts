@@ -63,6 +63,9 @@ export async function promotionPlan(
     '',
     `staging evidence: ${proof}`,
     ...(waived.length === 0 ? [] : [colour('red', `OVERRIDE: waives ${waived.join(', ')}`, process.stderr)]),
+    ...foresight.remarks.flatMap((remark) =>
+      wrapText(`remark: ${remark}`).map((line) => colour('yellow', line, process.stderr)),
+    ),
     ...(note === undefined ? [] : [`note: ${printable(note, 500)}`]),
     ...(plan === undefined ? [] : [`plan: ${printable(plan, 500)}`]),
     ...(await remarks(session)),

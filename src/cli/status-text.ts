@@ -141,12 +141,17 @@ function candidateLine(candidate: Candidate, next: boolean, columns: Columns, no
   const { oid, author, subject, foresight } = candidate
   const column = (text: string, width: number) => printable(text, width).padEnd(width)
   const refused = foresight?.answer === 'no' ? foresight.report.objections.map(({ rule }) => rule) : []
+  const contained = foresight?.broughtBack.filter(({ how }) => how === 'contained') ?? []
+  const bars =
+    contained.length === 0
+      ? ''
+      : `[contains ${contained.map(({ commit: one }) => shortOid(one)).join(', ')}] `
   const evidence = column(evidenceText(candidate, now), columns.evidence)
   const line = [
     `${next ? '>' : ' '} ${shortOid(oid)}`,
     candidate.evidence.state === 'passed' ? colour('green', evidence) : paint(candidate, evidence),
     column(author, columns.author),
-    printable(`${refused.length === 0 ? '' : `[${refused.join(', ')}] `}${subject}`, 100),
+    printable(`${refused.length === 0 ? bars : `[${refused.join(', ')}] `}${subject}`, 100),
   ].join('  ')
   return cut(line)
 }
@@ -165,7 +170,7 @@ function evidenceText({ evidence }: Candidate, now: number): string {
 }
 
 function concerns({ status, policy, now }: StatusReport): string[] {
-  const { drift, freeze, bars, lastMove, pending, wayBack } = status
+  const { drift, freeze, bars, lastMove, pending, wayBack, candidates } = status
   const lines: string[] = []
   const loud = (text: string) => lines.push('', ...wrapText(text).map((line) => colour('red', line)))
   if (drift !== null) {
@@ -196,6 +201,8 @@ function concerns({ status, policy, now }: StatusReport): string[] {
   }
   const approved = wayBack.filter(({ approvals }) => approvals.valid.length > 0)
   for (const option of approved) lines.push('', ...wrapText(approvalText(option, policy)))
+  const remarks = candidates.flatMap(({ foresight }) => foresight?.remarks ?? [])
+  for (const remark of remarks.slice(0, 3)) lines.push('', ...wrapText(`remark: ${remark}`))
   if (bars.length > 0) {
     const shown = bars
       .slice(-3)

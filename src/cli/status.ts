@@ -1,6 +1,6 @@
 /** Where everything stands, and what can be done next. */
 
-import type { Candidate, Described } from '../audit/candidates.ts'
+import { type Candidate, type Described, isOffered } from '../audit/candidates.ts'
 import { type RemoteView, refsOf } from '../audit/foresee.ts'
 import { gatherStatus, type Status } from '../audit/gather-status.ts'
 import type { LandedMove } from '../audit/landed-moves.ts'
@@ -110,7 +110,8 @@ function candidateJson({ foresight, evidence, ...candidate }: Candidate): object
   return {
     ...describedJson(candidate),
     evidence: { ...evidence, at: at === null ? null : new Date(at).toISOString() },
-    promotable: foresight?.answer === 'yes',
+    promotable: foresight?.answer === 'yes' && isOffered(foresight),
+    remarks: foresight?.remarks ?? [],
     objections: foresight?.report.objections ?? [],
     pushers: foresight?.pushers ?? [],
   }

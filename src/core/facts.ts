@@ -39,6 +39,15 @@ export type Stray = { readonly oid: Oid; readonly parents: readonly Oid[]; reado
 
 export type ObjectType = 'commit' | 'tag' | 'tree' | 'blob' | 'missing'
 
+/** A commit that production was rolled back from, and comes back with a move. */
+export type BroughtBack = {
+  readonly commit: Oid
+  /** It is what the move goes to but for the release log at most, or what the move ships contains it. */
+  readonly how: 'same-code' | 'contained'
+  /** What was wrong with it, where that is known; for people alone. */
+  readonly why?: string
+}
+
 /** One requested change of the release branch. */
 export type ReleaseMove = {
   readonly ref: string
@@ -55,6 +64,8 @@ export type ReleaseMove = {
   /** Commits of `to` that staging lacks, newest first, at most MAX_STRAYS of them. */
   readonly strays: readonly Stray[]
   readonly fastForward: boolean
+  /** Of the barred commits, in the order of their rollbacks; `to` itself is not among them. */
+  readonly broughtBack: readonly BroughtBack[]
   readonly pusher: Pusher
   readonly certificate: Certificate
   readonly pushOptions: readonly string[]

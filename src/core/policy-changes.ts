@@ -38,6 +38,7 @@ export function policyChanges(before: Policy, after: Policy): PolicyChange[] {
   )
   longer('rollback.approvalMaxAge', was.approvalMaxAgeMs, is.approvalMaxAgeMs)
   differ('rollback.target', was.target, is.target, is.target === 'landed')
+  differ('rollback.bar', was.bar, is.bar, is.bar === 'commit')
   // Of what has no order of its own nobody can tell whether it asks for less.
   for (const section of ['evidence', 'promotion', 'rollback'] as const) {
     const [old, now] = [before[section], after[section]]
@@ -51,7 +52,7 @@ export function policyChanges(before: Policy, after: Policy): PolicyChange[] {
 
 const ORDERED: ReadonlySet<string> = new Set([
   ...['maxAgeMs', 'servedCommit', 'operators', 'signedPush'],
-  ...['approvers', 'approvals', 'approverMayPush', 'approvalMaxAgeMs', 'target'],
+  ...['approvers', 'approvals', 'approverMayPush', 'approvalMaxAgeMs', 'target', 'bar'],
 ])
 const SERVED = ['required', 'if-reported', 'ignore']
 const SIGNED = ['required', 'if-offered', 'ignore']

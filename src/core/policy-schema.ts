@@ -89,6 +89,12 @@ export const policyFile = section('The policy of a repository that headgate guar
         'What a release must have done to be gone back to. Default: smoke-passed with a production environment, else landed.',
       )
       .optional(),
+    bar: z
+      .enum(['commit', 'descendants'])
+      .describe(
+        'What a rollback bars besides the commit in other clothes: commit, nothing; descendants, what contains it and is not pushed with despite-bar=COMMIT.',
+      )
+      .default('commit'),
   }).prefault({}),
   environments: section('What is checked, and how.', {
     staging: environment('The environment that the staging branch deploys to; its gates make the evidence.'),

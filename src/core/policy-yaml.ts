@@ -185,7 +185,7 @@ function completePolicy(file: z.output<typeof policyFile>, value: unknown): Poli
   })
   const { staging, production } = file.environments
   const { maxAge, servedCommit } = file.evidence
-  const { approvers, approvals, approverMayPush, approvalMaxAge, target } = file.rollback
+  const { approvers, approvals, approverMayPush, approvalMaxAge, target, bar } = file.rollback
   return {
     version: file.version,
     repository: file.repository,
@@ -201,6 +201,7 @@ function completePolicy(file: z.output<typeof policyFile>, value: unknown): Poli
       approverMayPush,
       approvalMaxAgeMs: approvalMaxAge,
       target: target ?? (production === undefined ? 'landed' : 'smoke-passed'),
+      bar,
     },
     environments: {
       staging: complete('staging', staging),

@@ -22,6 +22,7 @@ export type Policy = {
     readonly approverMayPush: boolean
     readonly approvalMaxAgeMs: number
     readonly target: 'smoke-passed' | 'landed'
+    readonly bar: 'commit' | 'descendants'
   }
   readonly environments: { readonly staging: Environment; readonly production?: Environment }
 }

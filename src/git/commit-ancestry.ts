@@ -3,6 +3,7 @@ import { HeadgateError } from '../core/errors.ts'
 import type { ObjectType } from '../core/facts.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { CommitGraph } from './commit-graph.ts'
+import { codeOf } from './gather-bars.ts'
 import type { GitRepository } from './repository.ts'
 
 /**
@@ -22,6 +23,7 @@ export class CommitAncestry {
   #leftOut: readonly Oid[]
   #asked = 0
   #strangers = 0
+  readonly #codes = new Map<string, Promise<string | null>>()
   #graph: Promise<CommitGraph> | undefined
 
   /**
@@ -32,6 +34,14 @@ export class CommitAncestry {
     this.#repository = repository
     this.#tips = tips
     this.#leftOut = leftOut
+  }
+
+  /** What a commit holds besides the release log; null where it is not here. */
+  codeOf(commit: Oid, logPath: string): Promise<string | null> {
+    const key = `${commit} ${logPath}`
+    const known = this.#codes.get(key) ?? codeOf(this.#repository, commit, logPath)
+    this.#codes.set(key, known)
+    return known
   }
 
   /** Says how many questions will come: for many the graph is read now, while there is other work. */

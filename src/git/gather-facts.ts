@@ -6,6 +6,7 @@
 import type { Certificate, ObjectType, Pusher, ReleaseMove, StagingMove, Stray } from '../core/facts.ts'
 import { MAX_STRAYS } from '../core/facts.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
+import { gatherBroughtBack } from './gather-bars.ts'
 import { gatherLogSteps, PUSH_LIMITS } from './gather-log-steps.ts'
 import type { RefUpdate } from './hook-input.ts'
 import type { GitRepository } from './repository.ts'
@@ -18,6 +19,9 @@ export type ReleaseMoveInput = {
   readonly pusher: Pusher
   readonly certificate: Certificate
   readonly pushOptions: readonly string[]
+  /** Commits that were rolled back from, and the path of the release log. */
+  readonly bars: readonly Oid[]
+  readonly releaseLog: string
 }
 
 export async function gatherReleaseMove(
@@ -29,9 +33,10 @@ export async function gatherReleaseMove(
   const { to } = update
   const objectType = await typeOf(repository, to)
   const isCommit = objectType === 'commit'
-  const [onStaging, fastForward] = await Promise.all([
+  const [onStaging, fastForward, broughtBack] = await Promise.all([
     isCommit && staging !== null ? contains(repository, to, staging) : false,
     isCommit && !isZeroOid(from) ? contains(repository, from, to) : isCommit,
+    isCommit ? gatherBroughtBack(repository, input.bars, { from, to }, input.releaseLog) : [],
   ])
   return {
     ref: update.ref,
@@ -43,6 +48,7 @@ export async function gatherReleaseMove(
     onStaging,
     strays: isCommit && !onStaging ? await straysOf(repository, to, staging) : [],
     fastForward,
+    broughtBack,
     pusher: input.pusher,
     certificate: input.certificate,
     pushOptions: input.pushOptions,

@@ -101,6 +101,7 @@ export function promotion(changes: Partial<ReleaseMove> = {}): ReleaseMove {
     objectType: 'commit',
     staging: TIP,
     onStaging: true,
+    broughtBack: [],
     strays: [],
     fastForward: true,
     pusher: { identified: true, principal: 'alice', source: 'env:REMOTE_USER' },

@@ -299,6 +299,14 @@ export const anyFacts: fc.Arbitrary<ReleaseMove> = fc.record({
     },
   ),
   fastForward: fc.boolean(),
+  broughtBack: fc.array(
+    fc.record({
+      commit: anyOid,
+      how: fc.constantFrom('same-code' as const, 'contained' as const),
+      why: hostileText,
+    }),
+    { maxLength: 3 },
+  ),
   pusher: fc.oneof(
     fc.record({
       identified: fc.constant(true as const),

@@ -66,6 +66,7 @@ describe('a policy', () => {
         approverMayPush: false,
         approvalMaxAgeMs: 900_000,
         target: 'landed',
+        bar: 'commit',
       },
     })
     expect({ ...staging, configurationDigest: undefined }).toEqual({
@@ -146,6 +147,7 @@ describe('a policy', () => {
         approverMayPush: true,
         approvalMaxAgeMs: 3_600_000,
         target: 'landed',
+        bar: 'commit',
       },
     })
     expect(environments).not.toHaveProperty('production')

@@ -35,6 +35,7 @@ beforeEach(async () => {
     objectType: 'commit',
     staging: target,
     onStaging: true,
+    broughtBack: [],
     strays: [],
     fastForward: true,
     pusher: { identified: true, principal: 'alice', source: 'env:REMOTE_USER' },

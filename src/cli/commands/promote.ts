@@ -17,6 +17,11 @@ export function promoteCommand(cli: Argv): Argv {
           describe: 'rollout notes, kept in the ledger and in the release log',
         })
         .option('plan', { type: 'string', describe: 'where the rollback plan is, kept like the note' })
+        .option('despite-bar', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'promote although it contains this commit, which was rolled back from (several: ID,ID)',
+        })
         .option('auto-rollback', {
           type: 'boolean',
           default: false,

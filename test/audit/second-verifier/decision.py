@@ -31,6 +31,7 @@ def parse_policy(text):
         "approverMayPush": rollback.get("approverMayPush", True),
         "approvalMaxAge": duration(rollback.get("approvalMaxAge", "1h")),
         "target": rollback.get("target", "smoke-passed" if production else "landed"),
+        "bar": rollback.get("bar", "commit"),
         "environments": {
             name: {
                 "digest": sha256(canonical(environment).encode()),
@@ -283,11 +284,25 @@ class Decision:
         )
 
     def barred(self, rollback):
-        bar = next((bar for bar in self.state["bars"] if bar["commit"] == self.facts["to"]), None)
-        if bar is None:
-            return False
+        bars = {bar["commit"]: bar for bar in self.state["bars"]}
+        own = bars.get(self.facts["to"])
+        if own is not None and not self.proved_since(own, rollback):
+            return True
+        for back in self.facts["broughtBack"]:
+            if back["how"] == "same-code":
+                if not ((own or rollback) and self.proved_since(bars[back["commit"]], rollback)):
+                    return True
+            elif self.policy["bar"] == "descendants" and not rollback and not self.despite(back["commit"]):
+                return True
+        return False
+
+    def despite(self, commit):
+        named = [option[12:] for option in self.facts["pushOptions"] if option.startswith("despite-bar=")]
+        return any(len(name) >= 7 and commit.startswith(name) for name in named)
+
+    def proved_since(self, bar, rollback):
         counts = self.shows_gates if rollback else self.proves
-        return not any(
+        return any(
             counts(run) and self.served(run) and time_of(run["said"]["headgate"]["startedAt"]) > time_of(bar["at"])
             for run in self.not_cut_off()
         )

@@ -40,7 +40,7 @@ NAMESPACES = {
 FACTS = ["policyVersion", "staging", "onStaging", "fastForward", "identitySource", "signedBy", "approvedBy"]
 BASELINE = {**dict.fromkeys(FACTS), "onStaging": False, "fastForward": True, "approvedBy": []}
 # What a baseline may say, and what nobody can check.
-WORDS = {"policyVersion": None, "allowedSigners": None, "referenceTransaction": None}
+WORDS = dict.fromkeys(["policyVersion", "allowedSigners", "referenceTransaction", "broughtBack"])
 
 
 class Git:
@@ -87,6 +87,11 @@ class Git:
         if (oid, other) not in self.known:
             self.known[oid, other] = self.run("merge-base", "--is-ancestor", other, oid, check=False) is not None
         return self.known[oid, other]
+
+    def code(self, commit, log):
+        """All files but the release log, with their modes."""
+        files = self.run("ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape").split("\0")
+        return [file for file in files if not (file.startswith("100") and file.partition("\t")[2] == log)]
 
     def file(self, name):
         kind, _, content = self.ask("--batch", name)
@@ -418,12 +423,17 @@ class Audit:
         must(facts["onStaging"] == on_staging, "onStaging is not what the commits say")
         forward = is_zeros(move["from"]) or (not is_zeros(move["to"]) and self.git.contains(move["to"], move["from"]))
         must(facts["fastForward"] == forward, "fastForward is not what the commits say")
+        brought_back = []
+        if "broughtBack" in facts or "former" in in_force["said"]:
+            brought_back = self.brought_back(move, policy)
+            must(facts.get("broughtBack") == brought_back, f"it brings back {brought_back}")
         signed = self.certificate(record, move, facts)
         decision = Decision(
             {
                 "ref": move["ref"], "from": move["from"], "to": move["to"], "pusher": move["pusher"],
                 "identitySource": facts["identitySource"], "onStaging": on_staging, "fastForward": forward,
                 "isCommit": self.git.kind(move["to"]) == "commit", "signedBy": signed,
+                "broughtBack": brought_back, "pushOptions": move["pushOptions"],
                 "certificate": move.get("pushCertificate"), "asksForUrls": "allowedSigners" in facts,
             },
             policy, self.state, [other for other in self.records if other["about"] == move["to"]], record["time"],
@@ -439,6 +449,23 @@ class Audit:
         must((said["verificationResult"] == "PASSED") == decision["allowed"], "verificationResult is not the verdict")
         rules = sorted((entry["rule"], entry["waived"]) for entry in move["objections"])
         must(rules == decision["rules"], f"the rules object otherwise: {decision['rules']}")
+
+    def brought_back(self, move, policy):
+        """Of the barred commits: those that the move goes to in other clothes, and those that it ships."""
+        if self.git.kind(move["to"]) != "commit":
+            return []
+        code = self.git.code(move["to"], policy["releaseLog"])
+        before = None if is_zeros(move["from"]) else self.git.code(move["from"], policy["releaseLog"])
+        found = []
+        for bar in [bar["commit"] for bar in self.state["bars"] if bar["commit"] != move["to"]][-100:]:
+            shipped = self.git.contains(move["to"], bar) and (
+                is_zeros(move["from"]) or not self.git.contains(move["from"], bar)
+            )
+            if code != before and self.git.code(bar, policy["releaseLog"]) == code:
+                found.append({"commit": bar, "how": "same-code"})
+            elif shipped:
+                found.append({"commit": bar, "how": "contained"})
+        return found
 
     def certificate(self, record, move, facts):
         text, seq = move.get("pushCertificate"), record["seq"]
