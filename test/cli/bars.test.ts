@@ -48,7 +48,6 @@ test('the log entry of a rollback does not bring back what was rolled back from'
   expect(repository.ref('refs/heads/release')).toBe(good)
   expect(repository.headgate('check', second).code).toBe(77)
   const empty = repository.git('commit-tree', `${bad}^{tree}`, '-p', second, '-m', 'again')
-  repository.mustRun(repository.run('git', ['push', '-q', 'origin', `${empty}:refs/heads/topic`]))
   expect(repository.headgate('check', empty).stdout).toContain('REFUSED barred')
 })
 
@@ -78,7 +77,7 @@ test('what was built on it says so, is not promoted by itself, and goes when it 
   const next = bringOut(repository, 'more')
   expect(repository.headgate('check', next).stdout).not.toContain('contains')
   // And the code that was barred stays barred, whatever it is called.
-  const back = bringOut(repository, 'back', { 'file.txt': repository.git('show', `${bad}:file.txt`) + '\n' })
+  const back = bringOut(repository, 'back', { 'file.txt': `${repository.git('show', `${bad}:file.txt`)}\n` })
   expect(repository.headgate('check', back).stdout).toContain('REFUSED barred')
   const audit = repository.headgate(...AUDIT)
   expect(audit.code, audit.all).toBe(0)
@@ -91,7 +90,16 @@ test('rollback.bar: descendants wants the barred commit named at the push, and a
   const fix = bringOut(repository, 'a fix')
   expect(repository.headgate('check', fix).stdout).toContain('REFUSED barred')
   expect(repository.push(`${fix}:refs/heads/release`).all).toContain('[barred]')
-  const ran = repository.headgate('promote', fix, '--yes', '--no-record', '--despite-bar', short)
+  const ran = repository.headgate(
+    'promote',
+    fix,
+    '--yes',
+    '--no-record',
+    '--despite-bar',
+    short,
+    '--wait',
+    '1s',
+  )
   expect(repository.ref('refs/heads/release'), ran.all).toBe(fix)
   const audit = repository.headgate(...AUDIT)
   expect(audit.code, audit.all).toBe(0)
