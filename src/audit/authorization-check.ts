@@ -159,6 +159,7 @@ async function graphOf(
         { from, to },
         {
           codeOf: (commit) => ancestry.codeOf(commit, releaseLog),
+          contains: (commit) => ancestry.contains(commit, to),
           ships: async (commit) => {
             const isIn = await ancestry.contains(commit, to)
             if (isIn !== true || isZeroOid(from)) return isIn

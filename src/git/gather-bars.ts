@@ -13,6 +13,8 @@ const MAX_BARS = 100
 export type BarQuestions = {
   readonly codeOf: (commit: Oid) => Promise<string | null>
   readonly ships: (commit: Oid) => Promise<boolean | null>
+  /** Whether what the move goes to contains it. */
+  readonly contains: (commit: Oid) => Promise<boolean | null>
 }
 
 export type BarAnswers = { readonly found: readonly BroughtBack[]; readonly unknown: readonly Oid[] }
@@ -21,7 +23,7 @@ export type BarAnswers = { readonly found: readonly BroughtBack[]; readonly unkn
 export async function compareWithBars(
   bars: readonly Oid[],
   { from, to }: { readonly from: Oid; readonly to: Oid },
-  { codeOf, ships }: BarQuestions,
+  { codeOf, ships, contains }: BarQuestions,
 ): Promise<BarAnswers> {
   const found: BroughtBack[] = []
   const unknown: Oid[] = []
@@ -34,7 +36,9 @@ export async function compareWithBars(
     const isShipped = await ships(commit)
     if (code === null || its === null || isShipped === null || (its === code && before === null))
       unknown.push(commit)
-    if (code !== null && its === code && its !== before) found.push({ commit, how: 'same-code' })
+    // What has the same code and does not come from it, such as the commit that a direct one copied, is its own.
+    if (code !== null && its === code && its !== before && (isShipped === true || (await contains(commit))))
+      found.push({ commit, how: 'same-code' })
     else if (isShipped === true) found.push({ commit, how: 'contained' })
   }
   return { found, unknown }
@@ -60,6 +64,7 @@ export async function gatherBroughtBack(
   const { found } = await compareWithBars(bars, move, {
     codeOf: (commit) => codeOf(repository, commit, logPath),
     ships: async (commit) => shipped.has(commit),
+    contains: (commit) => repository.isAncestor(commit, move.to),
   })
   return found
 }

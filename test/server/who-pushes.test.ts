@@ -95,6 +95,6 @@ test('check, doctor and promote know that git would sign with OpenPGP', () => {
     'git here signs pushes with OpenPGP, and origin verifies SSH signatures alone',
   )
   expect(doctor.stdout).toContain('git config gpg.format ssh && git config user.signingKey FILE.pub')
-  const promoted = repository.headgate('promote', '--yes', '--wait', '1s')
+  const promoted = repository.headgate('promote', '--yes', '--wait', '1s', '--no-record')
   expect(repository.ref('refs/heads/release'), promoted.all).toBe(repository.git('rev-parse', 'main'))
 })

@@ -461,7 +461,8 @@ class Audit:
             shipped = self.git.contains(move["to"], bar) and (
                 is_zeros(move["from"]) or not self.git.contains(move["from"], bar)
             )
-            if code != before and self.git.code(bar, policy["releaseLog"]) == code:
+            same = code != before and self.git.code(bar, policy["releaseLog"]) == code
+            if same and self.git.contains(move["to"], bar):
                 found.append({"commit": bar, "how": "same-code"})
             elif shipped:
                 found.append({"commit": bar, "how": "contained"})
