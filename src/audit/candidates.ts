@@ -50,12 +50,31 @@ const MAX_SEARCHED = 10_000
 /** What keeps so many proved commits back, such as a freeze, keeps back the older ones, too. */
 const MAX_JUDGED = 200
 
-/** How many candidates there are. */
+/** How many candidates there are: commits that change nothing but the release log bring nothing to production. */
 export async function countCandidates(repository: GitRepository, view: RemoteView): Promise<number> {
   const range = rangeOf(view)
   if (range === null) return 0
   const { stdout } = await repository.run(['rev-list', '--count', ...range, '--'])
-  return Number(stdout.toString('latin1').trim())
+  return Number(stdout.toString('latin1').trim()) - (await logCommits(repository, view, range)).size
+}
+
+/** The commits of the range, merges left out, that change the release log and nothing else. */
+async function logCommits(
+  repository: GitRepository,
+  { inForce }: RemoteView,
+  range: readonly string[],
+): Promise<ReadonlySet<Oid>> {
+  const path = inForce.policy.releaseLog
+  const { stdout } = await repository.run([
+    ...['log', '-z', '--format=%x01%H', '--no-merges', '--full-history', '--full-diff', '--name-only'],
+    ...['--no-renames', '--root', ...range, '--', `:(top,literal)${path}`],
+  ])
+  const found = new Set<Oid>()
+  for (const entry of stdout.toString('utf8').split('\x01').slice(1)) {
+    const [oid = '', ...names] = entry.split(/[\0\n]/).filter((part) => part !== '')
+    if (names.length === 1 && names[0] === path) found.add(oid)
+  }
+  return found
 }
 
 /** The newest candidates, at most `limit`, each with its evidence. `now` in ms since the epoch. */
@@ -66,8 +85,18 @@ export async function* candidates(
 ): AsyncGenerator<Candidate, void, undefined> {
   const range = rangeOf(view)
   if (range === null) return
-  for (const described of await describeCommits(repository, range, limit)) {
-    yield { ...described, ...(await judgeCandidate(repository, view, described.oid, now)) }
+  const logged = await logCommits(repository, view, range)
+  const listed = await describeCommits(repository, range, limit + logged.size)
+  const oldest = listed.findLastIndex(({ oid }) => !logged.has(oid))
+  let count = 0
+  for (const [index, described] of listed.entries()) {
+    if (count >= limit) return
+    const candidate = { ...described, ...(await judgeCandidate(repository, view, described.oid, now)) }
+    // Where staging proved the log's commit on top of what is to be released, it is what can go.
+    const isLog = logged.has(described.oid)
+    if (isLog && (candidate.evidence.state !== 'passed' || index > oldest)) continue
+    if (!isLog) count += 1
+    yield candidate
   }
 }
 

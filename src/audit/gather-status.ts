@@ -63,7 +63,7 @@ export async function gatherStatus(
   const wayBack: RollbackOption[] = []
   for await (const option of rollbackOptions(repository, view, { limit: LOOKED_BACK, now }))
     wayBack.push(option)
-  const candidateCount = listed.length < limit ? listed.length : await countCandidates(repository, view)
+  const candidateCount = await countCandidates(repository, view)
   const promotable =
     listed.find(({ foresight }) => foresight?.answer === 'yes' && isOffered(foresight)) ??
     (candidateCount > listed.length ? (await searchPromotable(repository, view, now)).promotable : null)

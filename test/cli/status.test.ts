@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { lastCommits, released, releasedTwice } from '../beginnings.ts'
 import { PROGRAM } from '../make-repository.ts'
-import { Day, releasedAndProved } from './day.ts'
+import { Day, releasedAndProved, released as releasedByDay } from './day.ts'
 import { guarded } from './run-program.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
@@ -16,7 +16,6 @@ const still = (text: string) =>
 
 test('a day at a glance, in 80 columns', async () => {
   const day = await Day.begin({ begin: releasedAndProved })
-  const log = day.repository.git('rev-parse', 'HEAD~1')
   const [zero, one] = [day.commit('zero'), day.commit('one')]
   const three = day.push('three')
   const failed = await day.as('alice', 'status')
@@ -29,10 +28,9 @@ staging  serves ${short(three)} (main)
 production  serves ${short(zero)} (release)
 smoke  passed now, by alice (record 5)
 
-3 commits on main ahead of release, newest first:
+2 commits on main ahead of release, newest first:
   ${short(three)}  no evidence  Dev  three
 > ${short(one)}  passed now, ci  Dev  one
-  ${short(log)}  no evidence  Dev  Release log: promotion to ${short(zero)}
 
 release can move to ${short(one)} now:
   headgate promote ${short(one)} --key FILE
@@ -198,4 +196,27 @@ test('thousands of commits ahead are counted, and the newest listed', () => {
   repository.prove(proved)
   expect(JSON.parse(status('--json').stdout).promotable).toBe(proved)
   expect(readFileSync(join(bin, 'started'), 'utf8').length).toBeLessThan(150)
+})
+
+test("the log's own commits are no candidates, and count where staging proved one with what is below it", async () => {
+  const day = await Day.begin({ begin: releasedByDay })
+  const status = async () =>
+    JSON.parse((await day.as('alice', 'status', '--json', '--no-environments')).stdout)
+  day.repository.git('pull', '-q', '--ff-only', 'origin', 'main')
+  const subject = day.repository.git('log', '-1', '--format=%s')
+  expect(subject).toMatch(/^Release log: /)
+  expect(await status()).toMatchObject({ candidateCount: 0, candidates: [] })
+  const text = (await day.as('alice', 'status', '--no-environments')).stdout
+  expect(text).toContain('release has everything that main has\n')
+  // Proved, it still brings nothing.
+  day.repository.prove(day.repository.git('rev-parse', 'main'))
+  expect(await status()).toMatchObject({ candidateCount: 0, candidates: [], promotable: null })
+
+  const code = day.push('code')
+  const log = day.repository.commit('an entry', { 'docs/RELEASE_LOG.md': `${day.log()}\nmore\n` })
+  day.repository.mustRun(day.repository.push('main'))
+  expect(await status()).toMatchObject({ candidateCount: 1, candidates: [{ oid: code }] })
+  day.repository.prove(log)
+  const proved = await status()
+  expect(proved).toMatchObject({ candidateCount: 1, promotable: log })
 })
