@@ -42,7 +42,9 @@ test('a failed smoke, and the way back to the last known-good release, verified 
   // Whoever looks now, or would promote on top of it, is told.
   const { stdout } = await day.as('bob', 'status')
   expect(stdout).toMatch(/^smoke {7}failed .* ago, by alice \(record \d+\): chat$/m)
-  expect(stdout.indexOf(`headgate rollback ${short(good)} `)).toBeLessThan(stdout.indexOf('headgate check'))
+  expect(stdout).toContain(`headgate rollback ${short(good)} `)
+  // Above the release is the log's own commit alone, which brings nothing to production.
+  expect(stdout).not.toContain('headgate check')
   const ran = await day.as('bob', 'rollback', ...WHY, '--yes')
   expect(ran.code, ran.all).toBe(0)
   expect(ran.stdout).toBe(
