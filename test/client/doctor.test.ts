@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync }
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { released, releasedTwice } from '../beginnings.ts'
-import { PROGRAM, type TestRepository } from '../make-repository.ts'
+import { PROGRAM, type TestRepository, unwrapped } from '../make-repository.ts'
 import { RunningService } from '../server/running-service.ts'
 import { guardedClone, hookedClone, write } from './clones.ts'
 
@@ -265,7 +265,7 @@ describe('a clone', () => {
         env,
       },
     )
-    expect(ran.stdout).toContain(
+    expect(unwrapped(ran.stdout)).toContain(
       `problem  the key ${env.HEADGATE_KEY} does not exist\n  fix: restore it, or name another key\n`,
     )
     writeFileSync(
