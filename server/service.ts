@@ -14,7 +14,7 @@ import type { Logger } from 'pino'
 import { HeadgateError } from '../src/core/errors.ts'
 import { jsonText } from '../src/core/printable.ts'
 import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
-import type { ServedRepository } from './served-repository.ts'
+import type { ServedRepositories } from './served-repositories.ts'
 
 /** A push with more guarded refs and submissions than this is rare, and decides by itself. */
 const MAX_BODY_BYTES = 1024 * 1024
@@ -23,20 +23,10 @@ const DOT_MS = 500
 /** A hook leaves after ten seconds without a dot. What took longer than this is answered to nobody. */
 const MAX_SILENCE_MS = 8_000
 
-export type Health = {
-  readonly status: 'ok' | 'degraded'
-  readonly repositories: readonly {
-    readonly path: string
-    readonly records: number | null
-    readonly problem: string | null
-  }[]
-}
+/** Who asks how it is waits so long for what has changed; after that it hears what is known. */
+const HEALTH_MS = 5_000
 
-export function hookService(
-  find: (path: string) => ServedRepository | undefined,
-  health: () => Promise<Health>,
-  log: Logger,
-): Hono<{ Bindings: HttpBindings }> {
+export function hookService(repositories: ServedRepositories, log: Logger): Hono<{ Bindings: HttpBindings }> {
   const service = new Hono<{ Bindings: HttpBindings }>()
   service.post('/hook', bodyLimit({ maxSize: MAX_BODY_BYTES }), async (context) => {
     const wait = new Waiting(context.env.incoming.socket)
@@ -45,7 +35,7 @@ export function hookService(
     const asked = async (body: Uint8Array) => {
       const request = parseHookRequest(body)
       phase = request.phase
-      return answer(find, request, wait)
+      return answer(repositories, request, wait)
     }
     const answering = asked(new Uint8Array(await context.req.arrayBuffer())).then(
       ({ text, ...about }) => {
@@ -75,7 +65,7 @@ export function hookService(
     })
   })
   service.get('/healthz', async (context) => {
-    const found = await health()
+    const found = await repositories.health(HEALTH_MS)
     const type = { 'content-type': 'application/json' }
     return context.body(jsonText(found), found.status === 'ok' ? 200 : 503, type)
   })
@@ -143,20 +133,13 @@ type Told = {
   readonly text: string
 }
 
-async function answer(
-  find: (path: string) => ServedRepository | undefined,
-  request: HookRequest,
-  wait: Waiting,
-): Promise<Told> {
-  const repository = find(request.repository)
-  if (repository === undefined)
-    throw new HeadgateError('configuration', `${request.repository} is not served here`)
-  const given = await repository.answer(request, {
+async function answer(repositories: ServedRepositories, request: HookRequest, wait: Waiting): Promise<Told> {
+  const given = await repositories.answer(request, {
     isAwaited: () => wait.isAwaited(),
     tell: (text) => wait.tell(text),
   })
   return {
-    repository: repository.path,
+    repository: request.repository,
     phase: request.phase,
     refs: request.updates.length,
     verdict: given.accepted ? 'accepted' : 'refused',

@@ -1,9 +1,9 @@
 /** The unix socket that the service listens on. */
 import { chmodSync, lstatSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
-import { connect } from 'node:net'
 import { dirname, isAbsolute } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
+import { answers } from './announcement.ts'
 
 /** sun_path has 108 bytes on Linux, 104 on the BSDs, one of them a zero. */
 const MAX_PATH_BYTES = 103
@@ -59,17 +59,4 @@ async function removeStale(path: string): Promise<void> {
     })
   }
   rmSync(path, { force: true })
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    const end = (answer: boolean) => {
-      socket.destroy()
-      resolve(answer)
-    }
-    socket.once('connect', () => end(true))
-    // Nobody listens (ECONNREFUSED), or it vanished meanwhile; a full queue (EAGAIN) is somebody's.
-    socket.once('error', (error: NodeJS.ErrnoException) => end(error.code === 'EAGAIN'))
-  })
 }

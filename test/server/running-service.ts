@@ -1,6 +1,7 @@
 /** The built service as a process of its own, its log lines, and questions to its socket. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { PROGRAM } from '../make-repository.ts'
@@ -27,7 +28,8 @@ export class RunningService {
     this.child.stderr?.on('data', (part: Buffer) => {
       this.stderr += part
     })
-    this.#exited = once(this.child, 'exit').then(([code]) => code as number | null)
+    // Not its exit: what it said last may still be in the pipe.
+    this.#exited = once(this.child, 'close').then(([code]) => code as number | null)
   }
 
   /** Resolves when it says that it serves. */
@@ -35,6 +37,11 @@ export class RunningService {
     const service = new RunningService(repositories, args)
     await service.logged('serving')
     return service
+  }
+
+  /** Resolves at once, before it serves. */
+  static spawn(repositories: readonly string[], ...args: string[]): RunningService {
+    return new RunningService(repositories, args)
   }
 
   /** For one that will not start: its exit code. */
@@ -54,15 +61,32 @@ export class RunningService {
       .map((line) => JSON.parse(line) as LogLine)
   }
 
-  /** Waits until `count` lines of this message are there, at most ten seconds. */
+  /** Waits until `count` lines of this message are there, at most a minute. */
   async logged(message: string, count = 1): Promise<LogLine[]> {
-    for (let i = 0; i < 400; i++) {
+    for (let i = 0; i < 2400; i++) {
       const lines = this.#stdout.endsWith('\n') ? this.log.filter(({ msg }) => msg === message) : []
       if (lines.length >= count) return lines
       if (this.child.exitCode !== null) break
       await new Promise((done) => setTimeout(done, 25))
     }
     throw new Error(`the service never said "${message}"\n${this.#stdout}${this.stderr}`)
+  }
+
+  /** Ids of the processes that it has started and that live. */
+  children(): number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((name) => parentOf(name) === this.child.pid)
+      .map(Number)
+  }
+
+  /** Waits until it has started a program of this name that lives, at most a minute. */
+  async started(name: string): Promise<void> {
+    for (let i = 0; i < 2400; i++) {
+      if (this.children().some((pid) => nameOf(pid) === name)) return
+      await new Promise((done) => setTimeout(done, 25))
+    }
+    throw new Error(`the service never started ${name}`)
   }
 
   exited(): Promise<number | null> {
@@ -91,6 +115,24 @@ export class RunningService {
       asking.on('error', reject)
       asking.end(body ?? undefined)
     })
+  }
+}
+
+/** Null for a process that has just ended. */
+function parentOf(pid: string): number | null {
+  try {
+    // The name stands in brackets, and may hold anything.
+    return Number(/^.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1])
+  } catch {
+    return null
+  }
+}
+
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'latin1').trim()
+  } catch {
+    return ''
   }
 }
 

@@ -6,15 +6,18 @@ const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const
 
 export function serveCommand(cli: Argv): Argv {
   return cli.command(
-    'serve <repo..>',
+    'serve [repo..]',
     'Answer the hooks of guarded repositories from one process (server admin)',
     (command) =>
       command
         .positional('repo', {
           type: 'string',
           array: true,
-          demandOption: true,
-          describe: 'paths of bare repositories with headgate installed',
+          describe: 'bare repositories with headgate installed, or folders that are searched for them',
+        })
+        .option('list', {
+          type: 'string',
+          describe: 'a file that names more of them, one on each line',
         })
         .option('socket', {
           type: 'string',
@@ -28,16 +31,21 @@ export function serveCommand(cli: Argv): Argv {
         .epilogue(
           [
             'It runs as the account that serves pushes. Without it the hooks decide by themselves, slower.',
-            'SIGTERM stops it gracefully, SIGHUP opens everything anew. GET /healthz says how it is:',
+            'Repositories that come and go are noticed within seconds, and at once with SIGHUP, which opens everything',
+            'anew. SIGTERM stops it within a second. GET /healthz says how it is:',
             '  curl --unix-socket SOCKET http://headgate/healthz',
             '',
-            examples(['all repositories', '$0 serve /srv/git/*.git --socket /run/headgate/socket']),
+            examples(
+              ['one repository', '$0 serve /srv/git/app.git'],
+              ['all below a folder', '$0 serve /srv/git --socket /run/headgate/socket'],
+            ),
           ].join('\n'),
         ),
-    async ({ repo, socket, logLevel }) => {
+    async ({ repo = [], list, socket, logLevel }) => {
       const { serve } = await import('../../../server/serve.ts')
       await serve({
-        repositories: repo.map((path) => resolve(path)),
+        places: repo.map((path) => resolve(path)),
+        list: list === undefined ? undefined : resolve(list),
         socket: socket === undefined ? undefined : resolve(socket),
         logLevel,
       })
