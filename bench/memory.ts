@@ -1,7 +1,7 @@
 /** The service's memory over many decisions about many repositories. */
 import { cpSync, readFileSync } from 'node:fs'
-import { request } from 'node:http'
 import { join } from 'node:path'
+import { ask } from './many.ts'
 import { printTable } from './rounds.ts'
 import { startService, stopService, Target } from './variants.ts'
 
@@ -40,26 +40,7 @@ export async function measureMemory(repositories: number, decisions: number): Pr
   await target.remove()
 }
 
-function residentMegabytes(pid: number | undefined): number {
+export function residentMegabytes(pid: number | undefined): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
-}
-
-function ask(socketPath: string, body: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const asking = request(
-      { socketPath, path: '/hook', method: 'POST', headers: { 'Content-Type': 'text/plain' } },
-      (answer) => {
-        let text = ''
-        answer.setEncoding('utf8')
-        answer.on('data', (part: string) => {
-          text += part
-        })
-        answer.on('end', () => resolve(text))
-        answer.on('error', reject)
-      },
-    )
-    asking.on('error', reject)
-    asking.end(body)
-  })
 }

@@ -1,7 +1,7 @@
 /**
  * What the guard costs a push, as ratios to the same push without hooks in the same run:
  *
- *     npm run bench -- [local] [ssh] [refs] [clients] [gates] [inbox] [load] [memory] [ledger] [history] [verify] [--rounds N] [--full]
+ *     npm run bench -- [local] [ssh] [refs] [clients] [gates] [inbox] [load] [memory] [many] [ledger] [history] [verify] [--rounds N] [--full]
  *
  * Without a name every part runs. `--full` measures ledgers up to 100,000 records and histories up to 1,000,000 commits;
  * that takes minutes.
@@ -16,6 +16,7 @@ import { measureGates } from './gates.ts'
 import { measureGrowth } from './growth.ts'
 import { measureInbox } from './inbox.ts'
 import { measureLoad } from './load.ts'
+import { measureMany } from './many.ts'
 import { measureMemory } from './memory.ts'
 import { printTable, Rounds } from './rounds.ts'
 import { Target, VARIANTS, type Variant } from './variants.ts'
@@ -37,6 +38,7 @@ if (wants('refs')) await manyRefs()
 if (wants('inbox')) await measureInbox(rounds * 5)
 if (wants('load')) await measureLoad()
 if (wants('memory')) await measureMemory(50, 10_000)
+if (wants('many')) await measureMany(1_000)
 if (wants('clients')) measureClientHooks(rounds)
 if (wants('gates')) await measureGates(rounds)
 if (wants('ledger')) await measureGrowth('ledger', values.full ? [10, 1_000, 100_000] : [10, 5_000], rounds)

@@ -53,10 +53,14 @@ export class Target {
   }
 }
 
-export async function startService(repositories: readonly string[]): Promise<ChildProcess> {
-  const service = spawn(process.execPath, [PROGRAM, 'serve', ...repositories, '--log-level', 'error'], {
+export function spawnService(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [PROGRAM, 'serve', ...args, '--log-level', 'error'], {
     stdio: ['ignore', 'inherit', 'inherit'],
   })
+}
+
+export async function startService(repositories: readonly string[]): Promise<ChildProcess> {
+  const service = spawnService(repositories)
   const last = join(repositories.at(-1) ?? '', 'headgate', 'service')
   for (let i = 0; i < 600 && !existsSync(last); i++) await new Promise((done) => setTimeout(done, 50))
   if (!existsSync(last)) throw new Error('the service did not start')
