@@ -351,7 +351,7 @@ describe('its start, reload and health', () => {
     expect(remote(refused.stderr)).toContain('[drift]')
   })
 
-  test('settles at its start what a crash left open', async () => {
+  test('settles in the background what a crash left open', async () => {
     const repository = guarded()
     const landed = repository.commit('landed')
     repository.mustRun(repository.push('main'))
@@ -373,6 +373,7 @@ describe('its start, reload and health', () => {
       join(repository.bare, 'hooks/reference-transaction'),
     )
     const service = await serve([repository.bare])
+    await service.logged('ready')
     expect(repository.ledgerSubjects().at(-1)).toContain('landed')
     expect(service.log.some(({ msg }) => msg === 'drift')).toBe(false)
   })

@@ -30,9 +30,9 @@ export function serveCommand(cli: Argv): Argv {
         })
         .epilogue(
           [
-            'It runs as the account that serves pushes. Without it the hooks decide by themselves,',
-            'slower. Repositories that come and go are noticed within seconds, with SIGHUP at once.',
-            'SIGTERM stops it within a second. GET /healthz says how it is:',
+            'It runs as the account that serves pushes. Without it the hooks decide by',
+            'themselves, slower. Repositories that come and go are noticed within seconds,',
+            'with SIGHUP at once. SIGTERM stops it within a second. How it is says',
             '  curl --unix-socket SOCKET http://headgate/healthz',
             '',
             examples(
