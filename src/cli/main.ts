@@ -89,7 +89,9 @@ function requireSingleValues(values: Record<string, unknown>, options: { array: 
     const isOption = hideBin(process.argv).some((arg) => arg.split('=')[0] === `--${name}`)
     const shown = isOption ? `--${name}` : name.toUpperCase()
     if (value === '')
-      throw new HeadgateError('usage', `${shown} needs a value`, { hint: 'give it one, or leave it out' })
+      throw new HeadgateError('usage', `${shown} needs a value`, {
+        hint: 'give it one, or leave it out where it may be left out',
+      })
     if (Array.isArray(value))
       throw new HeadgateError('usage', `${shown} is given twice`, { hint: 'give it once' })
   }

@@ -13,6 +13,7 @@ import type { GuardedPlace } from './guarded-place.ts'
 import { note, plural } from './output.ts'
 import { askServed } from './served-commits.ts'
 import { signAndSubmit } from './submit.ts'
+import { wrapText } from './wrap-text.ts'
 
 /** Between two questions: at first a deployment may be instant, later it takes minutes. */
 const FIRST_PAUSE_MS = 250
@@ -62,7 +63,10 @@ export async function waitUntilServed(
     if (state !== said || now - reminded > REMINDER_MS) {
       if (said !== '' && !(await isCurrent())) return false
       const since = said === '' ? '' : `, ${formatDuration(now - start)} so far`
-      note(`waiting for production to serve ${shortOid(commit)}; now: ${state}${since}`)
+      for (const line of wrapText(
+        `waiting for production to serve ${shortOid(commit)}; now: ${state}${since}`,
+      ))
+        note(line)
       ;[said, reminded] = [state, now]
     }
     await pause(Math.min(pauseMs, Math.max(0, waitMs - (now - start)) + 1), signal)

@@ -61,13 +61,13 @@ export async function promotionPlan(
       ),
     ...more,
     '',
-    `staging evidence: ${proof}`,
+    ...wrapText(`staging evidence: ${proof}`),
     ...(waived.length === 0 ? [] : [colour('red', `OVERRIDE: waives ${waived.join(', ')}`, process.stderr)]),
     ...foresight.remarks.flatMap((remark) =>
       wrapText(`remark: ${remark}`).map((line) => colour('yellow', line, process.stderr)),
     ),
-    ...(note === undefined ? [] : [`note: ${printable(note, 500)}`]),
-    ...(plan === undefined ? [] : [`plan: ${printable(plan, 500)}`]),
+    ...(note === undefined ? [] : wrapText(`note: ${printable(note, 500)}`)),
+    ...(plan === undefined ? [] : wrapText(`plan: ${printable(plan, 500)}`)),
     ...(await remarks(session)),
     ...(await afterwards(session)),
   ]

@@ -10,7 +10,7 @@ test('makes a key pair, and stdout is nothing but its allowed_signers line', () 
   const ran = repository.headgate('key', 'generate', file, '--for', 'approval,push', '--principal', 'carol')
   expect(ran.code).toBe(0)
   expect(ran.stderr).toBe(
-    `${file} is the private key: it stays where it signs. The line on standard output goes into .headgate/allowed_signers.\n`,
+    `${file} is the private key: it stays where it signs.\nThe line on standard output goes into .headgate/allowed_signers.\n`,
   )
   const [type, blob] = readFileSync(`${file}.pub`, 'utf8').split(' ')
   expect(ran.stdout).toBe(`carol namespaces="headgate-approval,git" ${type} ${blob}\n`)

@@ -230,7 +230,7 @@ test('calls that cannot succeed are said without a word to the server', () => {
     'headgate: --reason is longer than 4096 characters\n  hint: say why in a sentence or two\nexit 64',
   )
   expect(call('drift', '--reason', '', ...key)).toBe(
-    'headgate: --reason needs a value\n  hint: give it one, or leave it out\nexit 64',
+    'headgate: --reason needs a value\n  hint: give it one, or leave it out where it may be left out\nexit 64',
   )
   expect(repository.ledgerSubjects()).toEqual(subjects)
   expect(repository.server('for-each-ref')).toBe(refs)

@@ -70,6 +70,12 @@ describe('help', () => {
       if (!(COMMANDS as readonly string[]).includes(command)) return
       const [before = '', examples = ''] = stdout.split('\nExamples:\n')
       expect(examples).toMatch(new RegExp(`^ {2}(?:[A-Z]+=\\S+ )*headgate ${command}\\b`, 'm'))
+      // yargs breaks lines that are too long, and a piece of a command or of a comment cannot be pasted.
+      for (const [at, line] of examples.split('\n').entries()) {
+        const isContinued = at > 0 && examples.split('\n')[at - 1]?.endsWith('\\')
+        const expected = isContinued ? /^ {6}\S/ : /^$|^ {2}(?:# |(?:[A-Z]+=\S+ )*headgate |curl )/
+        expect(line).toMatch(expected)
+      }
       // An option that is named and not described looks like this.
       expect(before).not.toMatch(/^ +(?:-\w, )?--[\w-]+ +\[/m)
     },
@@ -151,9 +157,9 @@ test.each([
     'SHELL "tcsh" is not one of bash, zsh, fish',
     'headgate completion --help lists its commands',
   ],
-  [['check', ''], 'COMMIT needs a value', 'give it one, or leave it out'],
-  [['gate', '--url'], '--url needs a value', 'give it one, or leave it out'],
-  [['gate', '--url', ''], '--url needs a value', 'give it one, or leave it out'],
+  [['check', ''], 'COMMIT needs a value', 'give it one, or leave it out where it may be left out'],
+  [['gate', '--url'], '--url needs a value', 'give it one, or leave it out where it may be left out'],
+  [['gate', '--url', ''], '--url needs a value', 'give it one, or leave it out where it may be left out'],
   [['gate', '--url', 'a', '--url', 'b'], '--url is given twice', 'give it once'],
   [
     ['server', 'install'],

@@ -189,6 +189,6 @@ function generate(options: Options): void {
     return
   }
   const shown = process.stdout.isTTY ? 'This line goes' : 'The line on standard output goes'
-  note(`${file} is the private key: it stays where it signs. ${shown} into .headgate/allowed_signers.`)
+  note(`${file} is the private key: it stays where it signs.\n${shown} into .headgate/allowed_signers.`)
   print(line)
 }

@@ -121,7 +121,8 @@ export function operatorCommands(cli: Argv): Argv {
           .epilogue(
             examples([
               'after a policy that names another release branch',
-              '$0 retire release --reason "production deploys from live now" --key ~/.ssh/release',
+              '$0 retire release --key ~/.ssh/release \\',
+              '    --reason "production deploys from live now"',
             ]),
           ),
       async (options) => {

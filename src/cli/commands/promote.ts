@@ -42,9 +42,13 @@ export function promoteCommand(cli: Argv): Argv {
             ['the newest commit of main that staging has proved', '$0 promote --key ~/.ssh/release'],
             [
               'one commit, with words for the log',
-              '$0 promote 3f2c1ab --note "weekly release" --plan "ticket 4711"',
+              '$0 promote 3f2c1ab --note "weekly release" --plan "ticket 4711" \\',
+              '    --key ~/.ssh/release',
             ],
-            ['from a script, and back if production fails', '$0 promote 3f2c1ab --yes --auto-rollback'],
+            [
+              'from a script, and back if production fails',
+              '$0 promote 3f2c1ab --yes --auto-rollback --key ~/.ssh/release',
+            ],
           ),
         ),
     async (options) => {

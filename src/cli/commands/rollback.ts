@@ -29,7 +29,8 @@ export function rollbackCommand(cli: Argv): Argv {
             ],
             [
               'to a certain one, without a question',
-              '$0 rollback 9d0e1f2 --trigger smoke --symptoms "chat fails" --yes',
+              '$0 rollback 9d0e1f2 --trigger smoke --symptoms "chat fails" --yes \\',
+              '    --key ~/.ssh/release',
             ],
           ),
         ),

@@ -45,7 +45,7 @@ export function serverCommand(cli: Argv): Argv {
                 ],
                 ['Gitea, Forgejo', '$0 server install app.git --identity env:GITEA_PUSHER_NAME --host gitea'],
                 [
-                  'one account, and people are known by the key that logged in (sshd: ExposeAuthInfo yes)',
+                  'one account, a key for each person (sshd: ExposeAuthInfo yes)',
                   '$0 server install app.git --identity ssh-auth-info',
                 ],
                 ['people are known by git push --signed', '$0 server install app.git --identity push-cert'],

@@ -3,8 +3,11 @@ import { accountName, actsFor, asAccount } from '../../../server/accounts.ts'
 import { printable, shellWord } from '../../core/printable.ts'
 import { type Finding, problem } from './finding.ts'
 
-/** What is wrong with a private key's file: it must be readable for its owner and nobody else (`mask` tells who else). */
-export function checkPrivateKey(path: string, mask = 0o077): Finding[] {
+/**
+ * What is wrong with a private key's file: it must be readable for its owner and nobody else (`mask` tells who else).
+ * `repository` is the guarded one that the key belongs to.
+ */
+export function checkPrivateKey(path: string, mask = 0o077, repository: string | null = null): Finding[] {
   const shown = printable(path, 500)
   const status = statSync(path, { throwIfNoEntry: false })
   if (status === undefined)
@@ -23,7 +26,9 @@ export function checkPrivateKey(path: string, mask = 0o077): Finding[] {
       problem(
         'key-unreadable',
         `${what}: it belongs to ${owner}`,
-        `run this as ${owner}: sudo -u ${owner} ...`,
+        repository === null
+          ? `name a key of your own, or log in as ${owner}`
+          : `sudo -u ${owner} headgate doctor ${shellWord(repository)}`,
       ),
     ]
   }

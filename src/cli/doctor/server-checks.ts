@@ -214,9 +214,9 @@ async function checkSealKey(repository: GitRepository, install: string): Promise
   const directory = repository.commonDirectory
   const sharing = await readSharing(repository).catch(() => null)
   const mask = sharing !== null && (sharing.mode & 0o020) !== 0 ? 0o037 : 0o077
-  const findings = checkPrivateKey(sealKeyPath(directory), mask)
+  const findings = checkPrivateKey(sealKeyPath(directory), mask, directory)
   const isUsable = findings.every(({ code }) => code === 'key-open')
-  for (const path of formerSealKeys(directory)) findings.push(...checkPrivateKey(path, mask))
+  for (const path of formerSealKeys(directory)) findings.push(...checkPrivateKey(path, mask, directory))
   if (!isUsable) return findings
   if (isSealKeyInSight(directory)) {
     const what =
