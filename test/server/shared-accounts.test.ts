@@ -237,7 +237,7 @@ describe.runIf(canChange)('the doctor', () => {
     const byBob = unwrapped(alone.headgate(BOB, '022', 'doctor', alone.bare).stdout)
     expect(byBob).toContain(`this account, ${BOB}, cannot write in ${alone.bare}, which belongs to ${ALICE}`)
     expect(byBob).toContain(
-      `the key ${alone.bare}/headgate/seal-key.pem cannot be read by this account: it belongs to ${ALICE} fix: sudo -u ${ALICE} headgate doctor ${alone.bare}`,
+      `the key ${alone.bare}/headgate/seal-key.pem cannot be read by this account: it belongs to ${ALICE}\n  fix: sudo -u ${ALICE} headgate doctor ${alone.bare}\n`,
     )
     expect(byBob).not.toContain('chmod')
 
