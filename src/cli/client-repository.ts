@@ -240,6 +240,9 @@ export function readOnly(repository: GitRepository, ref: string): GitLedger {
 
 function lastWords(message: string): string {
   const lines = message.split(/\r\n|[\r\n]/).filter((line) => line.trim() !== '')
-  const fatal = lines.find((line) => /^(?:fatal|error): /.test(line))
-  return printable(withoutSecrets(fatal ?? lines.at(-1) ?? 'failed').replace(/^(?:fatal|error): /, ''), 400)
+  const at = lines.findIndex((line) => /^(?:fatal|error): /.test(line))
+  // Where ssh failed, the reason is ssh's last line, and git's own word comes after it and has none.
+  const isSaidBefore = at > 0 && lines[at] === 'fatal: Could not read from remote repository.'
+  const words = (isSaidBefore ? lines[at - 1] : (lines[at] ?? lines.at(-1))) ?? 'failed'
+  return printable(withoutSecrets(words).replace(/^(?:fatal|error): /, ''), 400)
 }

@@ -150,6 +150,12 @@ const CASES: Case[] = [
   ],
   ['a path that is gone', ['status', '--remote', 'gone'], 69, /remote "gone" cannot be reached/],
   ['a server that is down', ['policy', 'show', '--remote', 'down'], 69, /remote "down" cannot be reached/],
+  [
+    "a server that ssh does not reach: its word, not git's",
+    ['status', '--remote', 'ssh://git@127.0.0.1:1/app.git'],
+    69,
+    /cannot be reached: ssh: connect to host 127\.0\.0\.1 port 1: Connection refused/,
+  ],
   ['no such remote', ['verify', '--remote', 'upstream'], 64, /there is no remote "upstream" in this clone/],
   ['a remote like an option', ['status', '--remote=--all'], 64, /there is no remote "--all" in this clone/],
   // Places
