@@ -22,7 +22,9 @@ test('the newest proved commit is promoted, production tested, and all of it wri
       `done: ${short(commit)} is released; production serves it and passed its smoke test\n`,
   )
   expect(ran.stderr).toContain('release on origin: the first release, 2 commits\nby Dev\n')
-  expect(ran.stderr).not.toMatch(/\x1b|.{81}/)
+  expect(ran.stderr).not.toMatch(/\x1b|.{160}/)
+  const [plan] = ran.stderr.split('\nremote: ')
+  expect(plan).not.toMatch(/.{81}/)
   expect(day.release()).toBe(commit)
   const { entries, problems } = parseReleaseLog(Buffer.from(day.log()))
   expect(problems).toEqual([])
