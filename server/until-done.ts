@@ -47,7 +47,8 @@ export async function untilDone<T>(
       if (result === NEEDS_TURN) {
         waitingFor = 'others write to the ledger, and are served in turn'
         const turn = await queue.take(PATIENCE_MS - (elapsedMs() - start))
-        if (turn === null) throw tooLong('others write to the ledger, and no turn came within a minute')
+        if (turn === null)
+          throw tooLong('others write to the ledger, and no turn came within a minute', STOPPED)
         waitingFor = null
         try {
           for (let appends = 0; appends < APPENDS_IN_TURN; appends++) {
@@ -71,6 +72,9 @@ export async function untilDone<T>(
   }
 }
 
-function tooLong(why: string): HeadgateError {
-  return new HeadgateError('unavailable', why, { hint: 'push again in a moment' })
+const STOPPED =
+  'push again in a moment; where that does not help, a process on the server is stopped and holds headgate/seal-key.pem: fuser(1) names it'
+
+function tooLong(why: string, hint = 'push again in a moment'): HeadgateError {
+  return new HeadgateError('unavailable', why, { hint })
 }

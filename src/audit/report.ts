@@ -78,11 +78,10 @@ export function reportOf(
 ): AuditReport {
   const { since, now } = context
   const isShown = (at: string | null) => since === null || at === null || Date.parse(at) >= since
-  const findings = [...audit.findings, ...context.findings].filter(
-    // What is broken is broken, however long ago.
-    (finding) => isShown(finding.at) || (finding.grade === 'violation' && AUDIT_RULES[finding.rule].broken),
-  )
+  const all = [...audit.findings, ...context.findings]
+  const findings = all.filter((finding) => isShown(finding.at) || isTimeless(finding))
   const unchecked: readonly Unchecked[] = [
+    ...leftOut(all, findings, since),
     ...(audit.stoppedAt === null
       ? []
       : [{ rules: [...LATER, ...BRANCHES], what: brokenAt(audit.stoppedAt) }]),
@@ -108,6 +107,24 @@ export function reportOf(
     about: audit.about ?? null,
   }
   return { ...report, verdict: verdictOf(report) }
+}
+
+/** What is broken is broken, however long ago; and a record whose time is wrong may say any. */
+function isTimeless({ grade, rule }: Finding): boolean {
+  return grade === 'violation' && (AUDIT_RULES[rule].broken || rule === 'clock')
+}
+
+/** A check of which a violation is not listed is not told as passed. */
+function leftOut(all: readonly Finding[], listed: readonly Finding[], since: number | null): Unchecked[] {
+  if (since === null) return []
+  const rules = all
+    .filter((finding) => finding.grade === 'violation' && !listed.includes(finding))
+    .map(({ rule }) => rule)
+  const count = rules.length
+  if (count === 0) return []
+  const violations = count === 1 ? 'a violation' : `${count} violations`
+  const what = `${violations} of records from before ${new Date(since).toISOString()}: left out by --since`
+  return [{ rules: [...new Set(rules)], what }]
 }
 
 function brokenAt(record: number): string {

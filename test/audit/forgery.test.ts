@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { reportOf } from '../../src/audit/report.ts'
 import { statementPayload } from '../../src/core/statement.ts'
 import { lastCommits, releasedTwice } from '../beginnings.ts'
 import { REPOSITORY_NAME, TestRepository } from '../make-repository.ts'
@@ -65,6 +66,28 @@ describe('the server makes up records', () => {
       { key: forger.serverKey, namespace: 'headgate-ledger' },
     )
     expect(violations(await audit(forger.rechain(drafts)))).toContain(`replay@${index + 1}`)
+  })
+
+  test('an outcome for nothing, before a date: what is left out of a list is not told as passed', async () => {
+    const predicate = { authorization: 3, result: 'landed' as const, observed: one }
+    const found = await audit(withOwn(statementPayload('outcome', REPOSITORY_NAME, one, predicate)))
+    const since = Date.parse(forger.honest.at(-1)!.at) + 1
+    const report = reportOf(found, { remote: 'origin', now: Date.now(), since, unchecked: [], findings: [] })
+    expect(report.findings).toEqual([])
+    const check = report.checks.find(({ rule }) => rule === 'outcome')
+    expect(check).toMatchObject({ grade: 'unchecked', unchecked: expect.stringContaining('a violation of') })
+    expect(report.verdict).toContain('outcome')
+  })
+
+  test('a record dated back to before the date from which on somebody looks', async () => {
+    const predicate = { authorization: 3, result: 'landed' as const, observed: one }
+    const drafts = withOwn(statementPayload('outcome', REPOSITORY_NAME, one, predicate))
+    drafts.at(-1)!.at = '2020-01-01T00:00:00.000Z'
+    const found = await audit(forger.rechain(drafts))
+    const since = Date.parse('2021-01-01')
+    const report = reportOf(found, { remote: 'origin', now: Date.now(), since, unchecked: [], findings: [] })
+    expect(report.findings.map(({ rule, grade }) => `${grade} ${rule}`)).toContain('violation clock')
+    expect(report.outcome).toBe('refused')
   })
 
   test('an outcome for nothing', async () => {
