@@ -9,6 +9,7 @@ import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
 import { formerBranches, type LedgerState } from '../src/core/state.ts'
+import { elapsedMs } from '../src/git/elapsed.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import { releaseRef } from './guarded-branches.ts'
 import { type GuardedRepository, viewServer } from './guarded-repository.ts'
@@ -34,7 +35,7 @@ export async function prepared(
       continue
     }
     const current = found.get(update.ref)?.oid
-    if (isNoChange(guarded, update, current)) continue
+    if (await isNoChange(guarded, update, current)) continue
     if (update.ref === LEDGER_REF) {
       objections.push(
         'headgate: refused: refs/headgate/ledger is written by headgate alone; it is the record of every release',
@@ -111,17 +112,28 @@ function sameValue(expected: Oid, actual: Oid | undefined): boolean {
  * and the loose copy that `pack-refs` and `gc` remove once the ref is packed. Without an expected value git writes
  * zeros for the old one, so two zeros are a deletion like any other.
  */
-function isNoChange({ repository }: GuardedRepository, update: RefUpdate, current: Oid | undefined): boolean {
+async function isNoChange(
+  { repository }: GuardedRepository,
+  update: RefUpdate,
+  current: Oid | undefined,
+): Promise<boolean> {
   if (isZeroOid(update.to)) return current === undefined || isPruned(repository.commonDirectory, update)
   return update.to === current
 }
 
+/** Whoever else holds packed-refs.lock, such as a push that empties the inbox, lets go of it within that time. */
+const OTHERS_LOCK_MS = 3_000
+
 /**
- * A real deletion of a packed ref holds packed-refs.lock in this phase; pruning a loose copy comes after git has
- * released it, and what is packed is what the loose copy says.
+ * A real deletion of a packed ref holds packed-refs.lock as long as this phase lasts; pruning a loose copy comes after git
+ * has released it, and what is packed is what the loose copy says.
  */
-function isPruned(directory: string, { ref, from }: RefUpdate): boolean {
-  if (existsSync(join(directory, 'packed-refs.lock'))) return false
+async function isPruned(directory: string, { ref, from }: RefUpdate): Promise<boolean> {
+  const start = elapsedMs()
+  while (existsSync(join(directory, 'packed-refs.lock'))) {
+    if (elapsedMs() - start > OTHERS_LOCK_MS) return false
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
   let packed: string
   try {
     packed = readFileSync(join(directory, 'packed-refs'), 'utf8')

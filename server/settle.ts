@@ -37,7 +37,9 @@ const SURELY_OVER_MS = 60_000
 /** Whether a pending move may belong to a push that is still under way, for one who has looked so often. */
 export function isFresh(move: Move, now: number, looks = LOOKS_BEFORE_CLOSING): boolean {
   const age = now - Date.parse(move.at)
-  return age >= 0 && (age < GRACE_MS || (age < SURELY_OVER_MS && looks < LOOKS_BEFORE_CLOSING))
+  if (age >= 0 && age < GRACE_MS) return true
+  // Where a clock was set back, or several machines serve one repository, its time is still to come: it tells nothing.
+  return age < SURELY_OVER_MS && looks < LOOKS_BEFORE_CLOSING
 }
 
 /**

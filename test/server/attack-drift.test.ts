@@ -1,5 +1,5 @@
 /** Moves behind the guard, by somebody with a shell on the server: refused where git asks, found where it does not. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { statementPayload } from '../../src/core/statement.ts'
@@ -185,6 +185,28 @@ describe('housekeeping passes and changes nothing:', () => {
     expect(allRefs(repository)).toEqual(before)
     // What decisions rest on is still there.
     await expectRefused(repository, ['operator'], () => repository.push(`${third}:release`, { as: 'dave' }))
+  })
+
+  test('git pack-refs, while another git process holds the lock of packed refs for a moment', async () => {
+    repository.server('pack-refs', '--all')
+    mkdirSync(join(repository.bare, 'refs/heads'), { recursive: true })
+    writeFileSync(join(repository.bare, RELEASE), `${second}\n`)
+    const hook = join(repository.bare, 'hooks', 'reference-transaction')
+    const real = `${hook}.real`
+    renameSync(hook, real)
+    // Such as a push that empties the inbox. Its lock goes, the one of a deletion stays.
+    const lock = join(repository.bare, 'packed-refs.lock')
+    writeFileSync(hook, `#!/bin/sh\n: >${lock}\n(sleep 1; rm -f ${lock}) &\n"${real}" "$@"\n`, {
+      mode: 0o755,
+    })
+    try {
+      const before = allRefs(repository)
+      const { code, all } = onServer('pack-refs', '--all', '--prune')
+      expect(code, all).toBe(0)
+      expect(allRefs(repository)).toEqual(before)
+    } finally {
+      renameSync(real, hook)
+    }
   })
 
   test('writing the value that is there', async () => {

@@ -6,7 +6,7 @@ import {
   type ServerView,
   viewServer,
 } from '../../server/guarded-repository.ts'
-import { closePending, landedMoves, pendingMove } from '../../server/settle.ts'
+import { closePending, isFresh, landedMoves, pendingMove } from '../../server/settle.ts'
 import { authorizationRecord, type StatementContext } from '../../server/statements.ts'
 import type { ReleaseMove } from '../../src/core/facts.ts'
 import { parsePolicy } from '../../src/core/policy-yaml.ts'
@@ -75,6 +75,16 @@ async function close(meanwhile: () => void) {
 function moveTo(target: string): void {
   repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', RELEASE, target)
 }
+
+test('one whose time is still to come, since a clock was set back, is waited for, and not for ever', async () => {
+  const pending = pendingMove(await viewServer(guarded), RELEASE)
+  if (pending === undefined) throw new Error('there is one')
+  const at = Date.parse(pending.at)
+  expect(isFresh(pending, at - 2_000, 1)).toBe(true)
+  expect(isFresh(pending, at - 7_200_000, 1)).toBe(true)
+  expect(isFresh(pending, at - 7_200_000, 10)).toBe(false)
+  expect(isFresh(pending, at - 7_200_000)).toBe(false)
+})
 
 test('a branch that has come to its target meanwhile is never recorded as not landed', async () => {
   const count = ledgerRecords(repository).length
