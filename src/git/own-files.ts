@@ -12,8 +12,10 @@ import {
   constants,
   fchmodSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -37,9 +39,10 @@ export type FileKind = {
 export function replaceFile(path: string, content: string | Buffer, kind: FileKind = {}): boolean {
   const folder = dirname(path)
   const mode = fileModeIn(statSync(folder).mode, kind)
+  removeLeftovers(folder, basename(path))
   if (isAlready(path, content, mode)) return false
   // Hosts that run what is in a folder of hooks, and git that copies a template, pass such names by.
-  const fresh = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}~`)
+  const fresh = join(folder, `.${basename(path)}.${randomBytes(FRESH_BYTES).toString('hex')}~`)
   try {
     const file = openSync(fresh, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
     try {
@@ -56,6 +59,24 @@ export function replaceFile(path: string, content: string | Buffer, kind: FileKi
   }
   if (kind.lasting !== false) syncFolder(folder)
   return true
+}
+
+const FRESH_BYTES = 6
+/** Whoever writes a file is done long before that, or died. */
+const LEFTOVER_MS = 3_600_000
+
+/** Removes what processes that were killed while they replaced this file have left, be it a key. */
+function removeLeftovers(folder: string, name: string): void {
+  const length = name.length + 2 + 2 * FRESH_BYTES + 1
+  for (const entry of readdirSync(folder)) {
+    if (entry.length !== length || !entry.startsWith(`.${name}.`) || !entry.endsWith('~')) continue
+    const path = join(folder, entry)
+    try {
+      if (Date.now() - lstatSync(path).mtimeMs > LEFTOVER_MS) rmSync(path)
+    } catch {
+      // Somebody else's, or gone meanwhile: it is in nobody's way.
+    }
+  }
 }
 
 /** Makes a folder where there is none, and those above it, each with the mode of the one that it is in. */
