@@ -9,7 +9,6 @@ import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
 import { formerBranches, type LedgerState } from '../src/core/state.ts'
-import { elapsedMs } from '../src/git/elapsed.ts'
 import type { RefUpdate } from '../src/git/hook-input.ts'
 import { releaseRef } from './guarded-branches.ts'
 import { type GuardedRepository, viewServer } from './guarded-repository.ts'
@@ -121,18 +120,18 @@ async function isNoChange(
   return update.to === current
 }
 
-/** Whoever else holds packed-refs.lock, such as a push that empties the inbox, lets go of it within that time. */
-const OTHERS_LOCK_MS = 3_000
+/** Two seconds: whoever else holds packed-refs.lock, such as a push that empties the inbox, lets go of it by then. */
+const LOOKS_AT_LOCK = 100
+const LOOK_AGAIN_MS = 20
 
 /**
  * A real deletion of a packed ref holds packed-refs.lock as long as this phase lasts; pruning a loose copy comes after git
  * has released it, and what is packed is what the loose copy says.
  */
 async function isPruned(directory: string, { ref, from }: RefUpdate): Promise<boolean> {
-  const start = elapsedMs()
-  while (existsSync(join(directory, 'packed-refs.lock'))) {
-    if (elapsedMs() - start > OTHERS_LOCK_MS) return false
-    await new Promise((resolve) => setTimeout(resolve, 20))
+  for (let looks = 1; existsSync(join(directory, 'packed-refs.lock')); looks++) {
+    if (looks === LOOKS_AT_LOCK) return false
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
   }
   let packed: string
   try {

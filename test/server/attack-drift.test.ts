@@ -1,7 +1,10 @@
 /** Moves behind the guard, by somebody with a shell on the server: refused where git asks, found where it does not. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openGuarded } from '../../server/guarded-repository.ts'
+import { prepared } from '../../server/reference-transaction.ts'
+import { parsePolicy } from '../../src/core/policy-yaml.ts'
 import { statementPayload } from '../../src/core/statement.ts'
 import { REPOSITORY_NAME, TestRepository } from '../make-repository.ts'
 import {
@@ -187,25 +190,23 @@ describe('housekeeping passes and changes nothing:', () => {
     await expectRefused(repository, ['operator'], () => repository.push(`${third}:release`, { as: 'dave' }))
   })
 
-  test('git pack-refs, while another git process holds the lock of packed refs for a moment', async () => {
+  test('the loose copy of a packed ref goes, while another git process holds the lock of packed refs for a moment', async () => {
     repository.server('pack-refs', '--all')
-    mkdirSync(join(repository.bare, 'refs/heads'), { recursive: true })
-    writeFileSync(join(repository.bare, RELEASE), `${second}\n`)
-    const hook = join(repository.bare, 'hooks', 'reference-transaction')
-    const real = `${hook}.real`
-    renameSync(hook, real)
-    // Such as a push that empties the inbox. Its lock goes, the one of a deletion stays.
+    const ledger = repository.server('rev-parse', LEDGER)
+    const guarded = await openGuarded(repository.bare, parsePolicy)
     const lock = join(repository.bare, 'packed-refs.lock')
-    writeFileSync(hook, `#!/bin/sh\n: >${lock}\n(sleep 1; rm -f ${lock}) &\n"${real}" "$@"\n`, {
-      mode: 0o755,
-    })
+    const prunes = () => prepared(guarded, [{ ref: LEDGER, from: ledger, to: zeros }])
     try {
-      const before = allRefs(repository)
-      const { code, all } = onServer('pack-refs', '--all', '--prune')
-      expect(code, all).toBe(0)
-      expect(allRefs(repository)).toEqual(before)
+      // Such as a push that empties the inbox. Its lock goes, the one of a deletion stays.
+      writeFileSync(lock, '')
+      const answer = prunes()
+      setTimeout(() => rmSync(lock), 100)
+      expect(await answer).toEqual({ accepted: true, text: '' })
+      writeFileSync(lock, '')
+      expect((await prunes()).accepted).toBe(false)
     } finally {
-      renameSync(real, hook)
+      rmSync(lock)
+      guarded.close()
     }
   })
 
