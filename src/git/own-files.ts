@@ -68,14 +68,14 @@ const LEFTOVER_MS = 3_600_000
 /** Removes what processes that were killed while they replaced this file have left, be it a key. */
 function removeLeftovers(folder: string, name: string): void {
   const length = name.length + 2 + 2 * FRESH_BYTES + 1
-  for (const entry of readdirSync(folder)) {
-    if (entry.length !== length || !entry.startsWith(`.${name}.`) || !entry.endsWith('~')) continue
-    const path = join(folder, entry)
-    try {
+  try {
+    for (const entry of readdirSync(folder)) {
+      if (entry.length !== length || !entry.startsWith(`.${name}.`) || !entry.endsWith('~')) continue
+      const path = join(folder, entry)
       if (Date.now() - lstatSync(path).mtimeMs > LEFTOVER_MS) rmSync(path)
-    } catch {
-      // Somebody else's, or gone meanwhile: it is in nobody's way.
     }
+  } catch {
+    // Somebody else's, or gone meanwhile: it is in nobody's way.
   }
 }
 
