@@ -22,15 +22,18 @@ export type Checked = {
 
 type Known = Checked & { readonly stamp: string | null }
 
-/** What takes longer stops nobody else. */
-const SLOW_MS = 5_000
+/** What takes longer, which a machine that is very busy may need, stops nobody else. */
+const SLOW_MS = 15_000
 /** So many slow ones; the next waits until one of them has an end, which is a minute at most. */
 const MAX_SLOW = 3
+/** While hooks ask, a check takes the processor from them only this often. */
+const PAUSE_MS = 250
 
 export class RepositoryChecks {
   readonly #open: OpenRepositories
   readonly #log: Logger
   readonly #clock: () => number
+  readonly #isAsked: () => boolean
   readonly #known = new Map<string, Known>()
   /** In the order in which they were asked for. */
   readonly #wanted = new Map<string, PromiseWithResolvers<void>>()
@@ -39,10 +42,12 @@ export class RepositoryChecks {
   #isBusy = false
   #stopped = false
 
-  constructor(open: OpenRepositories, log: Logger, clock: () => number) {
+  /** `isAsked` tells whether hooks ask at the moment. */
+  constructor(open: OpenRepositories, log: Logger, clock: () => number, isAsked: () => boolean) {
     this.#open = open
     this.#log = log
     this.#clock = clock
+    this.#isAsked = isAsked
   }
 
   /** Resolves when it was checked, whatever came of it. */
@@ -101,9 +106,13 @@ export class RepositoryChecks {
       this.#running.delete(path)
       wanted.resolve()
       if (isSlow) this.#slow -= 1
-      else this.#isBusy = false
-      // Those who push have the turn between two of these.
-      setImmediate(() => this.#next())
+      setTimeout(
+        () => {
+          if (!isSlow) this.#isBusy = false
+          this.#next()
+        },
+        this.#isAsked() ? PAUSE_MS : 0,
+      )
     })
     this.#running.set(path, running)
   }

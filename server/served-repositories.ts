@@ -24,6 +24,8 @@ const JUDGING = { total: 10, each: 4, patienceMs: 20_000, standstillMs: 3_000 }
 const FINISHING = { total: 4, each: 2, patienceMs: 20_000, standstillMs: 3_000 }
 /** A repository that nobody asked for so long is closed. */
 const IDLE_MS = 5 * 60_000
+/** Hooks that asked so lately may ask again, or have no answer yet. */
+const ASKED_MS = 500
 /** How long a move is looked after. Later than this only a push can tell, or the next check. */
 const FOLLOW_MS = 30_000
 /** So many files are written before others get their turn: some milliseconds. */
@@ -43,13 +45,15 @@ export class ServedRepositories {
   #socket: string | undefined
   /** Why the hooks of a repository could not be told, so that it is logged once. */
   readonly #untold = new Map<string, string>()
+  #askedAtMs = Number.NEGATIVE_INFINITY
   #stopped = false
 
   constructor(named: NamedPlaces, log: Logger, clock: () => number) {
     this.#named = named
     this.#log = log
     this.#clock = clock
-    this.#checks = new RepositoryChecks(this.#open, log, clock)
+    const isAsked = () => performance.now() - this.#askedAtMs < ASKED_MS
+    this.#checks = new RepositoryChecks(this.#open, log, clock, isAsked)
   }
 
   /** Real paths. */
@@ -65,6 +69,7 @@ export class ServedRepositories {
   /** The decision that a hook's own process would make. Errors are those of `answerHook`, or say that there is no time. */
   async answer(request: HookRequest, asker: Asker): Promise<HookAnswer> {
     const path = request.repository
+    this.#askedAtMs = performance.now()
     if (!this.#paths.has(path)) throw new HeadgateError('configuration', `${path} is not served here`)
     const slots = request.phase === 'pre-receive' ? this.#judging : this.#finishing
     const { move, ...answer } = await slots.use(path, () =>
