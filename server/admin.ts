@@ -134,7 +134,7 @@ async function withGuarded<T>(path: string, action: (guarded: GuardedRepository)
   const repository = await openNamed(path)
   const directory = repository.commonDirectory
   repository.close()
-  const guarded = await openGuarded(directory, parsePolicy)
+  const guarded = await openGuarded(directory, async (text) => parsePolicy(text))
   try {
     return await action(guarded)
   } finally {

@@ -1,6 +1,7 @@
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { type Oid, zeroOidLike } from '../src/core/oid.ts'
 import type { Policy } from '../src/core/policy.ts'
+import { policyJson } from '../src/core/policy-json.ts'
 import { formerBranches } from '../src/core/state.ts'
 import type { NewRecord, Snapshot } from '../src/ledger/ledger.ts'
 import { formerOf } from './former-branches.ts'
@@ -44,6 +45,7 @@ export async function applyPolicy(
       previous !== null &&
       previous.policy === files.policy &&
       previous.allowedSigners === files.allowedSigners &&
+      previous.json === policyJson(policy) &&
       (await recordedSealKey(snapshot)) === guarded.sealKey.publicKeyLine
     ) {
       writeGuardedList(guarded.repository.commonDirectory, [policy], {

@@ -1,13 +1,13 @@
 /** The embedded decision. The request is on standard input, the answer goes to standard output, which ends with it. */
 import './short-lived.ts'
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { type Answered, answerHook } from './answer-hook.ts'
-import type { CompiledCode } from './compiled-code.ts'
+import { join, resolve } from 'node:path'
+import { HeadgateError } from '../src/core/errors.ts'
+import type * as PolicyYaml from '../src/core/policy-yaml.ts'
+import { answerHook } from './answer-hook.ts'
 import { followMove } from './follow-move.ts'
 import { type GuardedRepository, openGuarded } from './guarded-repository.ts'
 import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
-import { RememberedPolicy } from './remembered-policy.ts'
 
 /** Far above a minute of waiting for others and a decision on a machine that is busy: what hangs is ended. */
 const DEADLINE_MS = 180_000
@@ -17,8 +17,8 @@ const FOLLOW_MS = 10_000
 let phase: HookRequest['phase'] | undefined
 
 /** Answers, follows a move that it authorized, and ends the process. */
-export function decideHook(code: CompiledCode<unknown>): void {
-  decide(code).then(
+export function decideHook(): void {
+  decide().then(
     () => process.exit(),
     (error: unknown) => {
       say(failureText(error, phase))
@@ -27,17 +27,14 @@ export function decideHook(code: CompiledCode<unknown>): void {
   )
 }
 
-async function decide(code: CompiledCode<unknown>): Promise<void> {
+async function decide(): Promise<void> {
   const deadline = setTimeout(() => {
     say('failed\nheadgate: no decision within three minutes\n')
     process.exit()
   }, DEADLINE_MS)
   const request = parseHookRequest(readFileSync(0))
   phase = request.phase
-  const policy = new RememberedPolicy(() => guarded.repository.commonDirectory, code.identity)
-  const guarded: GuardedRepository = await openGuarded(resolve(request.repository), (text) =>
-    policy.read(text),
-  )
+  const guarded = await openGuarded(resolve(request.repository), readPolicy)
   try {
     const answer = await answerHook(guarded, request, Date.now, {
       isAwaited: async () => true,
@@ -48,17 +45,36 @@ async function decide(code: CompiledCode<unknown>): Promise<void> {
     hangUp()
     if (answer.move !== undefined)
       await followMove(guarded, answer.move, { clock: Date.now, patienceMs: FOLLOW_MS })
-    policy.keep()
-    code.keep(kindOf(request, answer))
   } finally {
     guarded.close()
   }
 }
 
-/** Runs of one kind run nearly the same functions. */
-function kindOf({ phase, updates }: HookRequest, { accepted, move }: Answered): string {
-  const target = updates.some(({ ref }) => ref.startsWith('refs/headgate/')) ? 'own' : 'branch'
-  return [phase, target, accepted ? 'yes' : 'no', ...(move === undefined ? [] : ['move'])].join('-')
+/** Is larger than this program, and wanted only where an older headgate applied the policy: it is loaded then. */
+const READER = join(__dirname, 'read-policy.js')
+
+async function readPolicy(text: string): ReturnType<GuardedRepository['readPolicy']> {
+  const { parsePolicy } = loadReader()
+  try {
+    return parsePolicy(text)
+  } catch (cause) {
+    // That program has a HeadgateError of its own.
+    const { name, code, message, hint } = cause as HeadgateError
+    if (name !== 'HeadgateError') throw cause
+    throw new HeadgateError(code, message, { cause, ...(hint === undefined ? {} : { hint }) })
+  }
+}
+
+function loadReader(): typeof PolicyYaml {
+  try {
+    return require(READER)
+  } catch (cause) {
+    const why = (cause as Error).message.split('\n', 1)[0]
+    throw new HeadgateError('configuration', `${READER} cannot run: ${why}`, {
+      hint: 'if headgate is not being replaced right now, the server admin installs again: headgate server install',
+      cause,
+    })
+  }
 }
 
 function say(text: string): void {

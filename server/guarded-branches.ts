@@ -1,18 +1,18 @@
 /** The full names of the branches that a policy guards. */
 import { HeadgateError } from '../src/core/errors.ts'
-import type { Policy } from '../src/core/policy.ts'
+import type { Terms } from '../src/core/policy.ts'
 import { printable, shellWord } from '../src/core/printable.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 
-export function stagingRef(policy: Policy): string {
+export function stagingRef(policy: Terms): string {
   return `refs/heads/${policy.staging}`
 }
 
-export function releaseRef(policy: Policy): string {
+export function releaseRef(policy: Terms): string {
   return `refs/heads/${policy.release}`
 }
 
-export function guardedBranches(policy: Policy): string[] {
+export function guardedBranches(policy: Terms): string[] {
   return [stagingRef(policy), releaseRef(policy)]
 }
 
@@ -20,7 +20,7 @@ export function guardedBranches(policy: Policy): string[] {
  * Throws HeadgateError 'configuration' if one of them is a symbolic ref: it would move whenever its target does, under a
  * name that nobody guards.
  */
-export async function requireNoAlias(repository: GitRepository, policy: Policy): Promise<void> {
+export async function requireNoAlias(repository: GitRepository, policy: Terms): Promise<void> {
   for (const [ref, { symref }] of await repository.refs(guardedBranches(policy))) {
     if (symref === undefined) continue
     const git = `git --git-dir=${shellWord(repository.commonDirectory)}`

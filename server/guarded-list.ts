@@ -6,7 +6,7 @@
 import { readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
-import type { Policy } from '../src/core/policy.ts'
+import type { Terms } from '../src/core/policy.ts'
 import type { FormerBranch } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { replaceFile } from '../src/git/own-files.ts'
@@ -43,7 +43,7 @@ const BEGINNING = 'beginning ledger'
  */
 export function writeGuardedList(
   gitDirectory: string,
-  policies: readonly Policy[],
+  policies: readonly Terms[],
   { beginning = false, former = [] }: { beginning?: boolean; former?: readonly FormerBranch[] } = {},
 ): void {
   const lines = policies.flatMap((policy) => [

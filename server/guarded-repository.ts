@@ -1,14 +1,16 @@
 import { parseSigners } from '../src/audit/parse-signers.ts'
-import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
+import type { TermsInForce } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
-import type { Policy } from '../src/core/policy.ts'
+import type { Terms } from '../src/core/policy.ts'
+import { parsePolicyJson } from '../src/core/policy-json.ts'
 import { printable } from '../src/core/printable.ts'
 import { formerBranches } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
+import { POLICY_JSON_FILE, policyPath } from '../src/ledger/ledger-tree.ts'
 import { guardedBranches } from './guarded-branches.ts'
 import { requireNeverGuarded } from './guarded-list.ts'
 import { LedgerQueue } from './ledger-queue.ts'
@@ -22,10 +24,10 @@ export type GuardedRepository = {
   readonly repository: GitRepository
   readonly ledger: Ledger
   readonly sealKey: SealKey
-  /** What a policy's text says. Throws HeadgateError 'configuration' that lists what is wrong with it. */
-  readonly readPolicy: (text: string) => Policy
+  /** What a policy's text says. Rejects with HeadgateError 'configuration' that lists what is wrong with it. */
+  readonly readPolicy: (text: string) => Promise<Terms>
   /** The policy that was parsed last: it changes once a month. */
-  readonly parsed: { last?: PolicyInForce }
+  readonly parsed: { last?: TermsInForce }
   /** Where those who append wait for each other. */
   readonly queue: LedgerQueue
   /** Says something to whoever waits for an answer, while it is not there yet. */
@@ -38,11 +40,11 @@ export type GuardedRepository = {
 export type ServerView = {
   readonly snapshot: Snapshot
   /** Null until an admin applies the first policy: then nothing is guarded but headgate's own refs. */
-  readonly inForce: PolicyInForce | null
+  readonly inForce: TermsInForce | null
   readonly refs: ReadonlyMap<string, Oid>
 }
 
-/** `readPolicy` is given, because reading YAML against schemas is half of the program, and a hook can mostly do without. */
+/** `readPolicy` is given: a hook has no reader of YAML at hand, and nearly never needs one. */
 export async function openGuarded(
   gitDirectory: string,
   readPolicy: GuardedRepository['readPolicy'],
@@ -76,7 +78,7 @@ export function inQuarantine(guarded: GuardedRepository, path: string): GuardedR
 export async function viewServer(guarded: GuardedRepository): Promise<ServerView> {
   const { ledger, repository } = guarded
   const snapshot = await ledger.snapshot()
-  const inForce = parsePolicyOnce(guarded, await snapshot.policyInForce())
+  const inForce = await parsePolicyOnce(guarded, await snapshot.policyInForce())
   if (inForce === null) requireNeverGuarded(repository.commonDirectory)
   // The refs are read after the ledger: a move that the ledger already knows as landed is then on disk, too.
   const names = inForce === null ? [] : guardedBranches(inForce.policy)
@@ -95,21 +97,36 @@ export async function viewServer(guarded: GuardedRepository): Promise<ServerView
   return { snapshot, inForce, refs: new Map([...found].map(([name, ref]) => [name, ref.oid])) }
 }
 
-function parsePolicyOnce(
+async function parsePolicyOnce(
   { readPolicy, parsed }: GuardedRepository,
   files: PolicyFiles | null,
-): PolicyInForce | null {
+): Promise<TermsInForce | null> {
   if (files === null) return null
   const { last } = parsed
   if (
     last?.version === files.version &&
     last.files.policy === files.policy &&
+    last.files.json === files.json &&
     last.files.allowedSigners === files.allowedSigners
   ) {
     return last
   }
-  const policy = readPolicy(files.policy)
+  const policy = termsOf(files) ?? (await readPolicy(files.policy))
   const inForce = { version: files.version, policy, signers: parseSigners(files), files }
   parsed.last = inForce
   return inForce
+}
+
+/** Null where only the text tells. */
+function termsOf({ version, json }: PolicyFiles): Terms | null {
+  if (json === undefined) return null
+  try {
+    return parsePolicyJson(json)
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+    const { code, message, hint = '' } = error
+    throw new HeadgateError(code, `the ledger's ${policyPath(version, POLICY_JSON_FILE)} ${message}`, {
+      hint,
+    })
+  }
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, lstatSync, realpathSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, lstatSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
@@ -65,6 +65,7 @@ export async function installServer(
     writeSettings(gitDirectory, settings)
     writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy])
     removeEmptyReflogs(gitDirectory)
+    removeFormerCache(gitDirectory)
 
     const { kept } = installHooks(gitDirectory, settings, sharing)
     const remarks = [
@@ -116,6 +117,15 @@ async function requireGuardable(path: string, repository: GitRepository, host: H
   if (!runsOwnHooks(host)) return
   requireOwnHooksFolder(commonDirectory)
   await requireNoOtherHooksPath(repository)
+}
+
+/** Earlier versions kept there what hooks had compiled and parsed. */
+function removeFormerCache(gitDirectory: string): void {
+  try {
+    rmSync(join(gitDirectory, SERVER_DIRECTORY, 'cache'), { recursive: true, force: true })
+  } catch {
+    // Another account's files, which nobody reads any more.
+  }
 }
 
 /** Undefined where headgate is not installed; damaged settings are written anew. */

@@ -2,7 +2,7 @@
 import { decideStaging } from '../src/core/decide.ts'
 import { type RefReport, shortRef } from '../src/core/explain.ts'
 import { isZeroOid } from '../src/core/oid.ts'
-import type { Policy } from '../src/core/policy.ts'
+import type { Terms } from '../src/core/policy.ts'
 import { printable, shellWord } from '../src/core/printable.ts'
 import { type FormerBranch, formerBranches } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
@@ -18,7 +18,7 @@ type Case = {
   readonly repository: GitRepository
   readonly updates: readonly TargetedUpdate[]
   readonly view: ServerView
-  readonly policy: Policy
+  readonly policy: Terms
   /** Others wait: nothing large may be read. */
   readonly hasTurn: boolean
   readonly read: ReadOnce

@@ -78,7 +78,7 @@ export class OpenRepositories {
     let opened = this.#open.get(path)
     if (opened?.stamp !== stamp) {
       this.retire(path)
-      const guarded = openGuarded(path, parsePolicy)
+      const guarded = openGuarded(path, async (text) => parsePolicy(text))
       const fresh = { stamp, guarded, users: 0, usedAtMs: 0, retired: false }
       // Whoever asked is told why it cannot be opened, and the next one tries again.
       guarded.catch(() => {

@@ -4,7 +4,7 @@
  */
 
 import { gatherHistory } from '../src/audit/gather-history.ts'
-import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
+import type { TermsInForce } from '../src/audit/policy-in-force.ts'
 import { withReasons } from '../src/audit/why-rolled-back.ts'
 import { decide } from '../src/core/decide.ts'
 import { HeadgateError } from '../src/core/errors.ts'
@@ -182,7 +182,7 @@ type Court = Look & {
   readonly source: ReturnType<typeof parseIdentitySource>
 }
 
-function statementContext(court: Court, inForce: PolicyInForce): StatementContext {
+function statementContext(court: Court, inForce: TermsInForce): StatementContext {
   const { guarded, push, judged, source, now } = court
   const own = push.updates.find((update) => update.target === releaseRef(inForce.policy))
   const pusher = identifyPusher(source, push.identity, ownCertificate(judged, own), inForce.signers, now)
@@ -230,7 +230,7 @@ async function judgeInbox({ guarded, push, view, now }: Court): Promise<JudgedIn
 
 async function judgeRelease(
   { guarded, push, view, now, judged, source, read }: Court,
-  inForce: PolicyInForce,
+  inForce: TermsInForce,
   update: TargetedUpdate,
   submissions: readonly Submission[],
 ): Promise<JudgedMove> {
@@ -286,7 +286,7 @@ async function historyWith(
 /** A push of the same ref was allowed before and has not moved it: it is under way, or died. */
 async function waitOrClose(
   court: Court,
-  inForce: PolicyInForce,
+  inForce: TermsInForce,
   pending: NonNullable<ReturnType<typeof pendingMove>>,
 ): Promise<Attempt<never>> {
   const { guarded, view, now, hasTurn, looks } = court

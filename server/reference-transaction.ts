@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
+import type { TermsInForce } from '../src/audit/policy-in-force.ts'
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
 import { printable } from '../src/core/printable.ts'
@@ -81,7 +81,7 @@ export async function committed(guarded: GuardedRepository, clock: () => number)
 }
 
 /** A guarded ref that is another name of a branch would move with it, and nobody judges that one. */
-function symbolic(ref: string, target: string, inForce: PolicyInForce | null, state: LedgerState): string[] {
+function symbolic(ref: string, target: string, inForce: TermsInForce | null, state: LedgerState): string[] {
   const isGuarded =
     ref === LEDGER_REF ||
     (inForce?.policy.enforcement === 'enforce' &&

@@ -1,9 +1,10 @@
 /** The statements that the server itself makes, signed with its seal key. */
 
-import type { PolicyInForce } from '../src/audit/policy-in-force.ts'
+import type { TermsInForce } from '../src/audit/policy-in-force.ts'
 import { sha256 } from '../src/core/canonical-json.ts'
 import type { ReleaseMove } from '../src/core/facts.ts'
 import type { Oid } from '../src/core/oid.ts'
+import { policyJson } from '../src/core/policy-json.ts'
 import type { FormerBranch, Move } from '../src/core/state.ts'
 import { statementPayload } from '../src/core/statement.ts'
 import type { MoveVerdict, Objection } from '../src/core/verdict.ts'
@@ -16,7 +17,7 @@ const STAGING_PROVED = 'ORG_SOURCE_STAGING_PROVED'
 
 export type StatementContext = {
   readonly sealKey: SealKey
-  readonly inForce: PolicyInForce
+  readonly inForce: TermsInForce
   readonly at: string
   readonly by: string
 }
@@ -108,16 +109,15 @@ export function policyRecord(
   stagingTip: Oid,
   former: readonly FormerBranch[],
 ): NewRecord {
-  return record(
-    context,
-    statementPayload('policy', context.inForce.policy.repository, stagingTip, {
-      version: files.version,
-      policy: { text: files.policy, digest: { sha256: sha256(files.policy) } },
-      allowedSigners: { text: files.allowedSigners, digest: { sha256: sha256(files.allowedSigners) } },
-      sealKey: context.sealKey.publicKeyLine,
-      former: [...former],
-    }),
-  )
+  const { policy } = context.inForce
+  const payload = statementPayload('policy', policy.repository, stagingTip, {
+    version: files.version,
+    policy: { text: files.policy, digest: { sha256: sha256(files.policy) } },
+    allowedSigners: { text: files.allowedSigners, digest: { sha256: sha256(files.allowedSigners) } },
+    sealKey: context.sealKey.publicKeyLine,
+    former: [...former],
+  })
+  return { ...record(context, payload), policyJson: policyJson(policy) }
 }
 
 function record({ sealKey, at, by }: StatementContext, payload: string): NewRecord {

@@ -8,7 +8,7 @@ import { sha256 } from '../src/core/canonical-json.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid, shortOid, zeroOidLike } from '../src/core/oid.ts'
-import type { Policy } from '../src/core/policy.ts'
+import type { Terms } from '../src/core/policy.ts'
 import { printable } from '../src/core/printable.ts'
 import { isSameVoice } from '../src/core/single-use.ts'
 import { formerBranches, type LedgerState } from '../src/core/state.ts'
@@ -125,7 +125,7 @@ async function judge(
 /** A drift note settles what is on disk now, and nothing else; null for any other statement. */
 function objectionToDrift(
   statement: Statement<SubmittedKind>,
-  policy: Policy,
+  policy: Terms,
   state: LedgerState,
   refs: ServerView['refs'],
 ): string | null {

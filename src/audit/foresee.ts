@@ -8,7 +8,7 @@ import { nameMove, type RefReport } from '../core/explain.ts'
 import type { BroughtBack, Certificate, Pusher, ReleaseMove } from '../core/facts.ts'
 import type { History } from '../core/history.ts'
 import type { Oid } from '../core/oid.ts'
-import type { Policy } from '../core/policy.ts'
+import type { Terms } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import { barRemarks } from '../core/rules/barred.ts'
 import { type LedgerState, withLanded } from '../core/state.ts'
@@ -77,7 +77,7 @@ export type ForesightOptions = {
 /** A push whose authorization is younger may still be under way; the server gives it 5 s, and clocks differ. */
 const UNDER_WAY_MS = CLOCK_SKEW_MS
 
-export function refsOf({ staging, release }: Policy): { staging: string; release: string } {
+export function refsOf({ staging, release }: Terms): { staging: string; release: string } {
   return { staging: `refs/heads/${staging}`, release: `refs/heads/${release}` }
 }
 
@@ -173,7 +173,7 @@ type BestPush = {
 /** Everybody who may push it, with and without a signature: the verdict of whoever gets furthest. */
 function bestPush(
   facts: ReleaseMove,
-  policy: Policy,
+  policy: Terms,
   history: History,
   now: number,
   pusher: string | undefined,

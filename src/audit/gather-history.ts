@@ -8,7 +8,7 @@ import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import type { Envelope } from '../signing/dsse.ts'
 import { verifyEnvelope } from '../signing/envelope-verify.ts'
 import { parseSigners } from './parse-signers.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
+import type { TermsInForce } from './policy-in-force.ts'
 
 /** The name that an authorization calls an envelope by: SHA-256 of its canonical JSON. */
 export function envelopeDigest(envelope: Envelope): string {
@@ -23,7 +23,7 @@ export function envelopeDigest(envelope: Envelope): string {
 export async function gatherHistory(
   snapshot: Snapshot,
   commit: Oid,
-  inForce: PolicyInForce | null = null,
+  inForce: TermsInForce | null = null,
 ): Promise<History> {
   const records = await snapshot.about(commit)
   const signersAt = signersByRecord(snapshot, inForce)
@@ -64,7 +64,7 @@ export function isSubmitted(kind: string): kind is SubmittedKind {
 /** Reads each allowed_signers at most once; almost always there is one. */
 function signersByRecord(
   snapshot: Snapshot,
-  inForce: PolicyInForce | null,
+  inForce: TermsInForce | null,
 ): (seq: number) => Promise<readonly AllowedSigner[]> {
   const cache = new Map(inForce === null ? [] : [[inForce.version, inForce.signers]])
   return async (seq) => {

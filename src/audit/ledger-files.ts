@@ -2,14 +2,16 @@
 import { canonicalJson } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import { policyJson } from '../core/policy-json.ts'
 import { printable } from '../core/printable.ts'
 import type { LedgerState } from '../core/state.ts'
 import type { AuditedCommit } from '../ledger/audit-log.ts'
 import type { LedgerRepository } from '../ledger/ledger-repository.ts'
-import { POLICY_FILE, policyPath, SIGNERS_FILE, STATE_PATH } from '../ledger/ledger-tree.ts'
+import { POLICY_FILE, POLICY_JSON_FILE, policyPath, SIGNERS_FILE, STATE_PATH } from '../ledger/ledger-tree.ts'
 import type { LedgerRecord } from '../ledger/record.ts'
 import { isAsWritten } from './commit-message.ts'
 import { ExpectedTree } from './expected-tree.ts'
+import { JSON_OF_TEXT, type PolicyInForce } from './policy-in-force.ts'
 
 type Objection = { readonly rule: 'tree' | 'state' | 'message'; readonly found: string }
 type Repository = Pick<LedgerRepository, 'blobId' | 'objects' | 'oidLength'>
@@ -35,10 +37,23 @@ export class LedgerFiles {
     ])
   }
 
-  /** Call it in order, from the first record on or from where it goes on. */
-  async check(commit: AuditedCommit, record: LedgerRecord, state: LedgerState): Promise<Objection[]> {
+  /**
+   * Call it in order, from the first record on or from where it goes on. `inForce` is the policy after the record;
+   * null where it cannot be read.
+   */
+  async check(
+    commit: AuditedCommit,
+    record: LedgerRecord,
+    state: LedgerState,
+    inForce: PolicyInForce | null,
+  ): Promise<Objection[]> {
     const objections: Objection[] = []
     const expected = this.#policyFiles(record)
+    const jsonPath = policyJsonPath(record)
+    const json = commit.changes.find(({ path }) => path === jsonPath)
+    // An older headgate wrote none. Where the text cannot be read, that is what is told.
+    if (json !== undefined)
+      expected.set(json.path, inForce === null ? json.oid : this.#blob(policyJson(inForce.policy)))
     const changed = new Set<string>()
     for (const { path, oid, mode, status } of commit.changes) {
       if (path === commit.entry?.path) continue
@@ -48,7 +63,11 @@ export class LedgerFiles {
       if (known === undefined || status === 'D')
         objections.push(treeObjection(`it also changes ${printable(path)}`))
       else if (known !== oid || mode !== '100644')
-        objections.push(treeObjection(`${printable(path)} is not the file that its record holds`))
+        objections.push(
+          treeObjection(
+            `${printable(path)} is not ${path === jsonPath ? JSON_OF_TEXT : 'the file that its record holds'}`,
+          ),
+        )
     }
     for (const [path, oid] of expected) {
       if (changed.has(path) || this.#topFiles.get(path) === oid) continue
@@ -119,6 +138,10 @@ export class LedgerFiles {
   #blob(text: string): Oid {
     return this.#repository.blobId(Buffer.from(text))
   }
+}
+
+function policyJsonPath({ statement }: LedgerRecord): string | null {
+  return statement.kind === 'policy' ? policyPath(statement.predicate.version, POLICY_JSON_FILE) : null
 }
 
 function treeObjection(found: string): Objection {

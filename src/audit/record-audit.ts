@@ -139,7 +139,7 @@ export class RecordAudit {
 
   /** Judges a record by everything before it. Call it in order, each when the one before has ended. */
   async finish(begun: Begun, ancestry: CommitAncestry): Promise<void> {
-    const { commit, record, inForce, afterPolicy, isSound, checks } = begun
+    const { commit, record, inForce, inForceAfter, afterPolicy, isSound, checks } = begun
     const { findings, files, histories, staging } = this.#parts
     const { seal, signer } = await checks
     const sealedBy = this.#judgeSeal(record, seal)
@@ -158,9 +158,9 @@ export class RecordAudit {
       const input = { record, sealedBy, inForce, state: before, afterPolicy, findings }
       await checkAuthorization(input, histories, ancestry)
     }
-    await staging.add(record, begun.inForceAfter)
+    await staging.add(record, inForceAfter)
     this.#state = advanceState(before, record)
-    for (const { rule, found } of await files.check(commit, record, this.#state))
+    for (const { rule, found } of await files.check(commit, record, this.#state, inForceAfter))
       this.#object(rule, seq, found, record)
     const at = Date.parse(record.at)
     const { by } = record

@@ -17,7 +17,7 @@ import { checkAuthorization } from './authorization-check.ts'
 import { CommitHistories } from './commit-histories.ts'
 import { type AuditRule, Findings, NO_KEY } from './finding.ts'
 import { gatherHistory, isSubmitted } from './gather-history.ts'
-import { type PolicyInForce, parsePolicyFiles } from './policy-in-force.ts'
+import { parsePolicyFiles, readPolicyOf } from './policy-in-force.ts'
 import { checkSeal, checkServerEnvelope, SealKeys } from './seal-check.ts'
 import { parseKeyLine, type TrustAnchors } from './trust-anchors.ts'
 import type { Branches, LedgerAudit } from './verify-ledger.ts'
@@ -157,9 +157,8 @@ async function replayOne(
     const tree = parent === null ? null : await LedgerTree.open(() => repository.objects(), parent)
     if (tree !== null && tree.head.seq !== seq - 1)
       throw new HeadgateError('data', `the ledger commit before it is not that of record ${seq - 1}`)
-    const files = (await tree?.policyInForce()) ?? null
-    if (files === null) throw new HeadgateError('data', 'no policy was in force')
-    const inForce: PolicyInForce = parsePolicyFiles(files)
+    const inForce = tree === null ? null : await readPolicyOf(tree)
+    if (inForce === null) throw new HeadgateError('data', 'no policy was in force')
     const state = tree?.state ?? emptyState
     const afterPolicy = state.policies.at(-1)?.seq === seq - 1
     await checkAuthorization({ record, sealedBy, inForce, state, afterPolicy, findings }, histories, ancestry)

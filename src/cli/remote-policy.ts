@@ -1,4 +1,4 @@
-import { parsePolicyFiles } from '../audit/policy-in-force.ts'
+import { readPolicyOf } from '../audit/policy-in-force.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Policy } from '../core/policy.ts'
 import type { LedgerState } from '../core/state.ts'
@@ -13,13 +13,13 @@ export async function remotePolicy(
 ): Promise<{ policy: Policy; state: LedgerState }> {
   const { snapshot, close } = await fetchLedger(repository, remote)
   try {
-    const files = await snapshot.policyInForce()
-    if (files === null) {
+    const inForce = await readPolicyOf(snapshot)
+    if (inForce === null) {
       throw new HeadgateError('configuration', `no policy is in force on ${shownRemote(remote)}`, {
         hint: 'the server admin applies one: headgate policy apply REPO.git',
       })
     }
-    return { policy: parsePolicyFiles(files).policy, state: snapshot.state }
+    return { policy: inForce.policy, state: snapshot.state }
   } finally {
     close()
   }

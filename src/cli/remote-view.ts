@@ -1,5 +1,5 @@
 import { type RemoteView, refsOf } from '../audit/foresee.ts'
-import { parsePolicyFiles } from '../audit/policy-in-force.ts'
+import { readPolicyOf } from '../audit/policy-in-force.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import type { GitRepository } from '../git/repository.ts'
@@ -87,7 +87,6 @@ export async function readCopy(
   remote: string,
 ): Promise<(Omit<RemoteView, 'refs'> & { oid: Oid }) | null> {
   const copy = await client.ledgerCopy(repository, remote)
-  const files = await copy?.snapshot.policyInForce()
-  if (copy === null || files === null || files === undefined) return null
-  return { ...copy, inForce: parsePolicyFiles(files) }
+  const inForce = copy === null ? null : await readPolicyOf(copy.snapshot)
+  return copy === null || inForce === null ? null : { ...copy, inForce }
 }

@@ -2,7 +2,7 @@ import { CLOCK_SKEW_MS } from './evidence.ts'
 import type { ReleaseMove } from './facts.ts'
 import { type History, type HistoryRecord, trusted } from './history.ts'
 import { shortOid } from './oid.ts'
-import type { Policy } from './policy.ts'
+import type { Terms } from './policy.ts'
 import { usedPayloads } from './single-use.ts'
 
 export type TrustedApproval = HistoryRecord<'approval'> & { signer: { trusted: true } }
@@ -17,7 +17,7 @@ export type Approvals = {
 /** Which approvals permit exactly this move now. Each approver counts once, and each key, however often they signed. */
 export function collectApprovals(
   facts: ReleaseMove,
-  policy: Policy,
+  policy: Terms,
   history: History,
   now: number,
 ): Approvals {
@@ -56,7 +56,7 @@ export function collectApprovals(
 /** Overrides that permit exactly this move now, by operators. */
 export function validOverrides(
   facts: ReleaseMove,
-  policy: Policy,
+  policy: Terms,
   history: History,
   now: number,
 ): (HistoryRecord<'override'> & { signer: { trusted: true } })[] {
@@ -73,7 +73,7 @@ export function validOverrides(
 function permissionObjection(
   record: HistoryRecord<'approval' | 'override'>,
   facts: ReleaseMove,
-  policy: Policy,
+  policy: Terms,
   spent: ReadonlySet<string>,
   now: number,
 ): string | null {

@@ -7,7 +7,7 @@ import { assessEvidence, type EvidenceAssessment } from './evidence.ts'
 import type { ReleaseMove, StagingMove } from './facts.ts'
 import type { History } from './history.ts'
 import { isZeroOid } from './oid.ts'
-import type { Policy } from './policy.ts'
+import type { Terms } from './policy.ts'
 import { approvalRule } from './rules/approval.ts'
 import { barredRule } from './rules/barred.ts'
 import { commitObjectRule } from './rules/commit-object.ts'
@@ -28,7 +28,7 @@ import { WAIVABLE } from './verdict.ts'
 /** What a release rule sees. `kind` is what the move would be if it were allowed. */
 export type ReleaseCase = {
   readonly facts: ReleaseMove
-  readonly policy: Policy
+  readonly policy: Terms
   readonly history: History
   readonly now: number
   readonly kind: MoveKind
@@ -55,7 +55,7 @@ const RELEASE_RULES: readonly ReleaseRule[] = [
 ]
 
 /** Judges one move of the release branch. All rules run, and every objection is in the verdict. */
-export function decide(facts: ReleaseMove, policy: Policy, ledger: History, now: number): MoveVerdict {
+export function decide(facts: ReleaseMove, policy: Terms, ledger: History, now: number): MoveVerdict {
   // The order of the ledger, whatever order the records were read in.
   const history = { ...ledger, about: ledger.about.toSorted((a, b) => a.seq - b.seq) }
   const kind = kindOf(facts)

@@ -1,7 +1,7 @@
 import { baseUrlProblem, normalBaseUrl } from './base-url.ts'
 import { type History, type HistoryRecord, trusted } from './history.ts'
 import type { Oid } from './oid.ts'
-import { type Environment, type Policy, requiredGates, type ServedCommitMode } from './policy.ts'
+import { type ProvingEnvironment, requiredGates, type ServedCommitMode, type Terms } from './policy.ts'
 
 /** How far a signer's clock may run ahead of the server's. */
 export const CLOCK_SKEW_MS = 5 * 60_000
@@ -50,9 +50,9 @@ export type EvidenceAssessment = {
  * a failure or an invalidation.
  */
 export function assessEvidence(
-  environment: Environment,
+  environment: ProvingEnvironment,
   commit: Oid,
-  policy: Policy,
+  policy: Terms,
   history: History,
   now: number,
 ): EvidenceAssessment {
@@ -111,9 +111,9 @@ function newestFirst(a: TrustedEvidence, b: TrustedEvidence): number {
 
 function distrust(
   record: HistoryRecord<'evidence'>,
-  environment: Environment,
+  environment: ProvingEnvironment,
   commit: Oid,
-  policy: Policy,
+  policy: Terms,
   now: number,
 ): string | null {
   if (!record.signer.trusted) return record.signer.reason
@@ -125,7 +125,7 @@ function distrust(
 }
 
 /** Why the run was not made against this environment; null if it was, or if nothing is said of where it was made. */
-export function elsewhere(record: HistoryRecord<'evidence'>, environment: Environment): string | null {
+export function elsewhere(record: HistoryRecord<'evidence'>, environment: ProvingEnvironment): string | null {
   const url = record.statement.predicate.headgate.baseUrl ?? null
   if (url === null) return null
   if (baseUrlProblem(url) === null && environment.urls.includes(normalBaseUrl(url).text)) return null
@@ -134,7 +134,7 @@ export function elsewhere(record: HistoryRecord<'evidence'>, environment: Enviro
 
 function voidedBy(
   evidence: TrustedEvidence,
-  environment: Environment,
+  environment: ProvingEnvironment,
   invalidations: readonly HistoryRecord<'invalidation'>[],
 ): HistoryRecord<'invalidation'> | null {
   // A run that ended before the invalidation is void even if it arrives later: it is what was taken back. One that was
@@ -150,9 +150,9 @@ function voidedBy(
 
 function judge(
   record: TrustedEvidence,
-  environment: Environment,
+  environment: ProvingEnvironment,
   commit: Oid,
-  policy: Policy,
+  policy: Terms,
   now: number,
 ): JudgedEvidence {
   const { result, configuration } = record.statement.predicate
@@ -182,7 +182,7 @@ function judge(
 }
 
 /** Whether the run speaks against the commit: it says so itself, or a gate failed that must pass. */
-function hasFailed(record: HistoryRecord<'evidence'>, environment: Environment): boolean {
+function hasFailed(record: HistoryRecord<'evidence'>, environment: ProvingEnvironment): boolean {
   if (record.statement.predicate.result === 'FAILED') return true
   const required = requiredGates(environment)
   return failedGates(record).some((name) => required.includes(name))
@@ -196,7 +196,7 @@ function failedGates({ statement }: HistoryRecord<'evidence'>): readonly string[
 }
 
 /** The required gates that this run does not report as passed. A gate that a run does not name has not passed. */
-function missingGates(record: HistoryRecord<'evidence'>, environment: Environment): readonly string[] {
+function missingGates(record: HistoryRecord<'evidence'>, environment: ProvingEnvironment): readonly string[] {
   const { passedTests } = record.statement.predicate
   const outcomes = outcomesOf(record)
   return requiredGates(environment).filter(

@@ -3,8 +3,8 @@
  * two keys to see in policy-relations.ts; every key is described in docs/policy-reference.md.
  */
 
-export type Policy = {
-  readonly version: 1
+/** What of a policy decides whether something may move: all but how gates are run. policy-json.ts has it as data. */
+export type Terms = {
   readonly repository: string
   /** Short branch names. */
   readonly staging: string
@@ -24,23 +24,34 @@ export type Policy = {
     readonly target: 'smoke-passed' | 'landed'
     readonly bar: 'commit' | 'descendants'
   }
-  readonly environments: { readonly staging: Environment; readonly production?: Environment }
+  readonly environments: { readonly staging: ProvingEnvironment; readonly production?: ProvingEnvironment }
 }
 
 export type ServedCommitMode = 'required' | 'if-reported' | 'ignore'
 
-export type Environment = {
+/** What evidence from an environment is held to. */
+export type ProvingEnvironment = {
   readonly name: 'staging' | 'production'
-  readonly url: string
-  /** Every base URL that is this environment, in its one spelling; `url` is the first. */
+  /** Every base URL that is this environment, in its one spelling. */
   readonly urls: readonly string[]
+  readonly gates: readonly { readonly name: string; readonly optional: boolean }[]
+  /** SHA-256 of the RFC 8785 JSON of this environment's value as the file writes it, before defaults. */
+  readonly configurationDigest: string
+}
+
+export type Policy = Omit<Terms, 'environments'> & {
+  readonly version: 1
+  readonly environments: { readonly staging: Environment; readonly production?: Environment }
+}
+
+export type Environment = Omit<ProvingEnvironment, 'gates'> & {
+  /** The first of `urls`, as the file writes it. */
+  readonly url: string
   /** Where the environment reports the commit it runs: a path, and a dotted path into the JSON that answers there. */
   readonly servedCommit: { readonly get: string; readonly json: string } | null
   /** Sent with every request, the one for the served commit included; the gates' own headers have them already. */
   readonly headers: Readonly<Record<string, string | Secret>>
   readonly gates: readonly Gate[]
-  /** SHA-256 of the RFC 8785 JSON of this environment's value as the file writes it, before defaults. */
-  readonly configurationDigest: string
 }
 
 /** One check against an environment. */
@@ -130,6 +141,6 @@ export type Match =
   | { readonly kind: 'absent' }
 
 /** The names of the gates that must pass. */
-export function requiredGates(environment: Environment): readonly string[] {
+export function requiredGates(environment: ProvingEnvironment): readonly string[] {
   return environment.gates.filter((gate) => !gate.optional).map((gate) => gate.name)
 }

@@ -3,13 +3,13 @@
  * refs on disk can tell of a drift is not here.
  */
 import { CLOCK_SKEW_MS } from './evidence.ts'
-import type { Policy } from './policy.ts'
+import type { Terms } from './policy.ts'
 import { printable } from './printable.ts'
 import type { Statement, SubmittedKind } from './statement.ts'
 import { RULE_NAMES, type RuleName, WAIVABLE } from './verdict.ts'
 
 export type Submitter = {
-  readonly policy: Policy
+  readonly policy: Terms
   /** The trusted signer. */
   readonly principal: string
   /** When it is recorded, ms since the epoch. */

@@ -4,11 +4,23 @@ import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { summarizeRecord } from '../core/record-summary.ts'
 import type { LedgerState } from '../core/state.ts'
-import { entryPath, POLICY_FILE, policyPath, SIGNERS_FILE, STATE_PATH, stateFile } from './ledger-tree.ts'
+import {
+  entryPath,
+  POLICY_FILE,
+  POLICY_JSON_FILE,
+  policyPath,
+  SIGNERS_FILE,
+  STATE_PATH,
+  stateFile,
+} from './ledger-tree.ts'
 import type { LedgerRecord } from './record.ts'
 
-/** A record and the ledger's state after it. */
-export type NextRecord = { readonly record: LedgerRecord; readonly state: LedgerState }
+/** A record and the ledger's state after it; of a policy also what it says. */
+export type NextRecord = {
+  readonly record: LedgerRecord
+  readonly state: LedgerState
+  readonly policyJson?: string | undefined
+}
 
 /** A name inside of git's process. It is cleared in the end, so that no ref of this name is ever written. */
 const BRANCH = 'refs/headgate/append'
@@ -23,7 +35,7 @@ export function commitStream(tip: Oid | null, next: readonly NextRecord[]): Buff
     parts.push(`M 100644 inline ${path}\n`)
     data(bytes)
   }
-  for (const [index, { record, state }] of next.entries()) {
+  for (const [index, { record, state, policyJson }] of next.entries()) {
     const { statement } = record
     const seconds = Math.floor(Date.parse(record.at) / 1000)
     parts.push(`commit ${BRANCH}\nmark :1\ncommitter headgate <headgate@localhost> ${seconds} +0000\n`)
@@ -34,6 +46,7 @@ export function commitStream(tip: Oid | null, next: readonly NextRecord[]): Buff
       const { version, policy, allowedSigners } = statement.predicate
       file(policyPath(version, POLICY_FILE), policy.text)
       file(policyPath(version, SIGNERS_FILE), allowedSigners.text)
+      if (policyJson !== undefined) file(policyPath(version, POLICY_JSON_FILE), policyJson)
       file(POLICY_FILE, policy.text)
       file(SIGNERS_FILE, allowedSigners.text)
     }

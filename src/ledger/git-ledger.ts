@@ -163,14 +163,14 @@ function sealAll(head: Head, state: LedgerState, records: readonly NewRecord[], 
   const next: NextRecord[] = []
   let previous = head
   let folded = state
-  for (const { at, by, envelope } of records) {
+  for (const { at, by, envelope, policyJson } of records) {
     const fields = { seq: previous.seq + 1, previous: previous.hash, at, by, envelope }
     // Read back as every reader will: what cannot be read is never written.
     const record = parseRecord(sealRecord(fields, seal).bytes)
     if (record.statement.kind === 'policy') checkPolicy(record.statement, folded)
     folded = advanceState(folded, record)
     previous = { seq: record.seq, hash: record.hash }
-    next.push({ record, state: folded })
+    next.push({ record, state: folded, policyJson })
   }
   return next
 }

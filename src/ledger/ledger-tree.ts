@@ -3,6 +3,7 @@
  *
  *     entries/<first 2 digits of a commit id>/<the others>/<seq, 8 digits or more>-<kind>.json    the records about it
  *     policies/<version>/policy.yaml, policies/<version>/allowed_signers                          every policy
+ *     policies/<version>/policy.json                                                              what its text says
  *     policy.yaml, allowed_signers                                                                the one in force
  *     state.json                                                                                  head and folded state
  */
@@ -19,6 +20,7 @@ import { type LedgerRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts'
 export const STATE_PATH = 'state.json'
 export const POLICY_FILE = 'policy.yaml'
 export const SIGNERS_FILE = 'allowed_signers'
+export const POLICY_JSON_FILE = 'policy.json'
 
 /** Grows with policies and rollbacks, some 100 bytes each. */
 const MAX_STATE_BYTES = 8 * 1024 * 1024
@@ -32,7 +34,9 @@ export function entryPath(record: Pick<LedgerRecord, 'seq' | 'statement'>): stri
   return `${entryFolder(commit).join('/')}/${String(record.seq).padStart(8, '0')}-${kind}.json`
 }
 
-export function policyPath(version: number, file: typeof POLICY_FILE | typeof SIGNERS_FILE): string {
+type PolicyFile = typeof POLICY_FILE | typeof SIGNERS_FILE | typeof POLICY_JSON_FILE
+
+export function policyPath(version: number, file: PolicyFile): string {
   return `policies/${version}/${file}`
 }
 
@@ -88,13 +92,21 @@ export class LedgerTree {
 
   async policyInForce(): Promise<PolicyFiles | null> {
     const version = this.state.policies.at(-1)?.version
-    return version === undefined ? null : this.#policy(this.#root, version)
+    return version === undefined ? null : this.policyVersion(version)
   }
 
   async policyVersion(version: number): Promise<PolicyFiles | null> {
     if (!this.state.policies.some((policy) => policy.version === version)) return null
     const folder = await this.#folder(['policies', String(version)])
-    return this.#policy(folder, version)
+    const [policy, allowedSigners, json] = await Promise.all(
+      [POLICY_FILE, SIGNERS_FILE, POLICY_JSON_FILE].map((name) =>
+        readFile(this.#objects(), folder, name, MAX_RECORD_BYTES),
+      ),
+    )
+    const lacksJson = !json && folder.some(({ name }) => name === POLICY_JSON_FILE)
+    if (!policy || !allowedSigners || lacksJson) throw unreadable(this.commit, `policy version ${version}`)
+    const texts = { policy: policy.toString('utf8'), allowedSigners: allowedSigners.toString('utf8') }
+    return { version, ...texts, ...(json ? { json: json.toString('utf8') } : {}) }
   }
 
   async about(commit: Oid): Promise<readonly LedgerRecord[]> {
@@ -138,15 +150,6 @@ export class LedgerTree {
       entries = next
     }
     return entries
-  }
-
-  async #policy(folder: readonly LedgerTreeEntry[], version: number): Promise<PolicyFiles> {
-    const [policy, allowedSigners] = await Promise.all([
-      readFile(this.#objects(), folder, POLICY_FILE, MAX_RECORD_BYTES),
-      readFile(this.#objects(), folder, SIGNERS_FILE, MAX_RECORD_BYTES),
-    ])
-    if (policy === null || allowedSigners === null) throw unreadable(this.commit, `policy version ${version}`)
-    return { version, policy: policy.toString('utf8'), allowedSigners: allowedSigners.toString('utf8') }
   }
 }
 

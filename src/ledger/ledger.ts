@@ -35,6 +35,8 @@ export type NewRecord = {
   readonly by: string
   /** Its signature must be checked already: the ledger takes any statement that parses. */
   readonly envelope: Envelope
+  /** Of a policy: what its text says, to be kept beside it. */
+  readonly policyJson?: string
 }
 
 /** Both files of a policy, byte for byte as they were applied. */
@@ -42,6 +44,8 @@ export type PolicyFiles = {
   readonly version: number
   readonly policy: string
   readonly allowedSigners: string
+  /** What the first one says, as the server keeps it. Undefined where an older headgate applied it. */
+  readonly json?: string
 }
 
 export type Appended = {

@@ -25,7 +25,7 @@ beforeEach(async () => {
   const from = repository.release('first')
   target = repository.commit('second')
   repository.mustRun(repository.push('main'))
-  guarded = await openGuarded(repository.bare, parsePolicy)
+  guarded = await openGuarded(repository.bare, async (text) => parsePolicy(text))
   // An authorization that no process follows.
   const facts: ReleaseMove = {
     ref: RELEASE,

@@ -37,7 +37,7 @@ test('a promotion lands, and post-receive records that where nobody else lives t
   rmSync(hook('reference-transaction'))
   // git runs `update` after pre-receive: the process that authorized the move dies before the move.
   const update = `#!/bin/sh\nfor one in /proc/[0-9]*; do
-  grep -qsF "HEADGATE_CACHE=$PWD/" "$one/environ" && kill -9 "\${one#/proc/}"\ndone\nexit 0\n`
+  test "$(readlink "$one/cwd")" = "$PWD" && grep -qsF hook.cjs "$one/cmdline" && kill -9 "\${one#/proc/}"\ndone\nexit 0\n`
   writeFileSync(hook('update'), update, { mode: 0o755 })
   const pushed = await expectChanged(repository, { [RELEASE]: released }, () =>
     repository.push(`${released}:${RELEASE}`),

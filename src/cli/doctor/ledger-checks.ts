@@ -2,14 +2,16 @@
 
 import { wasGuarded } from '../../../server/guarded-list.ts'
 import { refsOf } from '../../audit/foresee.ts'
-import { type PolicyInForce, parsePolicyFiles } from '../../audit/policy-in-force.ts'
+import { JSON_OF_TEXT, type PolicyInForce, parsePolicyFiles } from '../../audit/policy-in-force.ts'
 import { policyRemarks } from '../../audit/policy-remarks.ts'
 import { isZeroOid, type Oid, shortOid } from '../../core/oid.ts'
+import { policyJson } from '../../core/policy-json.ts'
 import { shellWord } from '../../core/printable.ts'
 import { gitWithoutHooks } from '../../git/configured-hooks.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { GitLedger } from '../../ledger/git-ledger.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
+import { POLICY_JSON_FILE, policyPath } from '../../ledger/ledger-tree.ts'
 import { type Finding, problem, remark } from './finding.ts'
 import { checkIdentity } from './identity-checks.ts'
 import { checkPolicyOnStaging } from './policy-on-staging.ts'
@@ -55,10 +57,23 @@ export async function checkLedger(repository: GitRepository, identity: string): 
     findings.push(
       ...(await checkPolicyOnStaging(repository, tip, inForce, `headgate policy apply ${directory}`)),
     )
+  findings.push(...jsonFindings(inForce, `headgate policy apply ${directory}`))
   for (const what of policyRemarks(inForce))
     findings.push(remark('policy', what, 'edit the policy, then apply it'))
   findings.push(...(await checkIdentity(snapshot, inForce, identity, directory)))
   return findings
+}
+
+/** Whether the JSON by which the server decides is there, and is what the policy says. */
+function jsonFindings({ files, policy, version }: PolicyInForce, apply: string): Finding[] {
+  if (files.json === policyJson(policy)) return []
+  if (files.json === undefined) {
+    const what =
+      'an older headgate applied the policy: a hook that decides by itself reads its text at each push'
+    return [remark('policy-json', what, apply)]
+  }
+  const what = `${policyPath(version, POLICY_JSON_FILE)} in the ledger, by which the server decides, is not ${JSON_OF_TEXT}`
+  return [problem('policy-json', what, `${apply}  # after you have found out who changed the ledger`)]
 }
 
 /** Whether the release branch is where its last landed move put it. Also for a copy of the ledger in a clone. */

@@ -1,8 +1,8 @@
 import type { ReleaseMove } from '../facts.ts'
 import { isZeroOid } from '../oid.ts'
-import type { Policy } from '../policy.ts'
+import type { Terms } from '../policy.ts'
 
 /** The release branch as `git push origin COMMIT:...` takes it: git finds a short name only where the branch is there. */
-export function destination({ from, ref }: ReleaseMove, { release }: Policy): string {
+export function destination({ from, ref }: ReleaseMove, { release }: Terms): string {
   return isZeroOid(from) ? ref : release
 }

@@ -35,12 +35,40 @@ def parse_policy(text):
         "environments": {
             name: {
                 "digest": sha256(canonical(environment).encode()),
-                "urls": {base_url(url) for url in [environment["url"], *environment.get("urls", [])]},
+                "urls": list(dict.fromkeys(base_url(url) for url in [environment["url"], *environment.get("urls", [])])),
+                "gates": [
+                    {"name": gate["name"], "optional": gate.get("optional", False)} for gate in environment["gates"]
+                ],
                 "required": [gate["name"] for gate in environment["gates"] if not gate.get("optional", False)],
             }
             for name, environment in environments.items()
         },
     }
+
+
+def policy_json(policy):
+    """What decides moves, as the ledger keeps it beside the text."""
+    names = ("repository", "enforcement", "releaseLog")
+    value = {
+        "form": 1,
+        **{name: policy[name] for name in names},
+        **{name: policy[name][len("refs/heads/") :] for name in ("staging", "release")},
+        "evidence": {"maxAgeMs": policy["maxAge"], "servedCommit": policy["servedCommit"]},
+        "promotion": {name: policy[name] for name in ("operators", "signedPush")},
+        "rollback": {
+            "approvalMaxAgeMs": policy["approvalMaxAge"],
+            **{name: policy[name] for name in ("approvers", "approvals", "approverMayPush", "target", "bar")},
+        },
+        "environments": {
+            name: {
+                "name": name,
+                "configurationDigest": environment["digest"],
+                **{key: environment[key] for key in ("urls", "gates")},
+            }
+            for name, environment in policy["environments"].items()
+        },
+    }
+    return canonical(value) + "\n"
 
 
 def base_url(text):

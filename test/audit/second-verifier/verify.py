@@ -22,7 +22,7 @@ import tempfile
 
 import yaml
 
-from decision import FUTURE, WAIVABLE, Decision, fold, is_zeros, parse_policy, start
+from decision import FUTURE, WAIVABLE, Decision, fold, is_zeros, parse_policy, policy_json, start
 from formats import MINUTE, Bad, Signatures, canonical, decode64, parse_sshsig, sha256, time_of
 from messages import is_message
 from records import RECORD_BYTES, SERVER_KINDS, is_oid, pae, parse_record
@@ -505,6 +505,10 @@ class Audit:
             for name, file in (("policy.yaml", "policy"), ("allowed_signers", "allowedSigners")):
                 text = record["said"][file]["text"].encode()
                 files |= {f"policies/{record['said']['version']}/{name}": text, name: text}
+            json = f"policies/{record['said']['version']}/policy.json"
+            # An older headgate wrote none.
+            if json in changed and self.policy is not None:
+                files[json] = policy_json(self.policy).encode()
             # What is as it was is no change.
             changed |= {path for path in files if self.git.file(f"{commit}:{path}") == files[path]}
         for path, text in files.items():
