@@ -193,7 +193,7 @@ describe('housekeeping passes and changes nothing:', () => {
   test('the loose copy of a packed ref goes, while another git process holds the lock of packed refs for a moment', async () => {
     repository.server('pack-refs', '--all')
     const ledger = repository.server('rev-parse', LEDGER)
-    const guarded = await openGuarded(repository.bare, parsePolicy)
+    const guarded = await openGuarded(repository.bare, async (text) => parsePolicy(text))
     const lock = join(repository.bare, 'packed-refs.lock')
     const prunes = () => prepared(guarded, [{ ref: LEDGER, from: ledger, to: zeros }])
     try {
