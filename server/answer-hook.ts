@@ -4,14 +4,11 @@ import { join } from 'node:path'
 import { verifyQuarantine } from '../src/git/environment.ts'
 import { type GuardedRepository, inQuarantine } from './guarded-repository.ts'
 import type { HookAnswer, HookRequest } from './hook-request.ts'
-import type { AuthorizedMove } from './move-file.ts'
 import { postReceive } from './post-receive.ts'
 import { preReceive } from './pre-receive.ts'
 import { withTargets } from './push-targets.ts'
-import { committed, prepared } from './reference-transaction.ts'
-
-/** With the move that was authorized, if one was: whoever answers follows it until it has landed. */
-export type Answered = HookAnswer & { readonly move?: AuthorizedMove }
+import { recordLanded } from './record-landed.ts'
+import { prepared } from './reference-transaction.ts'
 
 /** Who waits for the answer. */
 export type Asker = {
@@ -26,14 +23,16 @@ export async function answerHook(
   request: HookRequest,
   clock: () => number,
   asker: Asker,
-): Promise<Answered> {
+): Promise<HookAnswer> {
   const guarded = { ...repository, tell: asker.tell }
   const { phase, updates, namespace, quarantine } = request
   switch (phase) {
     case 'prepared':
       return prepared(guarded, updates)
     case 'committed':
-      return committed(guarded, clock)
+      // Hooks of earlier versions ask then, too.
+      await recordLanded(guarded, clock)
+      return { accepted: true, text: '' }
     case 'post-receive':
       return postReceive(guarded, await withTargets(guarded.repository, updates, namespace), clock)
     case 'pre-receive': {

@@ -1,22 +1,19 @@
 /** The embedded decision. The request is on standard input, the answer goes to standard output, which ends with it. */
 import './short-lived.ts'
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type * as PolicyYaml from '../src/core/policy-yaml.ts'
 import { answerHook } from './answer-hook.ts'
-import { followMove } from './follow-move.ts'
 import { type GuardedRepository, openGuarded } from './guarded-repository.ts'
 import { answerText, failureText, type HookRequest, parseHookRequest } from './hook-request.ts'
 
 /** Far above a minute of waiting for others and a decision on a machine that is busy: what hangs is ended. */
 const DEADLINE_MS = 180_000
-/** How long git may take from our yes to its move, before that is left to the next push to find out. */
-const FOLLOW_MS = 10_000
 
 let phase: HookRequest['phase'] | undefined
 
-/** Answers, follows a move that it authorized, and ends the process. */
+/** Answers, and ends the process. */
 export function decideHook(): void {
   decide().then(
     () => process.exit(),
@@ -42,9 +39,6 @@ async function decide(): Promise<void> {
     })
     say(answerText(answer))
     clearTimeout(deadline)
-    hangUp()
-    if (answer.move !== undefined)
-      await followMove(guarded, answer.move, { clock: Date.now, patienceMs: FOLLOW_MS })
   } finally {
     guarded.close()
   }
@@ -79,13 +73,4 @@ function loadReader(): typeof PolicyYaml {
 
 function say(text: string): void {
   for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(writeSync(1, rest))
-}
-
-/**
- * Lets the hook go on while this process lives: it waits for our output to end, and git for everything that could still
- * write to the pusher. The numbers stay taken, so that no file is opened as standard output by accident.
- */
-function hangUp(): void {
-  for (const descriptor of [0, 1, 2]) closeSync(descriptor)
-  for (const _ of [0, 1, 2]) openSync('/dev/null', 'r+')
 }

@@ -149,7 +149,6 @@ function render(
     '@NODE@': quote(process.execPath),
     '@APP@': quote(join(packageRoot(), 'dist', 'hook.cjs')),
     '@PERL@': quote(findPerl()),
-    '@CURL@': quote(findCurl()),
     '@GIT@': quote(settings.git),
     '@KEPT@': quote(kept),
     '@HOST@': settings.host,
@@ -162,13 +161,10 @@ function render(
   }
   return template
     .replace(/^#!\/bin\/sh\n/, shebang())
-    .replace(/^@(ASK|LINES)@\n/gm, (_, name: string) =>
+    .replace(/^@(ASK|GUARDED|LINES|PLAIN-GIT)@\n/gm, (_, name: string) =>
       readFileSync(join(root, 'hooks', 'server', name.toLowerCase()), 'utf8'),
     )
-    .replace(
-      /@(?:NODE|APP|PERL|CURL|GIT|KEPT|HOST|UP|PUSHER|LOGIN)@/g,
-      (placeholder) => values[placeholder] ?? '',
-    )
+    .replace(/@(?:NODE|APP|PERL|GIT|KEPT|HOST|UP|PUSHER|LOGIN)@/g, (placeholder) => values[placeholder] ?? '')
 }
 
 /** The variable that says who pushes, or where that stands. */
@@ -183,14 +179,11 @@ function pusherVariable(source: IdentitySource): string {
   }
 }
 
-/** The hooks talk to the service through it on Linux, whose socket addresses the hook packs itself. */
-function findPerl(): string {
-  return process.platform === 'linux' && existsSync('/usr/bin/perl') ? '/usr/bin/perl' : ''
-}
+const PERL = ['/usr/bin/perl', '/usr/local/bin/perl', '/run/current-system/sw/bin/perl']
 
-/** Elsewhere through this one; where there is neither, the hooks decide by themselves. */
-function findCurl(): string {
-  return ['/usr/bin/curl', '/bin/curl', '/usr/local/bin/curl'].find((path) => existsSync(path)) ?? ''
+/** The hooks talk to the service through it; where there is none, they decide by themselves. */
+function findPerl(): string {
+  return PERL.find((path) => existsSync(path)) ?? ''
 }
 
 /** Whether the shell of this machine knows -p; asked once. */

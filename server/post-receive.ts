@@ -1,4 +1,4 @@
-/** post-receive: tells the pusher what has landed. The move is done; nothing here can undo it. */
+/** post-receive: records what has landed, and tells the pusher. The move is done; nothing here can undo it. */
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, shortOid } from '../src/core/oid.ts'
 import { releaseRef } from './guarded-branches.ts'
@@ -6,15 +6,14 @@ import { type GuardedRepository, type ServerView, viewServer } from './guarded-r
 import type { HookAnswer } from './hook-request.ts'
 import type { AuthorizedMove } from './move-file.ts'
 import type { TargetedUpdate } from './push-targets.ts'
-import { committed } from './reference-transaction.ts'
+import { recordLanded } from './record-landed.ts'
 
 export async function postReceive(
   guarded: GuardedRepository,
   updates: readonly TargetedUpdate[],
   clock: () => number,
 ): Promise<HookAnswer> {
-  // Where a host runs no reference-transaction hook, this is the first to see that a move landed.
-  await committed(guarded, clock)
+  await recordLanded(guarded, clock)
   const view = await viewServer(guarded)
   const ref = view.inForce === null ? '' : releaseRef(view.inForce.policy)
   const update = updates.find(({ target, from, to }) => target === ref && from !== to)

@@ -30,7 +30,7 @@ import {
   judgeCertificate,
 } from './identity.ts'
 import { isNoChange, judgeBranches, UNREAD } from './judge-branches.ts'
-import { type AuthorizedMove, writeAuthorized } from './move-file.ts'
+import { forgetMove, writeAuthorized } from './move-file.ts'
 import {
   announce,
   type JudgedInbox,
@@ -41,7 +41,6 @@ import {
 } from './push-report.ts'
 import type { TargetedUpdate } from './push-targets.ts'
 import { ReadOnce } from './read-once.ts'
-import { ReadyAppend } from './ready-append.ts'
 import { isLocked, lockedElsewhere, PENDING_POLL_MS, requireCreatable } from './ref-in-the-way.ts'
 import { parseIdentitySource } from './settings.ts'
 import { closePending, isFresh, landedMoves, landedOutcomes, pendingMove } from './settle.ts'
@@ -57,24 +56,16 @@ export type Push = {
   readonly isAwaited: () => Promise<boolean>
 }
 
-type PreReceiveAnswer = HookAnswer & { readonly move?: AuthorizedMove }
-
-const SAME_MOMENT_MS = 1_000
-
 export async function preReceive(
   guarded: GuardedRepository,
   push: Push,
   clock: () => number,
-): Promise<PreReceiveAnswer> {
+): Promise<HookAnswer> {
   const read = new ReadOnce()
-  const ready = new ReadyAppend(guarded.ledger)
-  let [now, looks] = [0, 0]
-  return untilDone(guarded, (hasTurn) => {
-    const time = clock()
-    // The same moment, so that what was made ready is what is wanted.
-    if (!hasTurn || Math.abs(time - now) > SAME_MOMENT_MS) now = time
-    return judgeOnce(guarded, push, { now, hasTurn, read, ready, looks: ++looks })
-  })
+  let looks = 0
+  return untilDone(guarded, (hasTurn) =>
+    judgeOnce(guarded, push, { now: clock(), hasTurn, read, looks: ++looks }),
+  )
 }
 
 /** One look at everything on behalf of one push. */
@@ -83,16 +74,11 @@ type Look = {
   /** Others wait: the append may be made, and nothing large may be read. */
   readonly hasTurn: boolean
   readonly read: ReadOnce
-  readonly ready: ReadyAppend
   /** How many there were, this one among them. */
   readonly looks: number
 }
 
-async function judgeOnce(
-  guarded: GuardedRepository,
-  push: Push,
-  look: Look,
-): Promise<Attempt<PreReceiveAnswer>> {
+async function judgeOnce(guarded: GuardedRepository, push: Push, look: Look): Promise<Attempt<HookAnswer>> {
   const { now, hasTurn } = look
   const view = await viewServer(guarded)
   const { inForce } = view
@@ -152,24 +138,20 @@ async function judgeOnce(
         ]),
   ]
   if (records.length > 0) {
-    if (!hasTurn) {
-      look.ready.prepare(view.snapshot.head, records)
-      return NEEDS_TURN
-    }
+    if (!hasTurn) return NEEDS_TURN
     if (!(await push.isAwaited()))
       throw new HeadgateError('unavailable', 'the hook stopped waiting for this answer')
     // The commit point: when this returns, the evidence and the permission are on disk, and only then may git move.
-    const appended = await look.ready.append(view.snapshot.head, records)
+    const appended = await guarded.ledger.append(view.snapshot.head, records)
     if (appended.kind === 'stale') return LEDGER_MOVED
     if (move !== null && appended.tip !== null) {
       writeAuthorized(guarded.repository.commonDirectory, move.facts, appended.tip)
     }
-  }
+  } else if (view.snapshot.state.open.length === 0) forgetMove(guarded.repository.commonDirectory)
   return {
     done: {
       accepted: true,
       text: announce(inbox, move, tolerated, view.snapshot.head.seq + records.length),
-      ...(move === null ? {} : { move: move.facts }),
     },
   }
 }

@@ -1,6 +1,6 @@
 /**
- * reference-transaction: the last word before a guarded ref moves, whoever moves it. In `prepared` the refs are locked
- * and a refusal aborts; in `committed` the move is done and is recorded.
+ * reference-transaction, in `prepared`: the last word before a guarded ref moves, whoever moves it. The refs are locked,
+ * and a refusal aborts.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,9 +14,6 @@ import { releaseRef } from './guarded-branches.ts'
 import { type GuardedRepository, viewServer } from './guarded-repository.ts'
 import type { HookAnswer } from './hook-request.ts'
 import { formerRelease } from './judge-branches.ts'
-import { landedOutcomes } from './settle.ts'
-import type { StatementContext } from './statements.ts'
-import { LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
 
 const LEDGER_REF = 'refs/headgate/ledger'
 
@@ -58,26 +55,6 @@ export async function prepared(
     )
   }
   return { accepted: objections.length === 0, text: objections.join('\n') }
-}
-
-/** Records what has landed. The move is done: whatever fails here, the next push finds it out from the ref itself. */
-export async function committed(guarded: GuardedRepository, clock: () => number): Promise<HookAnswer> {
-  return untilDone<HookAnswer>(guarded, async (hasTurn) => {
-    const view = await viewServer(guarded)
-    const { inForce, snapshot } = view
-    if (inForce === null) return { done: { accepted: true, text: '' } }
-    const context: StatementContext = {
-      sealKey: guarded.sealKey,
-      inForce,
-      at: new Date(clock()).toISOString(),
-      by: 'server',
-    }
-    const records = landedOutcomes(view, context)
-    if (records.length === 0) return { done: { accepted: true, text: '' } }
-    if (!hasTurn) return NEEDS_TURN
-    const appended = await guarded.ledger.append(snapshot.head, records)
-    return appended.kind === 'stale' ? LEDGER_MOVED : { done: { accepted: true, text: '' } }
-  })
 }
 
 /** A guarded ref that is another name of a branch would move with it, and nobody judges that one. */

@@ -112,13 +112,13 @@ class Service {
     this.#stopped = true
     clearTimeout(this.#timer)
     // First no hook is told of us any more, then those that have asked get their answer.
-    const settled = this.#repositories.stop()
+    this.#repositories.stop()
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<'late'>((resolve) => {
       timer = setTimeout(resolve, STOP_MS, 'late')
     })
-    if ((await Promise.race([Promise.all([settled, closed]), late])) === 'late')
+    if ((await Promise.race([closed, late])) === 'late')
       this.#log.warn('stopped with questions under way; their hooks decide by themselves')
     clearTimeout(timer)
     this.#repositories.close()

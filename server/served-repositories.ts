@@ -6,9 +6,7 @@ import type { Logger } from 'pino'
 import { HeadgateError } from '../src/core/errors.ts'
 import { announce, announcedSocket, answers, isAnnounced, withdraw } from './announcement.ts'
 import { type Asker, answerHook } from './answer-hook.ts'
-import { followMove } from './follow-move.ts'
 import type { HookAnswer, HookRequest } from './hook-request.ts'
-import type { AuthorizedMove } from './move-file.ts'
 import { OpenRepositories } from './open-repositories.ts'
 import { RepositoryChecks } from './repository-checks.ts'
 import { findServed, type NamedPlaces } from './served-paths.ts'
@@ -26,8 +24,6 @@ const FINISHING = { total: 4, each: 2, patienceMs: 20_000, standstillMs: 3_000 }
 const IDLE_MS = 5 * 60_000
 /** Hooks that asked so lately may ask again, or have no answer yet. */
 const ASKED_MS = 500
-/** How long a move is looked after. Later than this only a push can tell, or the next check. */
-const FOLLOW_MS = 30_000
 /** So many files are written before others get their turn: some milliseconds. */
 const AT_ONCE = 50
 
@@ -38,7 +34,6 @@ export class ServedRepositories {
   readonly #open = new OpenRepositories(MAX_OPEN)
   readonly #judging = new Slots(JUDGING)
   readonly #finishing = new Slots(FINISHING)
-  readonly #following = new Set<Promise<void>>()
   readonly #checks: RepositoryChecks
   #paths: ReadonlySet<string> = new Set()
   #problems: ReadonlyMap<string, string> = new Map()
@@ -72,7 +67,7 @@ export class ServedRepositories {
     this.#askedAtMs = performance.now()
     if (!this.#paths.has(path)) throw new HeadgateError('configuration', `${path} is not served here`)
     const slots = request.phase === 'pre-receive' ? this.#judging : this.#finishing
-    const { move, ...answer } = await slots.use(path, () =>
+    return slots.use(path, () =>
       this.#open.use(path, (guarded, isCurrent) =>
         answerHook(guarded, request, this.#clock, {
           // Nothing is permitted in the name of a repository, or by a key, that was replaced meanwhile.
@@ -81,8 +76,6 @@ export class ServedRepositories {
         }),
       ),
     )
-    if (move !== undefined) this.#follow(path, move)
-    return answer
   }
 
   /**
@@ -154,29 +147,19 @@ export class ServedRepositories {
     return { status: statusOf(repositories), repositories }
   }
 
-  /** Permits nothing any more, and tells the hooks. Resolves when what was permitted is seen to its end. */
-  async stop(): Promise<void> {
+  /** Permits nothing any more, and tells the hooks. */
+  stop(): void {
     this.#stopped = true
     const reason = new HeadgateError('unavailable', 'the service stops')
     this.#checks.stop()
     this.#judging.close(reason)
     this.#finishing.close(reason)
     for (const path of this.#paths) this.#withdraw(path)
-    await Promise.all(this.#following)
   }
 
   /** Ends the processes that reading needs. */
   close(): void {
     this.#open.retireAll()
-  }
-
-  #follow(path: string, move: AuthorizedMove): void {
-    // A move that is not recorded now is found by the next push, from the ref itself.
-    const followed: Promise<void> = this.#open
-      .use(path, (guarded) => followMove(guarded, move, { clock: this.#clock, patienceMs: FOLLOW_MS }))
-      .catch(() => undefined)
-      .finally(() => this.#following.delete(followed))
-    this.#following.add(followed)
   }
 
   /** A hook that is not told finds no socket, or hears that its repository is not served, and decides by itself. */

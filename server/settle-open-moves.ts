@@ -1,7 +1,7 @@
 /** What the service does with authorizations that nobody saw to their end. */
 import { HeadgateError } from '../src/core/errors.ts'
 import { type GuardedRepository, type ServerView, viewServer } from './guarded-repository.ts'
-import { committed } from './reference-transaction.ts'
+import { recordLanded } from './record-landed.ts'
 import { closePending, isFresh } from './settle.ts'
 import { LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
 
@@ -12,7 +12,7 @@ import { LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
 export async function settleOpenMoves(guarded: GuardedRepository, clock: () => number): Promise<ServerView> {
   const first = await viewServer(guarded)
   if (first.snapshot.state.open.length === 0) return first
-  await committed(guarded, clock)
+  await recordLanded(guarded, clock)
   return untilDone<ServerView>(guarded, async (hasTurn) => {
     const view = await viewServer(guarded)
     const { inForce, snapshot } = view

@@ -10,21 +10,12 @@ import { advanceState, emptyState, type LedgerState } from '../core/state.ts'
 import type { Statement } from '../core/statement.ts'
 import { readCommits } from './commit-log.ts'
 import { commitStream, type NextRecord } from './commit-stream.ts'
-import type {
-  Appended,
-  Head,
-  Ledger,
-  NewRecord,
-  PolicyFiles,
-  PreparedAppend,
-  Snapshot,
-  Stale,
-} from './ledger.ts'
+import type { Appended, Head, Ledger, NewRecord, PolicyFiles, Snapshot, Stale } from './ledger.ts'
 import { EMPTY_HEAD } from './ledger.ts'
 import type { LedgerRepository, RefAt } from './ledger-repository.ts'
 import { LedgerTree } from './ledger-tree.ts'
 import { type LedgerRecord, parseRecord, sealRecord } from './record.ts'
-import { type Swap, swapRef } from './swap-ref.ts'
+import { swapRef } from './swap-ref.ts'
 
 export const LEDGER_REF = 'refs/headgate/ledger'
 
@@ -69,14 +60,6 @@ export class GitLedger implements Ledger {
     records: readonly NewRecord[],
     held: readonly RefAt[] = [],
   ): Promise<Appended | Stale> {
-    return (await this.prepare(expectedHead, records, held)).commit()
-  }
-
-  async prepare(
-    expectedHead: Head,
-    records: readonly NewRecord[],
-    held: readonly RefAt[] = [],
-  ): Promise<PreparedAppend> {
     if (records.length < 1 || records.length > MAX_APPENDED) {
       throw new RangeError(`an append is of 1 to ${MAX_APPENDED} records, not ${records.length}`)
     }
@@ -88,24 +71,20 @@ export class GitLedger implements Ledger {
     }
     const before = await this.#tip()
     const head = headOf(before)
-    if (head.seq !== expectedHead.seq || head.hash !== expectedHead.hash)
-      return { commit: async () => ({ kind: 'stale', head: await this.head() }) }
+    if (head.seq !== expectedHead.seq || head.hash !== expectedHead.hash) return { kind: 'stale', head }
     const next = sealAll(head, before?.state ?? emptyState, records, this.#seal)
     const from = before?.commit ?? null
 
     // Until the swap nothing refers to what is written: a crash leaves objects that `git gc` prunes.
     const tip = (await this.#repository.importObjects(commitStream(from, next))).trim()
     if (!isOid(tip)) throw new HeadgateError('unavailable', 'git fast-import did not name the commit it made')
-    const appended = next.map(({ record }) => record)
-    return { commit: () => this.#commit({ from, to: tip, held }, appended) }
-  }
-
-  async #commit(swap: Swap, records: readonly LedgerRecord[]): Promise<Appended | Stale> {
     // The commit point: before it nobody sees the records, after it they are durable and everybody does. A crash after
     // it only means that the caller does not hear of it; its next snapshot shows them.
-    if (!(await swapRef(this.#repository, this.#ref, swap))) return { kind: 'stale', head: await this.head() }
-    const { seq, hash } = records.at(-1)!
-    return { kind: 'appended', head: { seq, hash }, records, tip: swap.to }
+    if (!(await swapRef(this.#repository, this.#ref, { from, to: tip, held })))
+      return { kind: 'stale', head: await this.head() }
+    const appended = next.map(({ record }) => record)
+    const { seq, hash } = appended.at(-1)!
+    return { kind: 'appended', head: { seq, hash }, records: appended, tip }
   }
 
   async #tip(): Promise<LedgerTree | null> {

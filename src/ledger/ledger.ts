@@ -55,8 +55,6 @@ export type Appended = {
   /** Where a ref holds the ledger: the commit that it names with these records as its last. */
   readonly tip: Oid | null
 }
-/** `commit` is for one call: stale if the head is no longer the one that was expected. */
-export type PreparedAppend = { commit(): Promise<Appended | Stale> }
 export type Stale = { readonly kind: 'stale'; readonly head: Head }
 
 export interface Ledger {
@@ -78,16 +76,6 @@ export interface Ledger {
     records: readonly NewRecord[],
     held?: readonly { readonly ref: string; readonly oid: Oid }[],
   ): Promise<Appended | Stale>
-
-  /**
-   * An append but for its last step: whoever waits for something before the records may be seen has them ready. What was
-   * prepared and is never committed is nothing but objects that nobody names. Throws as `append` does.
-   */
-  prepare(
-    expectedHead: Head,
-    records: readonly NewRecord[],
-    held?: readonly { readonly ref: string; readonly oid: Oid }[],
-  ): Promise<PreparedAppend>
 
   /** All records about a commit, in order, at the present head. Costs the same whatever the ledger's length. */
   about(commit: Oid): Promise<readonly LedgerRecord[]>

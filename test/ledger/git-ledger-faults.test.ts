@@ -173,15 +173,6 @@ test('where git cannot write objects, it says so and leaves nothing behind', asy
   expect((await append(sound)).kind).toBe('appended')
 })
 
-test('a prepared append that is too late is stale, and stores nothing', async () => {
-  const prepared = await sound.prepare(head, [invalidation(a)])
-  expect(await stored()).toBe(0)
-  expect((await sound.append(head, [evidence(a)])).kind).toBe('appended')
-  expect(await prepared.commit()).toEqual({ kind: 'stale', head: await sound.head() })
-  expect(await stored()).toBe(0)
-  expect(git('fsck', '--strict', '--full', '--no-dangling')).toBe('')
-})
-
 test('two first appends: the second one is stale', async () => {
   git('update-ref', '-d', LEDGER_REF)
   const empty = await sound.head()

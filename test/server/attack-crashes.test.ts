@@ -24,7 +24,7 @@ let candidates: string[]
 beforeAll(() => {
   repository = new TestRepository()
   released = repository.release('released')
-  candidates = Array.from({ length: 20 }, (_, index) => repository.commit(`candidate ${index}`))
+  candidates = Array.from({ length: 30 }, (_, index) => repository.commit(`candidate ${index}`))
   repository.mustRun(repository.push('main'))
   for (const commit of candidates) repository.prove(commit)
 })
@@ -48,17 +48,6 @@ async function withHook(name: string, script: string, during: () => Promise<void
     renameSync(real, hook(name))
   }
 }
-
-/** The process that answered lives on in the hook's process group, to see the move land. */
-const KILLS_WHO_FOLLOWS = `#!/bin/bash
-set -m
-@HOOK@ <&0 &
-hook=$!
-wait $hook
-code=$?
-kill -9 -- -$hook 2>/dev/null
-exit $code
-`
 
 /** What the next operator finds: the same promotion passes, and the ledger tells the truth about the one before. */
 async function landsNext(commit: string, count: number, expected: readonly string[]) {
@@ -142,31 +131,75 @@ describe('between the authorization and the move', () => {
 
 describe('between the move and its record', () => {
   test.each([
-    ['killed', '#!/bin/sh\ncase $1 in committed) kill -9 $$;; esac\nexec @HOOK@ "$@"\n'],
-    ['not run at all', '#!/bin/sh\ncase $1 in committed) exit 0;; esac\nexec @HOOK@ "$@"\n'],
-    ['unable to start Node', '#!/bin/sh\ncase $1 in committed) exit 127;; esac\nexec @HOOK@ "$@"\n'],
-  ])(
-    'reference-transaction is %s, and post-receive too, and nobody follows the move: the next push records what landed',
-    async (_, script) => {
-      const commit = next()
-      const count = ledgerRecords(repository).length
-      await withHook('reference-transaction', script, () =>
-        withHook('post-receive', '#!/bin/sh\nexit 1\n', () =>
-          withHook('pre-receive', KILLS_WHO_FOLLOWS, () => {
-            repository.push(`${commit}:${RELEASE}`)
-          }),
-        ),
-      )
-      expect(repository.ref(RELEASE)).toBe(commit)
-      expect(kindsSince(repository, count)).toEqual(['authorization'])
-      // Somebody's evidence or a promotion: whichever comes first, and without a wait.
-      const other = next()
-      await expectChanged(repository, { [RELEASE]: other }, () => repository.push(`${other}:${RELEASE}`))
-      expect(kindsSince(repository, count)).toEqual(['authorization', 'landed', 'authorization', 'landed'])
-      released = other
-      expectSoundLedger(repository)
-    },
-  )
+    ['is killed', 'kill -9 $$'],
+    ['is not run at all', 'exit 0'],
+    ['cannot start anything', 'exit 127'],
+    ['is killed while it asks', `sed 's/^request=/kill -9 $$;&/' @HOOK@ >@HOOK@.dying; . @HOOK@.dying`],
+  ])('post-receive %s: the next push records what landed', async (_, script) => {
+    const commit = next()
+    const count = ledgerRecords(repository).length
+    await withHook('post-receive', `#!/bin/sh\n${script}\n`, () => {
+      repository.push(`${commit}:${RELEASE}`)
+    })
+    expect(repository.ref(RELEASE)).toBe(commit)
+    expect(kindsSince(repository, count)).toEqual(['authorization'])
+    // Somebody's evidence or a promotion: whichever comes first, and without a wait.
+    const other = next()
+    await expectChanged(repository, { [RELEASE]: other }, () => repository.push(`${other}:${RELEASE}`))
+    expect(kindsSince(repository, count)).toEqual(['authorization', 'landed', 'authorization', 'landed'])
+    released = other
+    expectSoundLedger(repository)
+  })
+
+  test('the client hangs up before post-receive: a push of main records what landed', async () => {
+    const commit = next()
+    const count = ledgerRecords(repository).length
+    // git tells the client of the move before it starts post-receive, and dies where nobody listens any more.
+    await withHook(
+      'reference-transaction',
+      '#!/bin/sh\n@HOOK@ "$@" || exit\ntest $1 != committed || kill -9 $PPID\n',
+      () => {
+        expect(repository.push(`${commit}:${RELEASE}`).code).not.toBe(0)
+      },
+    )
+    expect(repository.ref(RELEASE)).toBe(commit)
+    expect(kindsSince(repository, count)).toEqual(['authorization'])
+    repository.commit(`after ${count}`)
+    repository.mustRun(repository.push('main'))
+    expect(kindsSince(repository, count)).toEqual(['authorization', 'landed'])
+    released = commit
+    expectSoundLedger(repository)
+  })
+
+  test.each([
+    ['the next move landed', ''],
+    ['the next move was authorized', 'exit 1'],
+  ])('post-receive comes after %s: each has one outcome', async (_, afterYes) => {
+    const [first, second] = [next(), next()]
+    const count = ledgerRecords(repository).length
+    const push = `git -C '${repository.clone}' push -q origin ${second}:${RELEASE}`
+    // Only the push in between is refused after its yes.
+    const pre = `#!/bin/sh\n@HOOK@ || exit\ntest ! -e between || { ${afterYes || ':'}; }\n`
+    const post = `#!/bin/sh\nif mkdir between 2>/dev/null; then unset GIT_DIR GIT_QUARANTINE_PATH; ${push} >/dev/null 2>&1; fi\n@HOOK@\n`
+    await withHook('pre-receive', pre, () =>
+      withHook('post-receive', post, () => {
+        repository.mustRun(repository.push(`${first}:${RELEASE}`))
+      }),
+    )
+    rmSync(join(repository.bare, 'between'), { recursive: true })
+    const landed = afterYes === '' ? second : first
+    expect(repository.ref(RELEASE)).toBe(landed)
+    expect(kindsSince(repository, count)).toEqual([
+      ...['authorization', 'landed', 'authorization'],
+      ...(afterYes === '' ? ['landed'] : []),
+    ])
+    released = landed
+    if (afterYes !== '') {
+      const more = ['authorization', 'landed', 'authorization', 'not-landed', 'authorization', 'landed']
+      await landsNext(second, count, more)
+    }
+    expectSoundLedger(repository)
+  })
 
   test('a rollback that nobody recorded as landed bars what it left all the same', async () => {
     const back = released
@@ -174,14 +207,9 @@ describe('between the move and its record', () => {
     await expectChanged(repository, { [RELEASE]: bad }, () => repository.push(`${bad}:${RELEASE}`))
     const approval = repository.sign(repository.approvalPayload(bad, back), 'bob', 'headgate-approval')
     repository.mustRun(repository.submit(approval, 'bob'))
-    const script = '#!/bin/sh\ncase $1 in committed) exit 0;; esac\nexec @HOOK@ "$@"\n'
-    await withHook('reference-transaction', script, () =>
-      withHook('post-receive', '#!/bin/sh\nexit 1\n', () =>
-        withHook('pre-receive', KILLS_WHO_FOLLOWS, () => {
-          repository.push(`+${back}:${RELEASE}`)
-        }),
-      ),
-    )
+    await withHook('post-receive', '#!/bin/sh\nexit 1\n', () => {
+      repository.push(`+${back}:${RELEASE}`)
+    })
     expect(repository.ref(RELEASE)).toBe(back)
     expect(ledgerRecords(repository).at(-1)?.kind).toBe('authorization')
     await expectRefused(repository, ['barred'], () => repository.push(`${bad}:${RELEASE}`))
@@ -197,7 +225,7 @@ describe('between the move and its record', () => {
     const lock = join(repository.bare, 'refs/headgate/ledger.lock')
     await withHook(
       'reference-transaction',
-      // Before the branch moves: whoever authorized that records it at once. As git takes a lock: not where one is held.
+      // As git takes a lock: not where one is held.
       `#!/bin/sh\ncase $1 in prepared) (set -C; : >${lock}) 2>/dev/null;; esac\nexec @HOOK@ "$@"\n`,
       async () => {
         const pushed = repository.mustRun(repository.push(`${commit}:${RELEASE}`))

@@ -103,19 +103,17 @@ describe('the hook service', () => {
     ])
   })
 
-  test('is asked through curl where there is no perl', async () => {
+  test('is not asked where there is no perl, and nothing is lost', async () => {
     const repository = guarded()
     const service = await serve([repository.bare])
     for (const name of ['pre-receive', 'reference-transaction', 'post-receive']) {
       const hook = join(repository.bare, 'hooks', name)
       writeFileSync(hook, readFileSync(hook, 'utf8').replace(/PERL='[^']*'/, "PERL=''"))
-      expect(readFileSync(hook, 'utf8')).toMatch(/CURL='\/.*curl'/)
     }
     const commit = repository.release('promoted')
-    expect(await asked(service)).toHaveLength(3)
     const refused = repository.push(`+${commit}~1:refs/heads/release`)
     expect(remote(refused.stderr)).toContain('headgate: push refused')
-    expect((await asked(service)).at(-1)).toBe('pre-receive refused')
+    expect(await asked(service)).toEqual([])
   })
 
   test('also answers for sha256 repositories and for several at once', async () => {
