@@ -1,6 +1,7 @@
 /**
  * `REPO.git/headgate/guarded`: which refs the shell hooks must not let pass by themselves. One a line, `ROLE SP NAME`;
- * the role is `staging`, `release` or `ledger`. While the first policy is being recorded there is one more line,
+ * the role is `staging`, `release` or `ledger`. A line `log PATH` for each policy names the release log, `log ?` one whose name
+ * needs care: the shell lets a push of the staging branch pass by itself that leaves the log alone. While the first policy is being recorded there is one more line,
  * `beginning ledger`: only then may branches be listed with no ledger beside them.
  */
 import { readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
@@ -37,6 +38,8 @@ type Role = 'staging' | 'release' | 'ledger'
 
 const BEGINNING = 'beginning ledger'
 
+const PLAIN_PATH = /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/
+
 /**
  * Replaces the list by the guarded refs of all these policies, and those that earlier ones named (`former`). Readers see the old list or the new one. `beginning` says
  * that no ledger has any of them yet.
@@ -51,6 +54,7 @@ export function writeGuardedList(
     `release ${releaseRef(policy)}`,
   ])
   for (const { role, ref } of former) lines.push(`${role} ${ref}`)
+  for (const { releaseLog } of policies) lines.push(`log ${PLAIN_PATH.test(releaseLog) ? releaseLog : '?'}`)
   const text = [...new Set(lines), 'ledger refs/headgate/ledger', ...(beginning ? [BEGINNING] : []), ''].join(
     '\n',
   )
@@ -60,7 +64,9 @@ export function writeGuardedList(
 /** The names in the list, of every role or of one; none where there is no list. */
 export function readGuardedNames(gitDirectory: string, role?: Role): ReadonlySet<string> {
   const text = readIfThere(join(gitDirectory, SERVER_DIRECTORY, 'guarded')) ?? ''
-  const lines = text.split('\n').filter((line) => role === undefined || line.startsWith(`${role} `))
+  const lines = text
+    .split('\n')
+    .filter((line) => (role === undefined ? !line.startsWith('log ') : line.startsWith(`${role} `)))
   return new Set(lines.map((line) => line.slice(line.indexOf(' ') + 1)))
 }
 

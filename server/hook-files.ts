@@ -161,7 +161,7 @@ function render(
   }
   return template
     .replace(/^#!\/bin\/sh\n/, shebang())
-    .replace(/^@(ASK|GUARDED|LINES|PLAIN-GIT)@\n/gm, (_, name: string) =>
+    .replace(/^@(ASK|GUARDED|LINES|PLAIN-GIT|SHORT-WAY)@\n/gm, (_, name: string) =>
       readFileSync(join(root, 'hooks', 'server', name.toLowerCase()), 'utf8'),
     )
     .replace(/@(?:NODE|APP|PERL|GIT|KEPT|HOST|UP|PUSHER|LOGIN)@/g, (placeholder) => values[placeholder] ?? '')
