@@ -70,14 +70,14 @@ describe('the hook service', () => {
     const [there, here] = [say(served), say(alone)]
     expect(there).toEqual(here)
     expect(there.filter((line) => line.startsWith('0 '))).toHaveLength(2)
-    // All of it came from the service.
+    // All of it came from the service, but for main, in which there was nothing to judge.
     expect(await asked(service)).toEqual([
-      'pre-receive accepted',
       'pre-receive refused',
       'pre-receive refused',
       'pre-receive accepted',
       'pre-receive refused',
       'pre-receive accepted',
+      'post-receive accepted',
       'pre-receive refused',
       'pre-receive refused',
       'pre-receive refused',
@@ -86,7 +86,7 @@ describe('the hook service', () => {
     expect(served.ledgerSubjects().at(-1)).toMatch(/landed/)
   })
 
-  test('asks nothing for unguarded refs, and a promotion once', async () => {
+  test('asks nothing for unguarded refs and a main that goes on, and a promotion before and after', async () => {
     const repository = guarded()
     const service = await serve([repository.bare])
     repository.mustRun(repository.push(['main:refs/heads/topic', 'main:refs/tags/v1']))
@@ -99,7 +99,7 @@ describe('the hook service', () => {
     expect(await asked(service)).toEqual([
       'pre-receive accepted',
       'pre-receive accepted',
-      'pre-receive accepted',
+      'post-receive accepted',
     ])
   })
 
@@ -143,7 +143,11 @@ describe('the hook service', () => {
     expect(subjects.filter((line) => line.includes('authorized'))).toHaveLength(1)
     expect(subjects.filter((line) => line.includes('landed'))).toHaveLength(1)
     repository.release('afterwards')
-    expect((await asked(service)).slice(-3)).toEqual(Array(3).fill('pre-receive accepted'))
+    expect((await asked(service)).slice(-3)).toEqual([
+      'pre-receive accepted',
+      'pre-receive accepted',
+      'post-receive accepted',
+    ])
   })
 
   test('a service that is only slow is waited for', async () => {
@@ -205,7 +209,7 @@ describe('the hook service', () => {
       writeFileSync(hook, readFileSync(hook, 'utf8').replace(/APP='[^']*'/, "APP='/nonexistent.js'"))
     }
     await service.stop('SIGKILL')
-    repository.commit('undecided')
+    repository.commit('undecided', { 'docs/RELEASE_LOG.md': 'a line\n' })
     const refused = repository.push('main')
     expect(refused.code).not.toBe(0)
     expect(remote(refused.stderr)).toContain(
