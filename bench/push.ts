@@ -1,9 +1,9 @@
 /**
  * What the guard costs a push, as ratios to the same push without hooks in the same run:
  *
- *     npm run bench -- [local] [ssh] [refs] [clients] [gates] [inbox] [load] [memory] [many] [ledger] [history] [verify] [--rounds N] [--full]
+ *     npm run bench -- [local] [reftable] [ssh] [refs] [clients] [gates] [inbox] [load] [memory] [many] [ledger] [history] [verify] [--rounds N] [--full]
  *
- * Without a name every part runs. `--full` measures ledgers up to 100,000 records and histories up to 1,000,000 commits;
+ * Without a name every part runs; `reftable` needs a git of 2.46 or newer in HEADGATE_CURRENT_GIT. `--full` measures ledgers up to 100,000 records and histories up to 1,000,000 commits;
  * that takes minutes.
  */
 import { execFileSync } from 'node:child_process'
@@ -11,6 +11,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LoopbackSsh } from '../test/loopback-ssh.ts'
+import { CURRENT_GIT } from '../test/make-repository.ts'
 import { measureClientHooks } from './client-hooks.ts'
 import { measureGates } from './gates.ts'
 import { measureGrowth } from './growth.ts'
@@ -30,6 +31,10 @@ const rounds = Number(values.rounds)
 const wants = (part: string) => positionals.length === 0 || positionals.includes(part)
 
 if (wants('local')) await pushes('local path', null)
+if (wants('reftable')) {
+  if (CURRENT_GIT !== undefined) await pushes('local path, refs in a reftable', null, 'reftable')
+  else console.log('reftable: skipped, HEADGATE_CURRENT_GIT names no git\n')
+}
 if (wants('ssh')) {
   if (LoopbackSsh.isThere()) await overSsh()
   else console.log('ssh: skipped, there is no /usr/sbin/sshd (Debian: openssh-server)\n')
@@ -57,10 +62,14 @@ async function overSsh(): Promise<void> {
   }
 }
 
-async function pushes(title: string, ssh: LoopbackSsh | null): Promise<void> {
+async function pushes(
+  title: string,
+  ssh: LoopbackSsh | null,
+  refFormat: 'files' | 'reftable' = 'files',
+): Promise<void> {
   const targets = new Map<Variant, Target>()
   for (const variant of VARIANTS) {
-    const target = await Target.make(variant)
+    const target = await Target.make(variant, refFormat)
     targets.set(variant, target)
     if (ssh !== null) {
       target.repository.env.GIT_SSH_COMMAND = ssh.command()

@@ -18,9 +18,9 @@ export class Target {
     this.isGuarded = isGuarded
   }
 
-  static async make(variant: Variant): Promise<Target> {
+  static async make(variant: Variant, refFormat: 'files' | 'reftable' = 'files'): Promise<Target> {
     const isGuarded = variant === 'embedded' || variant === 'service'
-    const repository = new TestRepository({ install: isGuarded })
+    const repository = new TestRepository({ install: isGuarded, refFormat })
     const target = new Target(repository, isGuarded)
     if (variant === 'shell hooks') {
       for (const name of ['pre-receive', 'reference-transaction', 'post-receive'])

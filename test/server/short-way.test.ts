@@ -263,7 +263,14 @@ describe('of generated histories, whose objects git need not have made', () => {
       let at = pick([from, from, from, from, from, from, from, base])
       for (let index = 0; index < length; index++) {
         const side = commit(root(random(3) === 0), [base])
-        const parents = pick([[at], [at], [at], [at, side], [at, base, side], ...(index === odd ? [[side, at], []] : [])])
+        const parents = pick([
+          [at],
+          [at],
+          [at],
+          [at, side],
+          [at, base, side],
+          ...(index === odd ? [[side, at], []] : []),
+        ])
         at = commit(root(index === odd), parents)
       }
       const tag = `object ${at}\ntype commit\ntag t\ntagger ${WHO}\n\nt\n`
