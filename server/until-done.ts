@@ -34,9 +34,11 @@ export async function untilDone<T>(
 ): Promise<T> {
   const start = elapsedMs()
   let waitingFor: string | null = null
+  // The first look may take its time on a busy machine: nobody waits for others then.
+  let since: number | undefined
   let tellAt = TELL_AFTER_MS
   const telling = setInterval(() => {
-    if (waitingFor === null || elapsedMs() - start < tellAt) return
+    if (waitingFor === null || since === undefined || elapsedMs() - since < tellAt) return
     tellAt += TELL_AGAIN_MS
     tell(`headgate: waiting, at most a minute: ${waitingFor}`)
   }, 500)
@@ -46,6 +48,7 @@ export async function untilDone<T>(
       let result = await attempt(false)
       if (result === NEEDS_TURN) {
         waitingFor = 'others write to the ledger, and are served in turn'
+        since ??= elapsedMs()
         const turn = await queue.take(PATIENCE_MS - (elapsedMs() - start))
         if (turn === null)
           throw tooLong('others write to the ledger, and no turn came within a minute', STOPPED)
@@ -63,6 +66,7 @@ export async function untilDone<T>(
       if (!('again' in result)) throw new TypeError('an attempt that has its turn asked for one')
       if (elapsedMs() - start > PATIENCE_MS) throw tooLong(result.again)
       waitingFor = result.again
+      since ??= elapsedMs()
       // Jitter, so that two that lost together do not meet again; it grows, because many may be waiting.
       const pause = (result.pauseMs ?? 0) + Math.random() * Math.min(20 + 10 * count, 300)
       await new Promise((resolve) => setTimeout(resolve, pause))
