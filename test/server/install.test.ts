@@ -362,7 +362,7 @@ policy version 1 is in force already; nothing changed
       const file = join(repository.bare, 'hooks', name)
       writeFileSync(file, readFileSync(file, 'utf8').replace(`NODE='${process.execPath}'`, `NODE='${old}'`))
     }
-    repository.commit('next')
+    repository.commit('next', { 'docs/RELEASE_LOG.md': 'to be judged\n' })
     const pushed = repository.push('main')
     expect(pushed.all).toContain(complaint)
     expect(pushed.all).toContain('the server admin installs again with a newer one: headgate server install')
