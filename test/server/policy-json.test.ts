@@ -86,7 +86,7 @@ test('a ledger from before has no JSON and still works; installing again puts it
   expect(remark).toContain('an older headgate applied the policy')
 
   const code = readFileSync(reader, 'utf8')
-  const commit = repository.commit('another release')
+  const commit = repository.commit('another release', { 'docs/RELEASE_LOG.md': 'to be judged\n' })
   for (const damage of [() => writeFileSync(reader, 'throw new Error("torn")'), () => rmSync(reader)]) {
     damage()
     const refused = repository.push('main')
@@ -128,7 +128,7 @@ test('of a later form the text counts; what is no JSON of a policy keeps the bra
   await rewriteLedger(repository, '{"form":2,"lanes":[]}\n')
   repository.release('a release')
   await rewriteLedger(repository, LYING.slice(0, -20))
-  const commit = repository.commit('another')
+  const commit = repository.commit('another', { 'docs/RELEASE_LOG.md': 'to be judged\n' })
   const refused = repository.push('main')
   expect(refused.code).toBe(1)
   expect(refused.all).toMatch(/no decision can be made: the ledger's policies\/1\/policy\.json is not JSON/)
