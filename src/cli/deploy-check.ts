@@ -38,6 +38,9 @@ type Answer = {
   readonly move: LandedMove | null
 }
 
+/** What came of the seal: null where there is no move to be sealed. */
+type SealCheck = 'ok' | 'violation' | 'unchecked' | null
+
 export async function deployCheck(options: DeployCheckOptions): Promise<void> {
   const { environment, attestation } = options
   if (environment === 'staging' && (attestation !== undefined || options.sealKey !== undefined)) {
@@ -56,18 +59,31 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
       environment === 'production'
         ? await isRelease(view, commit)
         : await isOnStaging(repository, options.remote, view, commit)
+    const unsealed =
+      anchors === null || landed.move === null ? [] : await sealedBehind(view, landed.move, anchors)
+    const seal = landed.move === null ? null : sealOf(anchors, unsealed)
     const findings = [
       ...landed.findings,
-      ...(anchors === null || landed.move === null ? [] : await sealedBehind(view, landed.move, anchors)),
+      ...unsealed,
       ...(options.served ? await servedFindings(client, view, environment, commit) : []),
     ]
-    const answer = { ...landed, findings }
+    const isUnchecked = attestation !== undefined && seal === 'unchecked' && findings.length === 0
+    const remarks = isUnchecked ? [...landed.remarks, UNSEALED] : landed.remarks
+    const answer = { ...landed, findings, remarks, seal }
     if (findings.length > 0) process.exitCode = EXIT_CODES.refused
     else if (attestation !== undefined) writeAttestation(answer.move, attestation, await client.topLevel())
     report(options, commit, view, answer)
   } finally {
     repository.close()
   }
+}
+
+const UNSEALED =
+  "the attestation's seal was not checked: name the server's seal-key.pub with --seal-key, or whoever gates on it does"
+
+function sealOf(anchors: TrustAnchors | null, findings: readonly string[]): SealCheck {
+  if (anchors === null) return 'unchecked'
+  return findings.length === 0 ? 'ok' : 'violation'
 }
 
 /** Production: exactly the commit that the release branch was moved to, by a move that landed. */
@@ -194,7 +210,7 @@ function report(
   { environment, attestation, json }: DeployCheckOptions,
   commit: Oid,
   { inForce, snapshot }: RemoteView,
-  { findings, remarks, move }: Answer,
+  { findings, remarks, move, seal }: Answer & { readonly seal: SealCheck },
 ): void {
   const yes = findings.length === 0
   // Standard output is the attestation's where that was asked for; why there is none must be said all the same.
@@ -202,8 +218,8 @@ function report(
   if (json) {
     const { seq, kind, by, landedAt } = move ?? {}
     const landed = move === null ? null : { record: seq, kind, by, landedAt }
-    const answer = { commit, environment, deploy: yes, findings, remarks, landed, record: snapshot.head.seq }
-    say(jsonWithoutSecrets(answer))
+    const { seq: record } = snapshot.head
+    say(jsonWithoutSecrets({ commit, environment, deploy: yes, findings, remarks, seal, landed, record }))
     return
   }
   const { policy } = inForce

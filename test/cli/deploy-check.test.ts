@@ -65,7 +65,15 @@ test('the attestation is what the server signed, for whoever knows its seal key'
   })
   const printed = ask('--attestation=-')
   expect(JSON.parse(printed.stdout)).toEqual(envelope)
-  expect(printed.stderr).toMatch(/^yes: .* is the release: promotion by alice .* ago \(record \d+\)\n$/)
+  const unchecked = "the attestation's seal was not checked: name the server's seal-key.pub with --seal-key"
+  expect(printed.stderr).toMatch(
+    /^yes: .* is the release: promotion by alice .* ago \(record \d+\)\nremark: /,
+  )
+  expect(printed.stderr).toContain(`remark: ${unchecked}`)
+  const told = JSON.parse(ask('--json', '--attestation', file).stdout)
+  expect(told).toMatchObject({ seal: 'unchecked', remarks: [expect.stringContaining(unchecked)] })
+  const checked = JSON.parse(ask('--json', '--attestation', file, '--seal-key', seal).stdout)
+  expect(checked).toMatchObject({ seal: 'ok', remarks: [] })
 
   const foreign = ask('--seal-key', `${repository.key('mallory')}.pub`, '--attestation=-')
   expect(foreign.stdout).toBe('')
@@ -73,7 +81,12 @@ test('the attestation is what the server signed, for whoever knows its seal key'
   expect(foreign.code).toBe(77)
   expect(ask('--seal-key', join(repository.folder, 'nowhere'))).toMatchObject({ code: 78 })
   const json = JSON.parse(ask('--json').stdout)
-  expect(json).toMatchObject({ deploy: true, findings: [], landed: { kind: 'promotion', by: 'alice' } })
+  expect(json).toMatchObject({
+    deploy: true,
+    findings: [],
+    seal: 'unchecked',
+    landed: { kind: 'promotion', by: 'alice' },
+  })
 })
 
 test('--served: an environment that serves something else is a finding', async () => {
