@@ -35,6 +35,12 @@ export type AuditReport = {
   readonly checkedAt: string
   /** Only what was recorded since then is listed; null for all. */
   readonly since: string | null
+  /** Findings from before that, which are neither listed nor judged; null where there is no such date. */
+  readonly earlier: {
+    readonly violations: number
+    readonly exceptions: number
+    readonly notes: number
+  } | null
   readonly head: { readonly seq: number; readonly hash: string }
   readonly records: { readonly now: number; readonly before: number }
   readonly sealKey: LedgerAudit['sealKey']
@@ -79,7 +85,9 @@ export function reportOf(
   const { since, now } = context
   const isShown = (at: string | null) => since === null || at === null || Date.parse(at) >= since
   const all = [...audit.findings, ...context.findings]
-  const findings = all.filter((finding) => isShown(finding.at) || isTimeless(finding))
+  const isListed = (finding: Finding) => isShown(finding.at) || isTimeless(finding)
+  const findings = all.filter(isListed)
+  const left = all.filter((finding) => !isListed(finding))
   const unchecked: readonly Unchecked[] = [
     ...leftOut(all, findings, since),
     ...(audit.stoppedAt === null
@@ -96,6 +104,14 @@ export function reportOf(
     remote: context.remote,
     checkedAt: new Date(now).toISOString(),
     since: since === null ? null : new Date(since).toISOString(),
+    earlier:
+      since === null
+        ? null
+        : {
+            violations: countFindings(left, 'violation'),
+            exceptions: countFindings(left, 'exception'),
+            notes: countFindings(left, 'note'),
+          },
     head: audit.head,
     records: audit.records,
     sealKey: audit.sealKey,
@@ -160,15 +176,22 @@ const WORDS = { ok: 'VERIFIED', refused: 'RULES BROKEN', data: 'LEDGER BROKEN' }
 
 function verdictOf(report: Omit<AuditReport, 'verdict'>): string {
   const { findings, head, outcome, repository, remote, checkedAt, checks } = report
-  const count = (grade: Grade, noun: string) => {
-    const number = countFindings(findings, grade)
-    return `${number} ${noun}${number === 1 ? '' : 's'}`
-  }
+  const count = (grade: Grade, noun: string) => counted(countFindings(findings, grade), noun)
   const counts = [count('violation', 'violation'), count('exception', 'exception'), count('note', 'note')]
   const open = checks.filter(({ unchecked }) => unchecked !== null).map(({ rule }) => rule)
   const unchecked = open.length === 0 ? '' : `not checked: ${rulesOf(open)}, `
   const read = report.about === null ? `${head.seq} records` : `${report.about.length} of ${head.seq} records`
-  return `headgate verify: ${WORDS[outcome]}: ${repository ?? printable(remote)}, ${read} (head ${head.hash.slice(0, 12) || 'unreadable'}), ${counts.join(', ')}, ${unchecked}${checkedAt}`
+  return `headgate verify: ${WORDS[outcome]}: ${repository ?? printable(remote)}, ${read} (head ${head.hash.slice(0, 12) || 'unreadable'}), ${counts.join(', ')}, ${covered(report)}${unchecked}${checkedAt}`
+}
+
+/** What the verdict is about, where that is not all of it. */
+function covered({ since, earlier }: Pick<AuditReport, 'since' | 'earlier'>): string {
+  if (since === null || earlier === null) return ''
+  return `since ${since} only: ${counted(earlier.violations, 'older violation')} not judged, `
+}
+
+function counted(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
 }
 
 /** The commit of a finding or move, for people. */

@@ -18,7 +18,10 @@ export function verifyCommand(cli: Argv): Argv {
           type: 'string',
           describe: "file with what you know from elsewhere: the server's seal-key.pub, pinned records",
         })
-        .option('since', { type: 'string', describe: 'list only what was recorded since this date' })
+        .option('since', {
+          type: 'string',
+          describe: 'list and judge only what was recorded since this date',
+        })
         .option('commit', { type: 'string', describe: 'everything about one commit, without a full read' })
         .option('receipt', {
           type: 'string',

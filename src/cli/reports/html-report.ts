@@ -25,7 +25,9 @@ export function htmlReport(report: AuditReport): string {
       'Seal key',
       sealKey === null ? 'none' : `${sealKey.fingerprint}${sealKey.isVouched ? '' : ' (as the ledger says)'}`,
     ],
-    ...(report.since === null ? [] : [['Since', report.since] as const]),
+    ...(report.since === null
+      ? []
+      : [['Since', `${report.since}; older violations: ${report.earlier?.violations ?? 0}`] as const]),
   ]
   return [
     '<!doctype html>',
