@@ -2,9 +2,12 @@
 import type { Oid } from '../core/oid.ts'
 import { shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { AUDIT_LIMITS } from '../git/gather-log-steps.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { type AuditedMove, closeMove, moveOf } from './audited-move.ts'
 import type { Findings } from './finding.ts'
+import type { PolicyInForce } from './policy-in-force.ts'
+import type { VerifyInput } from './verify-ledger.ts'
 
 /** What an entry says of a move. */
 export type LoggedMove = {
@@ -36,7 +39,37 @@ export type LoggedSmoke = {
   readonly smoke: { readonly record: number; readonly result: string }
 }
 
-export async function compareReleaseLog(
+/** Far above a log that people read; what is larger is not one. */
+const MAX_LOG_BYTES = AUDIT_LIMITS.logBytes
+
+/** The log at the tip of the staging branch, where there is one. */
+export async function compareEntries(
+  { repository, branches, snapshot, readReleaseLog }: VerifyInput,
+  { policy }: PolicyInForce,
+  moves: readonly AuditedMove[],
+  findings: Findings,
+): Promise<void> {
+  const tip = branches?.staging ?? null
+  if (readReleaseLog === undefined || tip === null) return
+  const path = policy.releaseLog
+  const { size = 0 } = (await repository.objects().info(`${tip}:${path}`)) ?? {}
+  if (size > MAX_LOG_BYTES) {
+    findings.add({
+      grade: policy.enforcement === 'evaluate' ? 'exception' : 'violation',
+      rule: 'release-log',
+      record: null,
+      commit: tip,
+      found: `${printable(path)} has ${size} bytes, and up to ${MAX_LOG_BYTES} are read: its entries were not compared`,
+      fix: 'a policy that names another file as releaseLog begins a new log',
+    })
+    return
+  }
+  const file = await repository.objects().read(`${tip}:${path}`, MAX_LOG_BYTES)
+  if (file?.type !== 'blob') return
+  await compareReleaseLog(readReleaseLog(file.body), { path, moves, snapshot, findings })
+}
+
+async function compareReleaseLog(
   log: ReturnType<ReadReleaseLog>,
   {
     path,

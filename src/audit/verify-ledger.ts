@@ -38,7 +38,7 @@ import { PolicyBook } from './policy-book.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 import { type Begun, RecordAudit } from './record-audit.ts'
 import { ReleaseLogAudit } from './release-log-audit.ts'
-import { compareReleaseLog, type ReadReleaseLog } from './release-log-entries.ts'
+import { compareEntries, type ReadReleaseLog } from './release-log-entries.ts'
 import type { Remembered } from './remembered.ts'
 import { StagingHistory } from './staging-history.ts'
 import { keyLine, type TrustAnchors } from './trust-anchors.ts'
@@ -204,7 +204,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       }
     }
     await releaseLog.end(branches.staging, inForce)
-    await compareLog(input, inForce, audit.moves, findings)
+    await compareEntries(input, inForce, audit.moves, findings)
   }
   const result = {
     findings: findings.all(),
@@ -286,23 +286,6 @@ function uncheckedBranches(branches: Branches | null): Unchecked[] {
     return [{ rules: ['release-ref', 'staging-ref', 'release-log'], what }]
   }
   return branches.staging === null ? [{ rules: ['release-log'], what: 'there is no staging branch' }] : []
-}
-
-/** Far above a log that people read; what is larger is not one. */
-const MAX_LOG_BYTES = 32 * 1024 * 1024
-
-async function compareLog(
-  { repository, branches, snapshot, readReleaseLog }: VerifyInput,
-  { policy }: PolicyInForce,
-  moves: readonly AuditedMove[],
-  findings: Findings,
-): Promise<void> {
-  const tip = branches?.staging ?? null
-  if (readReleaseLog === undefined || tip === null) return
-  const path = policy.releaseLog
-  const file = await repository.objects().read(`${tip}:${path}`, MAX_LOG_BYTES)
-  if (file?.type !== 'blob') return
-  await compareReleaseLog(readReleaseLog(file.body), { path, moves, snapshot, findings })
 }
 
 /**

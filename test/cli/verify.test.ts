@@ -294,6 +294,41 @@ test('a release that was moved behind the guard: exit 77, with what to do', { ti
   expect(ran.stdout).toContain('headgate drift --reason TEXT --key FILE')
   expect(verdict(ran.stdout)).toContain('RULES BROKEN')
   expect(verdict(ran.stdout)).toContain('1 violation,')
+  // What is older than a date is neither listed nor judged, and every format says so.
+  const said = 'since 2999-01-01T00:00:00.000Z only: 1 older violation not judged, '
+  const later = repository.headgate('verify', '--since', '2999-01-01')
+  expect([later.code, verdict(later.stdout)]).toEqual([0, expect.stringContaining(said)])
+  const inFormat = (format: string) =>
+    repository.headgate('verify', '--since', '2999-01-01', '--format', format).stdout
+  const json = JSON.parse(inFormat('json'))
+  expect(json).toMatchObject({ outcome: 'ok', earlier: { violations: 1, exceptions: 0, notes: 0 } })
+  expect(json.verdict).toContain(said)
+  const [run] = JSON.parse(inFormat('sarif')).runs
+  expect(run.properties).toMatchObject({ since: '2999-01-01T00:00:00.000Z', earlier: { violations: 1 } })
+  for (const format of ['sarif', 'junit', 'html']) expect(inFormat(format)).toContain(said)
+  const all = repository.headgate('verify', '--since', '2020-01-01')
+  expect(all.code).toBe(77)
+  expect(verdict(all.stdout)).toContain(
+    'since 2020-01-01T00:00:00.000Z only: 0 older violations not judged, ',
+  )
+})
+
+test('a release log that is too large to be read is a finding of the report', { timeout: 300_000 }, () => {
+  const repository = guarded({ prepare: released })
+  repository.commit('a long log', { 'docs/RELEASE_LOG.md': `${'x'.repeat(63)}\n`.repeat(33 * 16 * 1024) })
+  behindTheGuard(repository, 'fetch', '-q', repository.clone, 'main:main')
+  const ran = repository.headgate('verify', '--format', 'json')
+  expect(ran.code, ran.stderr).toBe(77)
+  const { findings } = JSON.parse(ran.stdout)
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      grade: 'violation',
+      rule: 'release-log',
+      found: expect.stringContaining(
+        'has 34603008 bytes, and up to 33554432 are read: its entries were not compared',
+      ),
+    }),
+  )
 })
 
 test('another seal key than the trusted one: exit 65', { timeout: 300_000 }, () => {
