@@ -12,9 +12,10 @@ import { fetchLedger } from './fetch-copies.ts'
 import { guardedPlace } from './guarded-place.ts'
 import { viewGuarded } from './guarded-remote.ts'
 import { keyHolder } from './key-holder.ts'
+import { listUrls, remarkOtherUrl } from './other-url.ts'
 import { note, plural, print, printJson, table } from './output.ts'
 import { remotePolicy } from './remote-policy.ts'
-import { requireCiUrl, requireKey, requireReason } from './requirements.ts'
+import { requireBaseUrl, requireCiUrl, requireKey, requireReason } from './requirements.ts'
 import { shownRemote } from './shown-remote.ts'
 import { signAndSubmit } from './submit.ts'
 
@@ -25,6 +26,8 @@ type AddOptions = {
   readonly junit: readonly string[]
   readonly environment: 'staging' | 'production'
   readonly servedCommit: string | undefined
+  /** Where the environment was reached. */
+  readonly url: string | undefined
   readonly ciUrl: string | undefined
   readonly key: string | undefined
   readonly remote: string
@@ -36,6 +39,7 @@ type Result = { readonly name: string; readonly outcome: 'passed' | 'failed' | '
 export async function addEvidence(options: AddOptions): Promise<void> {
   const key = requireKey(options.key)
   const url = requireCiUrl(options.ciUrl)
+  const named = options.url === undefined ? null : requireBaseUrl('--url', options.url)
   const { results: reported, remarks } = await collectResults(options)
   if (options.servedCommit !== undefined && !isOid(options.servedCommit)) {
     throw new HeadgateError('usage', '--served-commit must be a full commit id', {
@@ -52,6 +56,9 @@ export async function addEvidence(options: AddOptions): Promise<void> {
       hint: 'headgate policy show prints the policy in force',
     })
   }
+  // Who says which environment it was says where, unless that has several places.
+  const [only, ...more] = environment.urls
+  const baseUrl = named ?? (more.length === 0 ? (only ?? null) : null)
   const { results, omitted } = withinLimits(reported, environment)
   const optional = new Set(environment.gates.filter((gate) => gate.optional).map((gate) => gate.name))
   const unproved = requiredGates(environment).filter(
@@ -76,6 +83,7 @@ export async function addEvidence(options: AddOptions): Promise<void> {
     ...(url === undefined ? {} : { url }),
     headgate: {
       environment: environment.name,
+      ...(baseUrl === null ? {} : { baseUrl }),
       startedAt: now,
       finishedAt: now,
       servedCommit: { before: options.servedCommit ?? null, after: options.servedCommit ?? null },
@@ -85,13 +93,16 @@ export async function addEvidence(options: AddOptions): Promise<void> {
   })
   await signAndSubmit(repository, { place, kind: 'evidence', payload, key })
   if (options.json) {
-    const answer = { remote: options.remote, commit, environment: environment.name, result }
+    const answer = { remote: options.remote, commit, environment: environment.name, url: baseUrl, result }
     printJson({ recorded: 'evidence', ...answer, gates: results, unproved })
   } else {
     print(
       `${result} evidence for ${shortOid(commit)} on ${environment.name} is recorded on ${shownRemote(options.remote)}`,
     )
   }
+  if (baseUrl === null)
+    note(`remark: it does not say where it was made; name that with --url: ${listUrls(environment.urls)}`)
+  else if (!environment.urls.includes(baseUrl)) remarkOtherUrl(environment)
   for (const remark of remarks.slice(0, MAX_REMARKS)) note(`remark: ${remark}`)
   if (remarks.length > MAX_REMARKS) note(`remark: ${remarks.length - MAX_REMARKS} more of this kind`)
   const unknown = results.filter(({ name }) => !environment.gates.some((gate) => gate.name === name))

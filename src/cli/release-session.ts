@@ -21,8 +21,7 @@ import { Interruption } from './interruption.ts'
 import { keyHolder } from './key-holder.ts'
 import { colour, note, plural, print, printJson } from './output.ts'
 import { runSmoke, symptomsOf, waitUntilServed } from './production.ts'
-import { requireKey } from './requirements.ts'
-import { requireBaseUrl } from './run-gate-command.ts'
+import { requireBaseUrl, requireKey } from './requirements.ts'
 
 export type SessionOptions = {
   readonly remote: string

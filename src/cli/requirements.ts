@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs'
 import { parseDuration } from '../core/duration.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { shellWord } from '../core/printable.ts'
+import { saysSomething } from '../core/push-option.ts'
+import { parseBaseUrl } from '../gate/base-url.ts'
 
 /** The key that the user names, or HEADGATE_KEY. */
 export function requireKey(key: string | undefined): string {
@@ -49,8 +51,8 @@ export function requireDuration(option: string, text: string): number {
 /** Free text that travels as a push option: git allows no line break there, and the server keeps 4096 bytes. */
 export function requireLine(option: string, text: string): string {
   const line = text.replace(/\s*[\r\n]+\s*/g, ' ').trim()
-  if (line !== '' && Buffer.byteLength(line) <= MAX_LINE_BYTES && !line.includes('\0')) return line
-  const problem = line === '' ? 'says nothing' : `is longer than ${MAX_LINE_BYTES} bytes`
+  if (saysSomething(line) && Buffer.byteLength(line) <= MAX_LINE_BYTES && !line.includes('\0')) return line
+  const problem = !saysSomething(line) ? 'says nothing' : `is longer than ${MAX_LINE_BYTES} bytes`
   throw new HeadgateError('usage', `--${option} ${problem}`, {
     hint: 'say it in a sentence or two, or name a page that does',
   })
@@ -83,4 +85,18 @@ export function requireCount(option: string, count: number): number {
   throw new HeadgateError('usage', `--${option} takes a number from 1 to 10000`, {
     hint: `for example --${option} 20`,
   })
+}
+
+/** The base URL without what it must not hold; a password in it is never printed. */
+/** `source` is where the text comes from, which itself is not repeated: it may hold a password. */
+export function requireBaseUrl(source: '--url' | 'BASE', text: string): string {
+  try {
+    return parseBaseUrl(text).text
+  } catch (cause) {
+    if (!(cause instanceof HeadgateError)) throw cause
+    throw new HeadgateError('usage', `${source}: ${cause.message}`, {
+      hint: '--url goes before BASE, and both before the url of the policy',
+      cause,
+    })
+  }
 }

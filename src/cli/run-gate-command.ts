@@ -20,10 +20,11 @@ import { GATE_COLUMNS, gateRows, verdictLine } from './gate-words.ts'
 import { annotate, isGithubActions, summarize } from './github-actions.ts'
 import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { Interruption } from './interruption.ts'
+import { remarkOtherUrl } from './other-url.ts'
 import { colour, note, print, printJson, table } from './output.ts'
 import { promoteLine } from './promote-line.ts'
 import { remotePolicy } from './remote-policy.ts'
-import { requireCiUrl, requireDuration, requireKey } from './requirements.ts'
+import { requireBaseUrl, requireCiUrl, requireDuration, requireKey } from './requirements.ts'
 import { shownRemote } from './shown-remote.ts'
 import { signAndSubmit } from './submit.ts'
 
@@ -89,7 +90,6 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   const whence =
     released === null ? '' : ` (${printable(policy.release, 200)} on ${shownRemote(options.remote)})`
   note(`${environment.name} at ${printable(baseUrl)}, commit ${shortOid(commit)}${whence}`)
-  // What was tested elsewhere proves nothing of this environment, and speaks against nothing.
   const counts = environment.urls.includes(baseUrl)
 
   interruption.words = `interrupted before the gates of ${environment.name} ended; nothing is recorded`
@@ -129,11 +129,7 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
   if (key !== null && !run.ran) note('nothing is recorded: a run without a gate is no evidence')
   if (recorded && !options.json) {
     print(`recorded as evidence on ${shownRemote(options.remote)}`)
-    if (!counts) {
-      const urls = environment.urls.map((url) => printable(url)).join(', ')
-      note(`remark: this run will not count: ${environment.name} is at ${urls} in the policy;`)
-      note(`  what is ${environment.name} as well belongs under environments.${environment.name}.urls there`)
-    }
+    if (!counts) remarkOtherUrl(environment)
     if (counts && run.result !== 'FAILED' && run.environment === 'staging') {
       print('an operator can promote it now:')
       print(`  ${promoteLine(policy, await repository.abbreviate(commit), options.remote)}`)
@@ -200,20 +196,6 @@ function makeWayFor(option: string, file: string | undefined): void {
   }
   // Nothing but a file: taking away /dev/stdout or a pipe would break more than this run.
   if (lstatSync(file, { throwIfNoEntry: false })?.isFile() === true) rmSync(file)
-}
-
-/** The base URL without what it must not hold; a password in it is never printed. */
-/** `source` is where the text comes from, which itself is not repeated: it may hold a password. */
-export function requireBaseUrl(source: '--url' | 'BASE', text: string): string {
-  try {
-    return parseBaseUrl(text).text
-  } catch (cause) {
-    if (!(cause instanceof HeadgateError)) throw cause
-    throw new HeadgateError('usage', `${source}: ${cause.message}`, {
-      hint: '--url goes before BASE, and both before the url of the policy',
-      cause,
-    })
-  }
 }
 
 function parseMode(text: string | undefined): 'staging' | 'prod' {

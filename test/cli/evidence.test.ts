@@ -347,3 +347,35 @@ test('the report of a whole test suite: its gates are recorded, and what failed'
   const bad = add(`${gates}${many}<testcase name="${'x'.repeat(900)}"><failure/></testcase>`)
   expect(bad).toMatchObject({ code: 0, stdout: expect.stringMatching(/^FAILED /) })
 })
+
+test('added evidence says where it was made: what is named, else the one place of the environment', () => {
+  const repository = guarded({ prepare: ahead })
+  const commit = repository.git('rev-parse', 'HEAD')
+  const add = (...args: string[]) =>
+    repository.headgate(
+      ...['evidence', 'add', '--commit', commit, '--passed', 'health', 'chat', '--served-commit', commit],
+      ...['--key', repository.key('ci'), ...args],
+    )
+  expect(add('--url', 'https://user:hunter2@x').stderr).toMatch(
+    /^headgate: --url: the base URL must not carry/,
+  )
+  expect(add()).toMatchObject({ code: 0, stderr: '' })
+  const elsewhere = add('--url', 'http://127.0.0.1:8/')
+  expect(elsewhere.stderr).toContain(
+    'remark: this run will not count: staging is at http://127.0.0.1:9 in the policy;',
+  )
+  repository.allowUrl('http://127.0.0.1:8')
+  const several = add('--json')
+  expect(JSON.parse(several.stdout)).toMatchObject({ url: null })
+  expect(several.stderr).toContain(
+    'remark: it does not say where it was made; name that with --url: http://127.0.0.1:9, http://127.0.0.1:8',
+  )
+  expect(JSON.parse(add('--json', '--url', 'HTTP://127.0.0.1:8').stdout).url).toBe('http://127.0.0.1:8')
+  const { evidence } = JSON.parse(repository.headgate('evidence', 'list', commit, '--json').stdout)
+  expect(evidence.map(({ url }: { url: string | null }) => url)).toEqual([
+    'http://127.0.0.1:9',
+    'http://127.0.0.1:8',
+    null,
+    'http://127.0.0.1:8',
+  ])
+})

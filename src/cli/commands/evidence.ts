@@ -38,6 +38,11 @@ export function evidenceCommand(cli: Argv): Argv {
               type: 'string',
               describe: 'the full commit id that the environment reported before and after the run',
             })
+            .option('url', {
+              type: 'string',
+              describe:
+                'where the environment was reached [default: its URL in the policy, where it has one only]',
+            })
             .option('ci-url', { type: 'string', describe: 'link to the CI run, kept in the evidence' })
             .options({ ...keyOption, ...remoteOption, ...jsonOption })
             .epilogue(
