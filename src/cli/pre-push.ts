@@ -9,6 +9,7 @@ import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { explainRefusal, type RefReport, shortRef } from '../core/explain.ts'
 import { isZeroOid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { DESPITE_BAR } from '../core/rules/barred.ts'
 import { rememberRemote } from '../git/guarded-remotes.ts'
 import { type PushLine, parsePushLines, updateOf } from '../git/push-lines.ts'
 import type { GitRepository } from '../git/repository.ts'
@@ -148,7 +149,12 @@ async function judgeLines(
     const foresight: Foresight =
       line.ref === staging
         ? await foreseeStaging(repository, view, update)
-        : await foreseeRelease(repository, view, update, { now: Date.now(), toleranceMs: CLOCK_SKEW_MS })
+        : await foreseeRelease(repository, view, update, {
+            now: Date.now(),
+            toleranceMs: CLOCK_SKEW_MS,
+            // git tells a hook no push options: what they may name is taken for named.
+            pushOptions: view.snapshot.state.bars.map(({ commit }) => `${DESPITE_BAR}${commit}`),
+          })
     if (foresight.answer === 'unclear') unclear ||= foresight.reason
     if (foresight.answer !== 'no' || policy.enforcement !== 'enforce') continue
     // The server judges submissions first, and they may be what is missing.

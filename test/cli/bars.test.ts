@@ -90,6 +90,10 @@ test('rollback.bar: descendants wants the barred commit named at the push, and a
   const fix = bringOut(repository, 'a fix')
   expect(repository.headgate('check', fix).stdout).toContain('REFUSED barred')
   expect(repository.push(`${fix}:refs/heads/release`).all).toContain('[barred]')
+  // The clone's own hook is told no push options, and leaves it to the server.
+  repository.mustRun(repository.headgate('init'))
+  const dry = ['--dry-run', '-o', `despite-bar=${short}`]
+  repository.mustRun(repository.push(`${fix}:refs/heads/release`, { args: dry }))
   const ran = repository.headgate(
     'promote',
     fix,
