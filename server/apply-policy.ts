@@ -120,6 +120,7 @@ function baselineRecords(
     broughtBack: [],
     pusher: { identified: false, reason: 'found at installation' },
     certificate: { offered: false },
+    pusherKeys: [],
     pushOptions: [],
   } as const
   const verdict = {

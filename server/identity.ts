@@ -35,6 +35,7 @@ export type JudgedCertificate =
       readonly offered: true
       readonly good: true
       readonly principal: string
+      readonly fingerprint: string
       readonly text: string
       readonly certificate: PushCertificate
     }
@@ -75,9 +76,16 @@ export async function judgeCertificate(
     offered: true,
     good: true,
     principal: trust.principal,
+    fingerprint: trust.fingerprint,
     text: object.body.toString('utf8'),
     certificate,
   }
+}
+
+/** The certificate without what only the server has to look at. */
+export function goodCertificate(judged: Extract<JudgedCertificate, { good: true }>): Certificate {
+  const { principal, fingerprint, text } = judged
+  return { offered: true, good: true, principal, fingerprint, text }
 }
 
 /** The certificate as far as it speaks for one update: it must name exactly this change of exactly this ref. */
@@ -87,7 +95,7 @@ export function certificateFor(judged: JudgedCertificate, update: RefUpdate): Ce
     ({ from, to, ref }) => from === update.from && to === update.to && ref === update.ref,
   )
   if (!covers) return { offered: true, good: false, reason: `it does not cover the change of ${update.ref}` }
-  return { offered: true, good: true, principal: judged.principal, text: judged.text }
+  return goodCertificate(judged)
 }
 
 /** `signers` are those in force; `now` in ms since the epoch. */

@@ -18,12 +18,14 @@ import { advanceState, withLanded } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
 import { gatherReleaseMove } from '../src/git/gather-facts.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
+import { keysOfPusher } from '../src/signing/pusher-keys.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { type GuardedRepository, type ServerView, viewServer } from './guarded-repository.ts'
 import { isAskedBeforeMoves } from './hook-places.ts'
 import type { HookAnswer } from './hook-request.ts'
 import {
   certificateFor,
+  goodCertificate,
   type IdentityInput,
   identifyPusher,
   type JudgedCertificate,
@@ -176,7 +178,7 @@ function statementContext(court: Court, inForce: TermsInForce): StatementContext
 function ownCertificate(judged: JudgedCertificate, update: TargetedUpdate | undefined) {
   if (update !== undefined) return certificateFor(judged, update)
   if (!judged.offered || !judged.good) return judged
-  return { offered: true, good: true, principal: judged.principal, text: judged.text } as const
+  return goodCertificate(judged)
 }
 
 /** Each becomes a record, and the ledger takes a thousand in one append. */
@@ -225,6 +227,7 @@ async function judgeRelease(
     staging: view.refs.get(stagingRef(inForce.policy)) ?? null,
     pusher,
     certificate,
+    pusherKeys: keysOfPusher(inForce.signers, pusher, certificate),
     pushOptions: push.pushOptions,
     releaseLog: inForce.policy.releaseLog,
   }

@@ -61,6 +61,7 @@ export function authorizationRecord(
           fastForward: facts.fastForward,
           identitySource: facts.pusher.identified ? facts.pusher.source : null,
           signedBy: facts.certificate.offered && facts.certificate.good ? facts.certificate.principal : null,
+          pusherKeys: [...(facts.pusherKeys ?? [])],
           approvedBy: [...verdict.approvedBy],
           referenceTransaction,
           broughtBack: facts.broughtBack.map(({ commit, how }) => ({ commit, how })),

@@ -10,15 +10,18 @@ import type { History } from '../core/history.ts'
 import type { Oid } from '../core/oid.ts'
 import type { Terms } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
+import { pushOption } from '../core/push-option.ts'
 import { barRemarks } from '../core/rules/barred.ts'
+import { wantsNote } from '../core/rules/note.ts'
 import { type LedgerState, withLanded } from '../core/state.ts'
 import type { MoveVerdict, Objection, RuleName } from '../core/verdict.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../git/gather-facts.ts'
 import type { RefUpdate } from '../git/hook-input.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
+import { keysOfPusher } from '../signing/pusher-keys.ts'
 import { gatherHistory } from './gather-history.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
+import type { PolicyInForce, TermsInForce } from './policy-in-force.ts'
 import { withReasons } from './why-rolled-back.ts'
 
 /** The rules that judge a release branch, in the order in which `decide` tells them. */
@@ -35,6 +38,7 @@ export const RELEASE_RULES = [
   'frozen',
   'drift',
   'operator',
+  'note',
 ] as const satisfies readonly RuleName[]
 
 /** The same for the staging branch. */
@@ -57,6 +61,8 @@ export type Foresight = {
   readonly pushers: readonly string[]
   /** It has to be `git push --signed`. */
   readonly signed: boolean
+  /** It has to have a note, which the options that are known lack. */
+  readonly note: boolean
   /** What an override waives for this move. */
   readonly waived: readonly Objection[]
   /** Commits that were rolled back from, and come back with it; and what people are told of them. */
@@ -93,6 +99,7 @@ export async function foreseeRelease(
   options: ForesightOptions,
 ): Promise<Foresight> {
   const { policy } = view.inForce
+  const { pushOptions: given = [] } = options
   const state = stateOf(view, options.now)
   const gathered = await gatherReleaseMove(repository, {
     update,
@@ -100,7 +107,9 @@ export async function foreseeRelease(
     staging: view.refs.get(refsOf(policy).staging) ?? null,
     pusher: { identified: false, reason: 'the server will tell' },
     certificate: { offered: false },
-    pushOptions: options.pushOptions ?? [],
+    pusherKeys: [],
+    // A note that is not written yet is foreseen like a signature that is not made yet.
+    pushOptions: [...given, 'note=still to be written'],
     bars: state.bars.map(({ commit }) => commit),
     releaseLog: policy.releaseLog,
   })
@@ -110,19 +119,21 @@ export async function foreseeRelease(
   const history = { ...recorded, state }
   // The server's clock is past whatever it recorded: one that says otherwise is behind.
   const now = Math.max(options.now, ...history.about.map(({ at }) => at))
-  const best = bestPush(facts, policy, history, now, options.pusher)
+  const best = bestPush(facts, view.inForce, history, now, options.pusher)
+  const { kind } = best.verdict
   const foresight: Foresight = {
     report: {
       ref: update.ref,
       from: facts.from,
       to: facts.to,
-      what: nameMove(best.verdict.kind),
+      what: nameMove(kind),
       objections: best.verdict.objections,
     },
     answer: best.verdict.verdict === 'allowed' ? 'yes' : 'no',
     reason: '',
     pushers: best.pushers,
     signed: best.signed,
+    note: wantsNote(policy, kind) && pushOption(given, 'note') === null,
     waived: best.verdict.waived,
     broughtBack,
     remarks: barRemarks(facts, state, now),
@@ -137,7 +148,7 @@ export async function foreseeRelease(
   if (foresight.answer === 'no' && options.toleranceMs > 0) {
     const times = [now - options.toleranceMs, now + options.toleranceMs]
     const passes = times.some(
-      (time) => bestPush(facts, policy, history, time, options.pusher).verdict.verdict === 'allowed',
+      (time) => bestPush(facts, view.inForce, history, time, options.pusher).verdict.verdict === 'allowed',
     )
     if (passes) return { ...foresight, answer: 'unclear', reason: 'it depends on the minute' }
   }
@@ -158,6 +169,7 @@ export async function foreseeStaging(
     reason: '',
     pushers: [],
     signed: false,
+    note: false,
     waived: [],
     broughtBack: [],
     remarks: [],
@@ -173,7 +185,7 @@ type BestPush = {
 /** Everybody who may push it, with and without a signature: the verdict of whoever gets furthest. */
 function bestPush(
   facts: ReleaseMove,
-  policy: Terms,
+  { policy, signers }: Pick<TermsInForce, 'policy' | 'signers'>,
   history: History,
   now: number,
   pusher: string | undefined,
@@ -183,9 +195,11 @@ function bestPush(
     [false, true].map((signed) => {
       const who: Pusher = { identified: true, principal: name, source: 'foreseen' }
       const certificate: Certificate = signed
-        ? { offered: true, good: true, principal: name, text: 'still to be made' }
+        ? { offered: true, good: true, principal: name, fingerprint: '', text: 'still to be made' }
         : { offered: false }
-      const verdict = decide({ ...facts, pusher: who, certificate }, policy, history, now)
+      const pusherKeys = keysOfPusher(signers, who, { offered: false })
+      const tried = { ...facts, pusher: who, certificate, pusherKeys }
+      const verdict = decide(tried, policy, history, now)
       return { name, signed, verdict }
     }),
   )

@@ -11,7 +11,7 @@ const STAGING = ['health', 'db-health', 'whoami', 'chat', 'cors', 'burst']
 const PRODUCTION = ['health', 'db-health', 'chat', 'cors']
 
 /** What the policy lacks, each in a line; empty where it holds to the workflow. */
-export function lacksOfStagingFirst({ environments, evidence, enforcement }: Policy): string[] {
+export function lacksOfStagingFirst({ environments, evidence, enforcement, promotion }: Policy): string[] {
   const { staging, production } = environments
   return [
     ...(enforcement === 'enforce'
@@ -20,6 +20,9 @@ export function lacksOfStagingFirst({ environments, evidence, enforcement }: Pol
     ...(evidence.servedCommit === 'required'
       ? []
       : [`evidence.servedCommit is ${evidence.servedCommit}; the workflow wants required`]),
+    ...(promotion.notes === 'required'
+      ? []
+      : [`promotion.notes is ${promotion.notes}; the workflow wants required`]),
     ...lacksOf(staging, STAGING),
     ...(production === undefined
       ? ['environments.production is missing: after a promotion nothing is tested']

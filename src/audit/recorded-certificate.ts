@@ -41,7 +41,10 @@ export function judgeRecordedCertificate(
     if (covering.length === 0) return bad('is for another move')
     const other = covering.every((update) => update.ref !== ref) ? covering[0]?.ref : undefined
     return {
-      certificate: { offered: true, good: true, principal: trust.principal, text: pushCertificate },
+      certificate: {
+        ...{ offered: true, good: true, text: pushCertificate },
+        ...{ principal: trust.principal, fingerprint: trust.fingerprint },
+      },
       problem: isRecorded(certificate.pushOptions, pushOptions) ? null : 'names other push options',
       elsewhere: other ?? null,
     }

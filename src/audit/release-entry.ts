@@ -2,6 +2,7 @@
 import type { HistoryRecord } from '../core/history.ts'
 import type { LoggedRun } from '../core/logged-run.ts'
 import { isZeroOid } from '../core/oid.ts'
+import { pushOption } from '../core/push-option.ts'
 import type { LogEntry } from '../core/release-log.ts'
 import type { RemoteView } from './foresee.ts'
 import { gatherHistory } from './gather-history.ts'
@@ -28,7 +29,7 @@ export async function releaseEntry(
   )
   const said = (key: 'trigger' | 'reason' | 'symptoms') =>
     permissions.map((permission) => permission[key]).find((text) => text) ?? null
-  const option = (name: string) => optionOf(authorized.pushOptions, name)
+  const option = (name: string) => pushOption(authorized.pushOptions, name)
   const evidence = used.find((one): one is TrustedRun => isRun(one, 'staging'))
   const smoke = smokeOf(about, move, next)
   const { staging, approvedBy } = authorized.facts
@@ -113,9 +114,4 @@ function loggedRun({ seq, signer, statement }: TrustedRun): LoggedRun {
     by: signer.principal,
     gates: headgate.gates.map(({ name, outcome }) => ({ name, outcome })),
   }
-}
-
-function optionOf(pushOptions: readonly string[], name: string): string | null {
-  const text = pushOptions.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1)
-  return text === undefined || text.trim() === '' ? null : text
 }

@@ -12,6 +12,7 @@ import { printable } from '../core/printable.ts'
 import type { MoveVerdict, Objection } from '../core/verdict.ts'
 import type { BarAnswers } from '../git/gather-bars.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
+import { keysOfPusher } from '../signing/pusher-keys.ts'
 import type { AuditRule, Grade } from './finding.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
 import { judgeRecordedCertificate } from './recorded-certificate.ts'
@@ -79,6 +80,11 @@ export function replay(
     const found = `commits are not in this clone, so that which barred ones come back with this move is the server's word`
     contradictions.push({ rule: 'replay', grade: 'note', found })
   }
+  const pusher = pusherOf(move.facts.identitySource, move.pusher)
+  const keys = keysOfPusher(inForce.signers, pusher, certificate.certificate)
+  // Older records do not say, and approvals were compared with the pusher by name alone.
+  const statesKeys = Object.hasOwn(move.facts, 'pusherKeys')
+  if (statesKeys) expect('keys of the pusher', move.facts.pusherKeys, keys)
   const facts: ReleaseMove = {
     ref: move.ref,
     from: move.from,
@@ -90,8 +96,9 @@ export function replay(
     strays: [],
     fastForward: about('fast-forward', move.facts.fastForward, graph.fastForward),
     broughtBack,
-    pusher: pusherOf(move.facts.identitySource, move.pusher),
+    pusher,
     certificate: certificate.certificate,
+    pusherKeys: statesKeys ? keys : null,
     pushOptions: move.pushOptions,
   }
   expect('signed by', move.facts.signedBy, signerOf(certificate.certificate))
@@ -106,6 +113,11 @@ export function replay(
 
   const asThen = Object.hasOwn(move.facts, 'allowedSigners') ? history : withoutUrls(history)
   const verdict = decideAsRecorded(facts, inForce, asThen, at, move)
+  if (!statesKeys && verdict.verdict === 'allowed') {
+    const now = decide({ ...facts, pusherKeys: keys }, inForce.policy, asThen, at)
+    const found = `approvals were compared with the pusher by name alone: ${reasons(now.objections)}`
+    if (now.verdict === 'refused') contradictions.push({ rule: 'replay', grade: 'exception', found })
+  }
   const found = differences(verdict, predicate)
   for (const difference of found) contradict(difference)
   return { contradictions, verdict }

@@ -73,6 +73,7 @@ export async function judgeRollback(
     staging: view.refs.get(staging) ?? null,
     pusher: { identified: false, reason: 'the server will tell' },
     certificate: { offered: false },
+    pusherKeys: [],
     pushOptions: [],
     bars: [],
     releaseLog: policy.releaseLog,

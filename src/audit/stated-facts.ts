@@ -80,6 +80,7 @@ export function wrongBaseline(record: LedgerRecord, inForce: PolicyInForce): str
     differenceOf('signed by', facts.signedBy, null),
     differenceOf('approved by', facts.approvedBy, []),
     differenceOf('that it brings back', facts.broughtBack ?? [], []),
+    differenceOf('keys of the pusher', facts.pusherKeys ?? [], []),
   ].filter((difference) => difference !== null)
 }
 

@@ -6,21 +6,26 @@ export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true
 }
 
-/** Asks on the terminal; anything but yes is no. The question goes to stderr, like all that is no result. */
+/** Asks on the terminal; anything but yes is no. */
 export async function confirm(question: string): Promise<boolean> {
+  return /^\s*y(?:es)?\s*$/i.test(await ask(`${question} [y/N]`))
+}
+
+/** What is typed on the terminal. The question goes to stderr, like all that is no result. */
+export async function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   let answered = false
   try {
-    // Ctrl-C and Ctrl-D are no.
+    // Ctrl-C and Ctrl-D say nothing.
     const closed = new Promise<string>((resolve) => {
       terminal.once('close', () => {
         if (!answered) process.stderr.write('\n')
         resolve('')
       })
     })
-    const answer = await Promise.race([terminal.question(`${question} [y/N] `), closed])
+    const answer = await Promise.race([terminal.question(`${question} `), closed])
     answered = true
-    return /^\s*y(?:es)?\s*$/i.test(answer)
+    return answer
   } finally {
     terminal.close()
   }

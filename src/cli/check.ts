@@ -113,12 +113,12 @@ function answer(
   ]
   print(`the server ${says} ${shortOid(commit)} on ${where}, as of record ${record}:`)
   for (const rule of rules) {
-    const found = verdictOf(rule, foresight.report.objections, foresight.waived)
-    print(`  ${WORDS[found]()} ${rule}`)
+    print(`  ${WORDS[verdictOf(rule, foresight)]()} ${rule}`)
   }
   print('')
   for (const remark of foresight.remarks) for (const line of wrapText(`remark: ${remark}`)) print(line)
   for (const line of explainRef(foresight.report)) print(line)
+  if (foresight.note) print('the push needs a note: the policy says promotion.notes: required')
   if (verdict === 'unclear') note(`headgate: could not tell: ${foresight.reason}; ask again in a moment`)
   if (verdict === 'no' && !enforced) note('remark: enforcement: evaluate judges every push and refuses none')
   if (verdict !== 'yes') return
@@ -127,6 +127,7 @@ function answer(
     foresight.report.what === 'a rollback'
       ? `${shellWord(`--force-with-lease=${shortRef(ref)}:${shortOid(current)}`)} `
       : ''
+  const noted = foresight.note ? "-o note='TEXT' " : ''
   // Who pushes by hand signs as git is configured.
   const sign = foresight.signed ? '--signed ' : question.vain === null ? '' : '--no-signed '
   const ssh =
@@ -135,7 +136,7 @@ function answer(
     note(
       `remark: git here signs pushes with ${question.vain} (push.gpgSign), and the server verifies SSH signatures alone`,
     )
-  const push = `git ${ssh}push ${sign}${force}${remoteWord(options.remote)} ${shellWord(`${shortOid(commit)}:${pushName(ref, current)}`)}`
+  const push = `git ${ssh}push ${sign}${noted}${force}${remoteWord(options.remote)} ${shellWord(`${shortOid(commit)}:${pushName(ref, current)}`)}`
   print(`  ${from === '' ? '' : `${from} may run: `}${push}`)
 }
 
@@ -157,10 +158,11 @@ function answerJson(
     reason: foresight?.reason ?? '',
     pushers: foresight?.pushers ?? [],
     signed: foresight?.signed ?? false,
+    note: foresight?.note ?? false,
     remarks: foresight?.remarks ?? [],
     rules: rules.map((rule) => ({
       rule,
-      verdict: verdictOf(rule, objections, waived),
+      verdict: verdictOf(rule, foresight),
       found: [...objections, ...waived].filter((one) => one.rule === rule).flatMap(({ found }) => found),
       fix: objections.filter((one) => one.rule === rule).flatMap(({ fix }) => fix),
     })),
@@ -172,15 +174,14 @@ const WORDS = {
   passed: () => colour('green', 'passed '),
   refused: () => colour('red', 'REFUSED'),
   waived: () => colour('yellow', 'waived '),
+  needed: () => colour('yellow', 'needed '),
 }
 
-function verdictOf(
-  rule: RuleName,
-  objections: readonly { rule: RuleName }[],
-  waived: readonly { rule: RuleName }[],
-): keyof typeof WORDS {
-  if (objections.some((one) => one.rule === rule)) return 'refused'
-  return waived.some((one) => one.rule === rule) ? 'waived' : 'passed'
+function verdictOf(rule: RuleName, foresight: Foresight | null): keyof typeof WORDS {
+  if (foresight === null) return 'passed'
+  if (foresight.report.objections.some((one) => one.rule === rule)) return 'refused'
+  if (foresight.waived.some((one) => one.rule === rule)) return 'waived'
+  return rule === 'note' && foresight.note ? 'needed' : 'passed'
 }
 
 function answerUnguarded(question: Question): void {

@@ -11,8 +11,9 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { saysSomething } from '../core/push-option.ts'
 import { DESPITE_BAR, isDespite } from '../core/rules/barred.ts'
-import { canAsk, confirm, requireConsent } from './ask.ts'
+import { ask, canAsk, confirm, requireConsent } from './ask.ts'
 import { requireAutoRollback } from './auto-rollback.ts'
 import { colour, note } from './output.ts'
 import { promotionPlan } from './promotion-plan.ts'
@@ -36,7 +37,7 @@ export type PromoteOptions = SessionOptions & {
 
 export async function promote(options: PromoteOptions): Promise<void> {
   const pushOptions = [
-    ...(options.note === undefined ? [] : [`note=${requireLine('note', options.note)}`]),
+    ...noteOption(options.note),
     ...(options.plan === undefined ? [] : [`plan=${requireLine('plan', options.plan)}`]),
     ...despiteOptions(options),
   ]
@@ -101,6 +102,22 @@ async function choose(session: ReleaseSession, { commit, despiteBar }: PromoteOp
   )
 }
 
+function noteOption(text: string | undefined): string[] {
+  return text === undefined ? [] : [`note=${requireLine('note', text)}`]
+}
+
+/** The note that the policy wants and nobody gave; undefined in evaluate mode, which goes without. */
+async function askForNote({ policy }: ReleaseSession, yes: boolean): Promise<string | undefined> {
+  const wanted = 'the policy wants a note with each promotion (promotion.notes: required)'
+  if (policy.enforcement === 'evaluate') {
+    note(`remark: ${wanted}: --note TEXT`)
+    return undefined
+  }
+  const text = yes || !canAsk() ? '' : await ask('What goes out, and why? In a line:')
+  if (saysSomething(text)) return text
+  throw new HeadgateError('usage', wanted, { hint: "say it with --note 'TEXT'; nothing was pushed" })
+}
+
 function despiteOptions({ despiteBar }: Pick<PromoteOptions, 'despiteBar'>): string[] {
   return (despiteBar?.split(',') ?? []).map((commit) => {
     if (!/^[0-9a-f]{7,64}$/.test(commit))
@@ -112,14 +129,14 @@ function despiteOptions({ despiteBar }: Pick<PromoteOptions, 'despiteBar'>): str
 }
 
 /** Why what could go is not promoted by itself, and what promotes it. */
-function comingBack(commit: Oid, { broughtBack, remarks }: Foresight): string[] {
+function comingBack(commit: Oid, { broughtBack, remarks, note: wantsNote }: Foresight): string[] {
   const named = broughtBack.map((back) => shortOid(back.commit)).join(',')
   return [
     ...(remarks.length > 0
       ? remarks
       : [`${shortOid(commit)} was rolled back from, and proved anew since then`]),
     'if it mends what was wrong, promote it by name:',
-    `  headgate promote ${shortOid(commit)} --despite-bar ${named}`,
+    `  headgate promote ${shortOid(commit)} --despite-bar ${named}${wantsNote ? " --note 'TEXT'" : ''}`,
   ]
 }
 
@@ -174,10 +191,13 @@ async function move(
     })
   }
   if (options.autoRollback) await requireAutoRollback(session, commit)
-  for (const line of await promotionPlan(session, commit, foresight, options)) note(line)
+  const asked = foresight.note ? await askForNote(session, options.yes) : undefined
+  const words = { note: asked ?? options.note, plan: options.plan }
+  for (const line of await promotionPlan(session, commit, foresight, words)) note(line)
   await requireConsent(`Move ${policy.release} to ${shortOid(commit)}?`, options.yes)
 
-  const outcome = await pushRelease(session, commit, pushOptions, foresight.signed)
+  const all = [...noteOption(asked), ...pushOptions]
+  const outcome = await pushRelease(session, commit, all, foresight.signed)
   // Whatever git said: where the branch is tells whether it was moved, and by whom does not matter.
   if (session.release === commit) {
     if (outcome.kind !== 'moved')

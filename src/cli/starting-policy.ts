@@ -44,8 +44,8 @@ enforcement: enforce
 # Evidence counts for a day, and only if staging said before and after the gates that it runs the very commit.
 evidence: { maxAge: 24h, servedCommit: required }
 
-# Who may promote, by the names in allowed_signers.
-promotion: { operators: [alice] }
+# Who may promote, by the names in allowed_signers, and that each promotion says what it is about: promote --note TEXT.
+promotion: { operators: [alice], notes: required }
 
 # Who may permit a way back, and to what: releases that passed the smoke test of production.
 rollback: { approvers: [alice], approvals: 1, approvalMaxAge: 1h, target: smoke-passed }

@@ -10,7 +10,7 @@ import type { Policy } from '../core/policy.ts'
 import { printable } from '../core/printable.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
 import { colour, plural } from './output.ts'
-import { promoteLine } from './promote-line.ts'
+import { goOnLine, promoteLine } from './promote-line.ts'
 import type { Serving } from './served-commits.ts'
 import { remoteOption, shownRemote } from './shown-remote.ts'
 import { wrapText } from './wrap-text.ts'
@@ -270,7 +270,7 @@ function nextStep({ status, policy, remote, abbreviated, unfinished }: StatusRep
     const goOn =
       kind === 'rollback'
         ? `headgate rollback ${names(to)} --trigger TEXT --symptoms TEXT --key FILE${at}`
-        : promoteLine(policy, names(to), remote)
+        : goOnLine(policy, names(to), remote)
     lines.unshift(
       ...wrapText(
         `unfinished: the ${kind} to ${shortOid(to)} by ${printable(by, 40)} is not in ${printable(policy.releaseLog, 100)} yet; who goes on with it waits for production, tests it and writes it down:`,

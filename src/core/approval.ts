@@ -3,7 +3,7 @@ import type { ReleaseMove } from './facts.ts'
 import { type History, type HistoryRecord, trusted } from './history.ts'
 import { shortOid } from './oid.ts'
 import type { Terms } from './policy.ts'
-import { usedPayloads } from './single-use.ts'
+import { usedPayloads, type Voice } from './single-use.ts'
 
 export type TrustedApproval = HistoryRecord<'approval'> & { signer: { trusted: true } }
 
@@ -39,7 +39,7 @@ export function collectApprovals(
         ? 'is older than rollback.approvalMaxAge allows'
         : !approvers.includes(principal)
           ? 'is by someone who may not approve rollbacks'
-          : !approverMayPush && facts.pusher.identified && facts.pusher.principal === principal
+          : !approverMayPush && isPusher(approval.signer, facts)
             ? 'is by the pusher, and the policy asks for somebody else'
             : valid.some((other) => other.signer.principal === principal)
               ? 'is a second one by the same approver'
@@ -51,6 +51,17 @@ export function collectApprovals(
     else invalid.push(`the approval by ${principal} (record ${approval.seq}) ${objection}`)
   }
   return { valid, invalid }
+}
+
+/** Whether who signed also pushes: by name, or by a key that is the pusher's under another name. */
+function isPusher(
+  { principal, fingerprint }: Voice,
+  { pusher, certificate, pusherKeys }: ReleaseMove,
+): boolean {
+  if (pusher.identified && pusher.principal === principal) return true
+  if (pusherKeys === null) return false
+  const signedPush = certificate.offered && certificate.good && certificate.principal === principal
+  return signedPush || pusherKeys.includes(fingerprint)
 }
 
 /** Overrides that permit exactly this move now, by operators. */

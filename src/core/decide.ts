@@ -17,6 +17,7 @@ import { fastForwardRule } from './rules/fast-forward.ts'
 import { frozenRule } from './rules/frozen.ts'
 import { knownGoodRule } from './rules/known-good.ts'
 import { logAppendOnlyRule } from './rules/log-append-only.ts'
+import { noteRule } from './rules/note.ts'
 import { onStagingRule } from './rules/on-staging.ts'
 import { operatorRule } from './rules/operator.ts'
 import { releaseDeleteRule } from './rules/release-delete.ts'
@@ -38,7 +39,7 @@ export type ReleaseCase = {
 
 export type ReleaseRule = (input: ReleaseCase) => readonly Objection[]
 
-/** In the order in which people read the reasons: what it is, where it comes from, what proves it, who pushes. */
+/** In the order in which people read the reasons: what it is, where it comes from, what proves it, who pushes and why. */
 const RELEASE_RULES: readonly ReleaseRule[] = [
   releaseDeleteRule,
   commitObjectRule,
@@ -52,6 +53,7 @@ const RELEASE_RULES: readonly ReleaseRule[] = [
   frozenRule,
   driftRule,
   operatorRule,
+  noteRule,
 ]
 
 /** Judges one move of the release branch. All rules run, and every objection is in the verdict. */
@@ -82,6 +84,8 @@ export function decide(facts: ReleaseMove, policy: Terms, ledger: History, now: 
   const waives = new Set(overrides.flatMap((override) => override.statement.predicate.waives))
   // What staging served is part of what evidence reports: who waives the whole waives the part.
   if (waives.has('evidence')) waives.add('served-commit')
+  // An override has a reason, which its signer stands for.
+  if (overrides.length > 0) waives.add('note')
   const isWaived = (objection: Objection) => WAIVABLE.has(objection.rule) && waives.has(objection.rule)
   const left = objections.filter((objection) => !isWaived(objection))
   const refused = left.length > 0

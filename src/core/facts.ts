@@ -16,7 +16,14 @@ export type Pusher =
 /** A push certificate (`git push --signed`), judged line by line for the update in question. */
 export type Certificate =
   | { readonly offered: false }
-  | { readonly offered: true; readonly good: true; readonly principal: string; readonly text: string }
+  | {
+      readonly offered: true
+      readonly good: true
+      readonly principal: string
+      /** Of the key that signed it: the one beneath, where that is a certificate itself. */
+      readonly fingerprint: string
+      readonly text: string
+    }
   | {
       readonly offered: true
       readonly good: false
@@ -68,6 +75,8 @@ export type ReleaseMove = {
   readonly broughtBack: readonly BroughtBack[]
   readonly pusher: Pusher
   readonly certificate: Certificate
+  /** Fingerprints of the keys that are known to be the pusher's; null where approvals are compared by name alone. */
+  readonly pusherKeys: readonly string[] | null
   readonly pushOptions: readonly string[]
 }
 

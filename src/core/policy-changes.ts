@@ -27,6 +27,8 @@ export function policyChanges(before: Policy, after: Policy): PolicyChange[] {
   changes.push(...nameChanges('promotion.operators', before.promotion.operators, after.promotion.operators))
   const [signed, isSigned] = [before.promotion.signedPush, after.promotion.signedPush]
   differ('promotion.signedPush', signed, isSigned, lower(SIGNED, signed, isSigned))
+  const [notes, isNotes] = [before.promotion.notes, after.promotion.notes]
+  differ('promotion.notes', notes, isNotes, isNotes === 'optional')
   const [was, is] = [before.rollback, after.rollback]
   changes.push(...nameChanges('rollback.approvers', was.approvers, is.approvers))
   differ('rollback.approvals', String(was.approvals), String(is.approvals), is.approvals < was.approvals)
@@ -51,7 +53,7 @@ export function policyChanges(before: Policy, after: Policy): PolicyChange[] {
 }
 
 const ORDERED: ReadonlySet<string> = new Set([
-  ...['maxAgeMs', 'servedCommit', 'operators', 'signedPush'],
+  ...['maxAgeMs', 'servedCommit', 'operators', 'signedPush', 'notes'],
   ...['approvers', 'approvals', 'approverMayPush', 'approvalMaxAgeMs', 'target', 'bar'],
 ])
 const SERVED = ['required', 'if-reported', 'ignore']

@@ -29,7 +29,11 @@ const policyFile = z.object({
   enforcement: z.enum(['enforce', 'evaluate']),
   releaseLog: z.string(),
   evidence: z.object({ maxAgeMs: z.int(), servedCommit }),
-  promotion: z.object({ operators: strings, signedPush: z.enum(['required', 'if-offered', 'ignore']) }),
+  promotion: z.object({
+    operators: strings,
+    signedPush: z.enum(['required', 'if-offered', 'ignore']),
+    notes: z.enum(['required', 'optional']),
+  }),
   rollback: z.object({
     approvers: strings,
     approvals: z.int(),

@@ -74,6 +74,10 @@ export const policyFile = section('The policy of a repository that headgate guar
       .enum(['required', 'if-offered', 'ignore'])
       .describe('Whether a move must come with a push certificate (git push --signed).')
       .default('if-offered'),
+    notes: z
+      .enum(['required', 'optional'])
+      .describe('Whether a promotion must come with a note (git push -o note=TEXT).')
+      .default('optional'),
   }),
   rollback: section('Who permits going back, and to what.', {
     approvers: principals.describe('Whose approvals count. Default: the operators.').optional(),

@@ -15,6 +15,7 @@ export type Terms = {
   readonly promotion: {
     readonly operators: readonly string[]
     readonly signedPush: 'required' | 'if-offered' | 'ignore'
+    readonly notes: 'required' | 'optional'
   }
   readonly rollback: {
     readonly approvers: readonly string[]

@@ -9,6 +9,7 @@ export const RULE_NAMES = [
   'evidence',
   'served-commit',
   'operator',
+  'note',
   'barred',
   'frozen',
   'known-good',
@@ -42,6 +43,7 @@ export const WAIVABLE: ReadonlySet<RuleName> = new Set<RuleName>([
   'frozen',
   'known-good',
   'approval',
+  'note',
 ])
 
 export type MoveKind = Exclude<Move['kind'], 'drift'>

@@ -18,6 +18,7 @@ export type ReleaseMoveInput = {
   readonly staging: Oid | null
   readonly pusher: Pusher
   readonly certificate: Certificate
+  readonly pusherKeys: readonly string[]
   readonly pushOptions: readonly string[]
   /** Commits that were rolled back from, and the path of the release log. */
   readonly bars: readonly Oid[]
@@ -51,6 +52,7 @@ export async function gatherReleaseMove(
     broughtBack,
     pusher: input.pusher,
     certificate: input.certificate,
+    pusherKeys: input.pusherKeys,
     pushOptions: input.pushOptions,
   }
 }

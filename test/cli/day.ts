@@ -23,6 +23,7 @@ type DayOptions = {
   /** What the keys of people may sign besides approvals. */
   readonly operatorsSmoke?: boolean
   readonly enforcement?: 'enforce' | 'evaluate'
+  readonly notes?: 'required'
   /** One more gate of production, as the policy writes it. */
   readonly productionGate?: string
   /** What has happened before, in this order. */
@@ -315,7 +316,7 @@ function guardAndSmoke(repository: TestRepository): void {
 }
 
 function policyText(staging: string, production: string, options: DayOptions): string {
-  const { rollback, enforcement, productionGate } = options
+  const { rollback, enforcement, productionGate, notes } = options
   const environment = (url: string) => `    url: ${url}
     servedCommit: { get: /health, json: commit }
     gates:
@@ -326,7 +327,7 @@ repository: git.example.com/app
 staging: main
 release: release
 enforcement: ${enforcement ?? 'enforce'}
-promotion: { operators: [alice, bob] }
+promotion: { operators: [alice, bob], notes: ${notes ?? 'optional'} }
 rollback: ${rollback ?? '{ approvers: [alice, bob] }'}
 environments:
   staging:

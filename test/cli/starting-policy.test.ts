@@ -133,6 +133,7 @@ test.for([
     'enforcement: evaluate',
     'enforcement: evaluate refuses nothing; the workflow wants enforce',
   ],
+  [', notes: required', ' ', 'promotion.notes is optional; the workflow wants required'],
   ['  production:\n', '', 'environments.production is missing: after a promotion nothing is tested'],
 ] as const)('a policy with %j as %j lacks something for it', ([from, to, lack]) => {
   const text =

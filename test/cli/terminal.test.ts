@@ -24,7 +24,8 @@ function onTerminal(
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       screen += text
       const [next] = left
-      if (next === undefined || !screen.includes(`${next[0]} [y/N] `)) return
+      if (next === undefined || !screen.includes(next[0].endsWith('?') ? `${next[0]} [y/N] ` : `${next[0]} `))
+        return
       left.shift()
       child.stdin.write(next[1])
     })
@@ -65,5 +66,31 @@ test.skipIf(!hasScript)(
     expect(ran.screen).toContain('symptoms: chat: status 500, expected 200\n')
     expect(day.release()).toBe(good)
     for (const line of ran.screen.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
+  },
+)
+
+test.skipIf(!hasScript)(
+  'a note that the policy wants is asked for, and shown before the last question',
+  async () => {
+    const day = await Day.begin({ notes: 'required' })
+    const one = await day.proved('one')
+    const ask = 'What goes out, and why? In a line:'
+    for (const typed of ['\r', '  \r', '\x03', '\x04']) {
+      const none = await onTerminal(day, 'promote', [[ask, typed]])
+      expect(none.screen).toContain("hint: say it with --note 'TEXT'; nothing was pushed")
+      expect(none.code).toBe(64)
+    }
+    // Whoever says yes beforehand is asked nothing.
+    const silent = await onTerminal(day, 'promote --yes', [])
+    expect([silent.code, silent.screen.includes(ask)]).toEqual([64, false])
+    expect(day.release()).toBeNull()
+    const question = `Move release to ${short(one)}?`
+    const ran = await onTerminal(day, 'promote', [
+      [ask, 'the weekly one\r'],
+      [question, 'y\r'],
+    ])
+    expect(ran.code, ran.screen).toBe(0)
+    expect(ran.screen).toMatch(/\nnote: the weekly one\n[\s\S]*\[y\/N\] y\n/)
+    expect(day.log()).toContain('the weekly one')
   },
 )

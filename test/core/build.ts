@@ -106,6 +106,7 @@ export function promotion(changes: Partial<ReleaseMove> = {}): ReleaseMove {
     fastForward: true,
     pusher: { identified: true, principal: 'alice', source: 'env:REMOTE_USER' },
     certificate: { offered: false },
+    pusherKeys: [],
     pushOptions: [],
     ...changes,
   }

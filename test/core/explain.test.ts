@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { evidenceCommand } from '../../src/cli/commands/evidence.ts'
 import { gateCommand } from '../../src/cli/commands/gate.ts'
 import { operatorCommands } from '../../src/cli/commands/operator.ts'
+import { promoteCommand } from '../../src/cli/commands/promote.ts'
 import { serverCommand } from '../../src/cli/commands/server.ts'
 import { decide, decideStaging } from '../../src/core/decide.ts'
 import {
@@ -235,8 +236,9 @@ ${'*'.repeat(WIDTH)}`)
 })
 
 /** A case for each thing that any rule can say. */
-const bob = { offered: true, good: true, principal: 'bob', text: '' } as const
+const bob = { offered: true, good: true, principal: 'bob', fingerprint: 'SHA256:bob', text: '' } as const
 const SIGNED = makePolicy({ promotion: 'operators: [alice, bob], signedPush: required' })
+const NOTED = makePolicy({ promotion: 'operators: [alice], notes: required' })
 const CASES: readonly (readonly [readonly (Entry | Entry[])[], ReleaseMove, Policy?])[] = [
   [FIRST, promotion()],
   [FIRST, promotion({ to: ZEROS, objectType: 'missing', onStaging: false, fastForward: false })],
@@ -267,6 +269,8 @@ const CASES: readonly (readonly [readonly (Entry | Entry[])[], ReleaseMove, Poli
   [FIRST, promotion(by('mallory'))],
   [FIRST, promotion({ pusher: { identified: false, reason: 'REMOTE_USER is not set for this connection' } })],
   [FIRST, promotion(), SIGNED],
+  [FIRST, promotion(), NOTED],
+  [FIRST, promotion({ pushOptions: ['note= '] }), NOTED],
   [FIRST, promotion({ certificate: bob })],
   [FIRST, promotion({ certificate: { offered: true, good: false, reason: 'the nonce is stale' } })],
 ]
@@ -342,7 +346,13 @@ describe('every objection', () => {
   })
 
   test('names only commands that headgate has, with options that they take', () => {
-    const commands = commandsOf([evidenceCommand, gateCommand, operatorCommands, serverCommand])
+    const commands = commandsOf([
+      evidenceCommand,
+      gateCommand,
+      operatorCommands,
+      promoteCommand,
+      serverCommand,
+    ])
     const lines = ALL.flatMap(({ fix }) => fix).filter((line) => line.startsWith('  headgate '))
     expect(lines.length).toBeGreaterThan(0)
     for (const line of lines) {

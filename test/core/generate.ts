@@ -172,9 +172,11 @@ export const policies: fc.Arbitrary<Policy> = fc
     approvals: fc.constantFrom(1, 1, 2),
     approverMayPush: fc.boolean(),
     target: fc.constantFrom('smoke-passed', 'landed'),
+    notes: mostly('optional', 'required'),
   })
-  .map(({ served, maxAge, target, ...rollback }) =>
+  .map(({ served, maxAge, target, notes, ...rollback }) =>
     makePolicy({
+      promotion: `operators: [alice, bob], notes: ${notes}`,
       evidence: `maxAge: ${maxAge}, servedCommit: ${served}`,
       rollback: `approvers: [alice, bob, carol], approvals: ${rollback.approvals}, approverMayPush: ${rollback.approverMayPush}, target: ${target}`,
     }),
@@ -224,8 +226,10 @@ export const scenes: fc.Arbitrary<Scene> = fc
     help: fc.constantFrom('none', 'permission', 'override'),
     waives: fc.subarray(WAIVED, { minLength: 1 }),
     place: fc.nat(),
+    pushOptions: mostly<string[]>(['note=weekly'], [], ['note= ']),
   })
-  .map(({ groups: without, policy, to, elsewhere, pusher, onStaging, odd, served, help, waives, place }) => {
+  .map(({ groups: without, policy, to, elsewhere, pusher, ...scene }) => {
+    const { onStaging, odd, served, help, waives, place, pushOptions } = scene
     const landed = foldState(ledgerOf(without)).landed[RELEASE_REF]?.to ?? ZEROS
     const from = elsewhere ?? landed
     const fastForward = isForward(from, to)
@@ -238,7 +242,7 @@ export const scenes: fc.Arbitrary<Scene> = fc
     }
     const all = without.toSpliced(place % (without.length + 1), 0, helpful[help] ?? [])
     const known = pusher === null ? { pusher: { identified: false as const, reason: 'no name' } } : by(pusher)
-    const facts = { ...promotion({ from, to, onStaging, fastForward, ...known }), ...odd }
+    const facts = { ...promotion({ from, to, onStaging, fastForward, pushOptions, ...known }), ...odd }
     return { records: ledgerOf(all), policy, facts }
   })
 
@@ -321,6 +325,7 @@ export const anyFacts: fc.Arbitrary<ReleaseMove> = fc.record({
       offered: fc.constant(true as const),
       good: fc.constant(true as const),
       principal: hostileText,
+      fingerprint: hostileText,
       text: hostileText,
     }),
     fc.record({
@@ -329,6 +334,7 @@ export const anyFacts: fc.Arbitrary<ReleaseMove> = fc.record({
       reason: hostileText,
     }),
   ),
+  pusherKeys: fc.option(fc.array(hostileText, { maxLength: 3 })),
   pushOptions: fc.array(hostileText, { maxLength: 3 }),
 })
 

@@ -31,8 +31,20 @@ describe('who pushes', () => {
 
 describe('a push certificate', () => {
   const none: Certificate = { offered: false }
-  const good: Certificate = { offered: true, good: true, principal: 'alice', text: '' }
-  const others: Certificate = { offered: true, good: true, principal: 'bob', text: '' }
+  const good: Certificate = {
+    offered: true,
+    good: true,
+    principal: 'alice',
+    fingerprint: 'SHA256:alice',
+    text: '',
+  }
+  const others: Certificate = {
+    offered: true,
+    good: true,
+    principal: 'bob',
+    fingerprint: 'SHA256:bob',
+    text: '',
+  }
   const bad: Certificate = { offered: true, good: false, reason: 'the nonce is stale' }
 
   test.for([

@@ -9,7 +9,7 @@ repository: git.example.com/app
 staging: main
 release: release
 evidence: { maxAge: 1h, servedCommit: required }
-promotion: { operators: [alice], signedPush: required }
+promotion: { operators: [alice], signedPush: required, notes: required }
 rollback: { approvers: [alice, bob, carol, dan], approvals: 2, approverMayPush: false, approvalMaxAge: 30m, target: smoke-passed }
 environments:
   staging:
@@ -40,6 +40,7 @@ const WEAKER: readonly Case[] = [
   ],
   ['operators: [alice]', 'operators: [alice, eve]', 'promotion.operators: eve put in'],
   ['signedPush: required', 'signedPush: ignore', 'promotion.signedPush: required -> ignore'],
+  [', notes: required', '', 'promotion.notes: required -> optional'],
   [
     'approvers: [alice, bob, carol, dan]',
     'approvers: [alice, bob, carol, dan, eve]',

@@ -59,7 +59,7 @@ describe('a policy', () => {
       enforcement: 'evaluate',
       releaseLog: 'RELEASES.md',
       evidence: { maxAgeMs: 5_400_000, servedCommit: 'if-reported' },
-      promotion: { operators: ['alice', 'bob'], signedPush: 'required' },
+      promotion: { operators: ['alice', 'bob'], signedPush: 'required', notes: 'optional' },
       rollback: {
         approvers: ['alice', 'bob', 'carol'],
         approvals: 2,
@@ -140,7 +140,7 @@ describe('a policy', () => {
       enforcement: 'enforce',
       releaseLog: 'docs/RELEASE_LOG.md',
       evidence: { maxAgeMs: 86_400_000, servedCommit: 'required' },
-      promotion: { operators: ['alice'], signedPush: 'if-offered' },
+      promotion: { operators: ['alice'], signedPush: 'if-offered', notes: 'optional' },
       rollback: {
         approvers: ['alice'],
         approvals: 1,

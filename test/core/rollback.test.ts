@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { decide } from '../../src/core/decide.ts'
+import type { ReleaseMove } from '../../src/core/facts.ts'
 import {
   answer,
   approval,
@@ -210,6 +211,30 @@ describe('two approvals', () => {
     ],
   ] as [string, Entry[], string | string[]][])('%s', ([, entries, expected]) => {
     expect(answer([...RELEASED, ...entries], { facts, policy })).toEqual(expected)
+  })
+
+  test.for([
+    [
+      'the pusher’s under another name is the pusher’s',
+      { pusherKeys: ['SHA256:other', 'SHA256:c'] },
+      REFUSED,
+    ],
+    ['which nobody knows to be the pusher’s is another’s', { pusherKeys: ['SHA256:other'] }, 'allowed'],
+    ['compared by name alone is another’s', { pusherKeys: null }, 'allowed'],
+    [
+      'whose holder signed the push is the pusher’s',
+      {
+        certificate: { offered: true, good: true, principal: 'carol', fingerprint: 'SHA256:x', text: '' },
+      },
+      [...REFUSED, 'operator'],
+    ],
+  ] as [string, Partial<ReleaseMove>, string | string[]][])('one by a key %s', ([, changes, expected]) => {
+    const entries = [
+      ...RELEASED,
+      approval({ signer: 'bob' }),
+      approval({ signer: 'carol', fingerprint: 'SHA256:c' }),
+    ]
+    expect(answer(entries, { facts: { ...facts, ...changes }, policy })).toEqual(expected)
   })
 
   test('are told as they stand, and why others do not count', () => {

@@ -28,7 +28,9 @@ test('a push certificate that was used does not count again when its armor is wr
   const entries = [...firstRelease(), evidence(NEW), ...earlier]
   const judged = (text: string) => ({
     policy,
-    facts: promotion({ certificate: { offered: true, good: true, principal: 'alice', text } }),
+    facts: promotion({
+      certificate: { offered: true, good: true, principal: 'alice', fingerprint: 'SHA256:alice', text },
+    }),
   })
   for (const body of ['AAAA\nBBBB', 'AAAABBBB', 'AA\nAABBBB\n']) {
     expect(answer(entries, judged(armored(body)))).toEqual(['operator'])

@@ -40,6 +40,7 @@ beforeEach(async () => {
     fastForward: true,
     pusher: { identified: true, principal: 'alice', source: 'env:REMOTE_USER' },
     certificate: { offered: false },
+    pusherKeys: [],
     pushOptions: [],
   }
   const verdict: MoveVerdict = {

@@ -62,7 +62,7 @@ export const barredRule: ReleaseRule = (input) => {
       ],
       fix: [
         'if it mends what was wrong, name what it contains:',
-        `  headgate promote ${commit} --despite-bar ${left.map((back) => shortOid(back.commit)).join(',')}`,
+        `  headgate promote ${commit} --despite-bar ${left.map((back) => shortOid(back.commit)).join(',')}${policy.promotion.notes === 'required' ? " --note 'TEXT'" : ''}`,
       ],
     },
   ]

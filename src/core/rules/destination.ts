@@ -6,3 +6,8 @@ import type { Terms } from '../policy.ts'
 export function destination({ from, ref }: ReleaseMove, { release }: Terms): string {
   return isZeroOid(from) ? ref : release
 }
+
+/** The options of a `git push` that promotes, each with a blank after it: a note where the policy wants one. */
+export function promotionOptions({ promotion }: Terms): string {
+  return promotion.notes === 'required' ? "-o note='TEXT' " : ''
+}

@@ -2,10 +2,10 @@ import type { ReleaseRule } from '../decide.ts'
 import { movesTo } from '../history.ts'
 import { printable } from '../printable.ts'
 import { signedText } from '../single-use.ts'
-import { destination } from './destination.ts'
+import { destination, promotionOptions } from './destination.ts'
 
 /** Only an identified operator moves the release branch. */
-export const operatorRule: ReleaseRule = ({ facts, policy, history }) => {
+export const operatorRule: ReleaseRule = ({ facts, policy, history, kind }) => {
   const { pusher, certificate } = facts
   const { operators, signedPush } = policy.promotion
   const list = operators.map((name) => printable(name, 80)).join(', ')
@@ -26,9 +26,10 @@ export const operatorRule: ReleaseRule = ({ facts, policy, history }) => {
   if (!operators.includes(pusher.principal)) {
     return [{ rule: 'operator', found: [`${who} is not an operator of ${policy.release}`], fix }]
   }
+  const options = kind === 'promotion' ? promotionOptions(policy) : ''
   const signed = [
     'sign the push with your own key:',
-    `  git push --signed origin COMMIT:${destination(facts, policy)}`,
+    `  git push --signed ${options}origin COMMIT:${destination(facts, policy)}`,
   ]
   if (certificate.offered && certificate.good) {
     // A certificate is kept in the record for all to read, so that one that was used tells nothing of who pushes now.
@@ -65,7 +66,7 @@ export const operatorRule: ReleaseRule = ({ facts, policy, history }) => {
           ]
     const without = [
       'or push without a signature, which the policy allows:',
-      `  git push --no-signed origin COMMIT:${destination(facts, policy)}`,
+      `  git push --no-signed ${options}origin COMMIT:${destination(facts, policy)}`,
     ]
     const fix = signedPush === 'required' ? withKey : [...withKey, ...without]
     return [{ rule: 'operator', found, fix }]

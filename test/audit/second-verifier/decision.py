@@ -1,6 +1,9 @@
 """The policy, the fold over the records, and the decision: docs/rules-reference.md."""
 
+import base64
+import hashlib
 import json
+import unicodedata
 from urllib.parse import urlsplit
 
 import yaml
@@ -8,7 +11,7 @@ import yaml
 from formats import MINUTE, canonical, duration, sha256, time_of
 
 FUTURE = 5 * MINUTE
-WAIVABLE = {"on-staging", "fast-forward", "evidence", "served-commit", "known-good", "approval", "barred", "frozen"}
+WAIVABLE = {"on-staging", "fast-forward", "evidence", "served-commit", "known-good", "approval", "barred", "frozen", "note"}
 
 
 def parse_policy(text):
@@ -26,6 +29,7 @@ def parse_policy(text):
         "servedCommit": evidence.get("servedCommit", "required"),
         "operators": promotion["operators"],
         "signedPush": promotion.get("signedPush", "if-offered"),
+        "notes": promotion.get("notes", "optional"),
         "approvers": rollback.get("approvers", promotion["operators"]),
         "approvals": rollback.get("approvals", 1),
         "approverMayPush": rollback.get("approverMayPush", True),
@@ -54,7 +58,7 @@ def policy_json(policy):
         **{name: policy[name] for name in names},
         **{name: policy[name][len("refs/heads/") :] for name in ("staging", "release")},
         "evidence": {"maxAgeMs": policy["maxAge"], "servedCommit": policy["servedCommit"]},
-        "promotion": {name: policy[name] for name in ("operators", "signedPush")},
+        "promotion": {name: policy[name] for name in ("operators", "signedPush", "notes")},
         "rollback": {
             "approvalMaxAgeMs": policy["approvalMaxAge"],
             **{name: policy[name] for name in ("approvers", "approvals", "approverMayPush", "target", "bar")},
@@ -138,6 +142,15 @@ def fold(state, record):
 def signed_text(certificate):
     """What the signature of a push certificate covers: nothing of the armor."""
     return None if certificate is None else certificate.split("-----BEGIN SSH SIGNATURE-----")[0]
+
+
+# Of the characters that show nothing those that Unicode calls neither blanks nor controls (Default_Ignorable_Code_Point).
+IGNORABLE = {0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10)}
+
+
+def shows(character):
+    code = ord(character)
+    return unicodedata.category(character)[0] not in "ZC" and code not in IGNORABLE and not 0xE0000 <= code < 0xE1000
 
 
 def ended(run):
@@ -260,11 +273,20 @@ class Decision:
                 and record["signer"]
                 and self.permits(record, spent)
                 and record["signer"] in self.policy["approvers"]
-                and (self.policy["approverMayPush"] or record["signer"] != self.facts["pusher"])
+                and (self.policy["approverMayPush"] or not self.pushes(record))
                 and not any(record[same] == other[same] for other in counted for same in ("signer", "key"))
             ):
                 counted.append(record)
         return counted
+
+    def pushes(self, record):
+        """Whether an approver also pushes: by name, or by a key that is the pusher's."""
+        if record["signer"] == self.facts["pusher"]:
+            return True
+        if self.facts["pusherKeys"] is None:
+            return False
+        key = "SHA256:" + base64.b64encode(hashlib.sha256(record["key"]).digest()).decode().rstrip("=")
+        return record["signer"] == self.facts["signedBy"] or key in self.facts["pusherKeys"]
 
     def permits(self, record, spent):
         said = record["said"]
@@ -347,6 +369,10 @@ class Decision:
             return self.policy["signedPush"] != "required"
         return signed == pusher
 
+    def has_note(self):
+        notes = [option[5:] for option in self.facts["pushOptions"] if option.startswith("note=")]
+        return any(shows(character) for note in notes for character in note)
+
     def used_certificates(self):
         moves = [record["said"]["urn:headgate:move"] for record in self.about if record["kind"] == "authorization"]
         return [signed_text(move.get("pushCertificate")) for move in moves if move["ref"] == self.facts["ref"]]
@@ -388,6 +414,8 @@ class Decision:
             self.object("drift")
         if not self.operator():
             self.object("operator")
+        if not rollback and self.policy["notes"] == "required" and not self.has_note():
+            self.object("note")
         return self.verdict(rollback, rests)
 
     def verdict(self, rollback, rests):
@@ -396,6 +424,8 @@ class Decision:
         waives = {rule for record in overrides for rule in record["said"]["waives"]}
         if "evidence" in waives:
             waives.add("served-commit")
+        if overrides:
+            waives.add("note")
         waived = {rule for rule, waivable in self.objections if waivable and rule in waives}
         allowed = all(rule in waived for rule, _ in self.objections)
         if self.objections:

@@ -40,7 +40,28 @@ NAMESPACES = {
 FACTS = ["policyVersion", "staging", "onStaging", "fastForward", "identitySource", "signedBy", "approvedBy"]
 BASELINE = {**dict.fromkeys(FACTS), "onStaging": False, "fastForward": True, "approvedBy": []}
 # What a baseline may say, and what nobody can check.
-WORDS = dict.fromkeys(["policyVersion", "allowedSigners", "referenceTransaction", "broughtBack"])
+WORDS = dict.fromkeys(["policyVersion", "allowedSigners", "referenceTransaction", "broughtBack", "pusherKeys"])
+
+
+def certificate_blob(text):
+    tail = text.partition("-----BEGIN SSH SIGNATURE-----")[2]
+    return decode64("".join(tail.split("-----")[0].split()))
+
+
+def fingerprint(key):
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+def pusher_keys(allowed, names, certificate):
+    """Fingerprints of all keys that are known to be the pusher's."""
+    keys = [] if certificate is None else [parse_sshsig(certificate_blob(certificate))["key"]]
+    for line in allowed.splitlines():
+        words = line.split()
+        if not words or words[0].startswith("#") or "cert-authority" in line:
+            continue
+        if names & set(words[0].strip('"').split(",")):
+            keys.append(decode64(next(word for word in words[1:] if word.startswith("AAAA"))))
+    return sorted({fingerprint(key) for key in keys})
 
 
 class Git:
@@ -428,6 +449,10 @@ class Audit:
             brought_back = self.brought_back(move, policy)
             must(facts.get("broughtBack") == brought_back, f"it brings back {brought_back}")
         signed = self.certificate(record, move, facts)
+        names = {signed, move["pusher"] if facts["identitySource"] is not None else None} - {None}
+        keys = pusher_keys(in_force["said"]["allowedSigners"]["text"], names, signed and move["pushCertificate"])
+        if "pusherKeys" in facts:
+            must(facts["pusherKeys"] == keys, f"the pusher's keys are {keys}")
         decision = Decision(
             {
                 "ref": move["ref"], "from": move["from"], "to": move["to"], "pusher": move["pusher"],
@@ -435,6 +460,7 @@ class Audit:
                 "isCommit": self.git.kind(move["to"]) == "commit", "signedBy": signed,
                 "broughtBack": brought_back, "pushOptions": move["pushOptions"],
                 "certificate": move.get("pushCertificate"), "asksForUrls": "allowedSigners" in facts,
+                "pusherKeys": keys if "pusherKeys" in facts else None,
             },
             policy, self.state, [other for other in self.records if other["about"] == move["to"]], record["time"],
         ).decide()  # fmt: skip
