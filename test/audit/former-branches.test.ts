@@ -252,3 +252,29 @@ test.runIf(hasPython)(
     expect([findings(repository).code, second().stderr, second().status]).toEqual([0, '', 0])
   },
 )
+
+test.runIf(hasPython)(
+  'both verifiers excuse what was rewritten while every policy only evaluated, and nothing else',
+  { timeout: 300_000 },
+  () => {
+    const repository = guarded({ prepare: released })
+    const second = () => {
+      const script = join(import.meta.dirname, 'second-verifier', 'verify.py')
+      const env = { PATH: process.env.PATH ?? '', PYTHONDONTWRITEBYTECODE: '1' }
+      return spawnSync('python3', [script, repository.bare], { encoding: 'utf8', env }).status
+    }
+    const start = repository.git('rev-parse', 'main')
+    repository.mustRun(apply(repository, POLICY.replace(/^release: .*/m, '$&\nenforcement: evaluate')))
+    for (const line of ['one', 'other']) {
+      repository.commit(line, { 'docs/RELEASE_LOG.md': `- ${line}\n` })
+      repository.mustRun(repository.push('main'))
+    }
+    const edited = findings(repository)
+    expect(edited.told.map((told) => told.split('@')[0])).toContain('exception release-log')
+    expect([edited.code, second()]).toEqual([0, 0])
+    // Whoever enforces again finds main where it is, and no other rewriting is excused.
+    repository.mustRun(apply(repository, POLICY))
+    moveBehind(repository, 'refs/heads/main', start)
+    expect([findings(repository).code, second()]).toEqual([77, 77])
+  },
+)

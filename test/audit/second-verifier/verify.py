@@ -565,12 +565,17 @@ class Audit:
         for ref, seen in self.sightings().items():
             first = first or next((oid for seq, oid in seen if seq == 1), None)
             now = [(None, self.git.commit(self.local(ref)))] if ref in branches else []
-            for (seq, old), (_, new) in zip(seen, [*seen[1:], *now]):
-                if new is None or not self.git.contains(new, old):
+            for (seq, old), (until, new) in zip(seen, [*seen[1:], *now]):
+                if new is None or not (self.git.contains(new, old) or self.only_evaluated(seq, until)):
                     self.find("staging-ref", seq, f"{new} does not contain {old}")
         for role, ref in self.former:
             landed = self.state["landed"].get(ref)
-            if role == "release" and self.git.commit(self.local(ref)) != (landed["to"] if landed else None):
+            named = [seq for seq, policy in self.texts() if policy["release"] == ref]
+            if (
+                role == "release"
+                and self.git.commit(self.local(ref)) != (landed["to"] if landed else None)
+                and not self.only_evaluated(max(named, default=0), None)
+            ):
                 self.find("release-ref", None, f"{ref} is not where it was left")
         release, ref = self.git.commit(self.local(self.policy["release"])), self.policy["release"]
         landed = self.state["landed"].get(ref)
@@ -579,6 +584,33 @@ class Audit:
             self.find("release-ref", None, f"{ref} is at {release}")
         if staging:
             self.release_log(staging, first)
+
+    def texts(self):
+        """The policies, each with its record's number."""
+        return [(record["seq"], parse_policy(record["said"]["policy"]["text"])) for record in self.policies]
+
+    def only_evaluated(self, seq, until):
+        """Whether no policy in force from record `seq` on, and before `until`, refused anything."""
+        texts = self.texts()
+        begun = max((number for number, _ in texts if number <= seq), default=0)
+        return all(
+            policy["enforcement"] == "evaluate"
+            for number, policy in texts
+            if number >= begun and (until is None or number < until)
+        )
+
+    def excused(self, staging):
+        """Commits of the staging branch that came while a policy only evaluated."""
+        marks = [
+            (record["about"], policy["enforcement"])
+            for record, (_, policy) in zip(self.policies, self.texts())
+            if policy["staging"] == self.policy["staging"] and not is_zeros(record["about"])
+        ]
+        commits = set()
+        for (tip, enforcement), (end, _) in zip(marks, [*marks[1:], (staging, None)]):
+            if enforcement == "evaluate":
+                commits |= set(self.git.run("rev-list", "--first-parent", end, "--not", tip).decode().split())
+        return commits
 
     def sightings(self):
         """Where each branch that was the staging branch was seen, by whom: number of the record and commit."""
@@ -605,11 +637,11 @@ class Audit:
         path = self.policy["releaseLog"]
         span = [staging, "--not", first] if first else [staging]
         commits = self.git.run("rev-list", "--first-parent", "--reverse", *span).decode().split()
-        before = self.git.file(f"{first}:{path}") if first else None
+        before, excused = self.git.file(f"{first}:{path}") if first else None, self.excused(staging)
         for commit in commits:
             after = self.git.file(f"{commit}:{path}")
             mode = (self.git.run("ls-tree", commit, "--", path).decode().split() or [None])[0]
-            if before is not None and (
+            if commit not in excused and before is not None and (
                 after is None
                 or not after.startswith(before)
                 or (
