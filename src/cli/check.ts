@@ -68,7 +68,9 @@ export async function check(options: CheckOptions): Promise<void> {
             pusher: options.as,
           })
         : await foreseeStaging(repository, view, update)
-    answer(question, foresight, ref === release ? RELEASE_RULES : STAGING_RULES, enforced)
+    // Where no note is wanted nobody need read of it.
+    const isAsked = (rule: RuleName) => rule !== 'note' || view.inForce.policy.promotion.notes === 'required'
+    answer(question, foresight, ref === release ? RELEASE_RULES.filter(isAsked) : STAGING_RULES, enforced)
   } finally {
     repository.close()
   }
