@@ -212,7 +212,7 @@ test('calls that cannot succeed are said without a word to the server', () => {
   )
   expect(call('override', ...move, '--waive', 'evidnce', ...key, ...nowhere)).toBe(
     'headgate: there is no rule named "evidnce"\n' +
-      '  hint: these can be waived: on-staging, fast-forward, evidence, served-commit, barred, frozen, known-good, approval\nexit 64',
+      '  hint: these can be waived: on-staging, fast-forward, evidence, served-commit, barred, frozen, known-good, approval, note\nexit 64',
   )
   expect(call('override', ...move, '--waive', 'operator', ...key, ...nowhere)).toMatch(
     /^headgate: the rule operator cannot be waived\n {2}hint: these can be waived: .+\nexit 64$/,
