@@ -6,7 +6,7 @@ import { NAMESPACES, SUBMITTED_KINDS, type SubmittedKind } from '../core/stateme
 import type { LedgerRecord, Snapshot } from '../ledger/ledger.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import type { Envelope } from '../signing/dsse.ts'
-import { verifyEnvelope } from '../signing/envelope-verify.ts'
+import { parseSignatures, verifyEnvelope } from '../signing/envelope-verify.ts'
 import { parseSigners } from './parse-signers.ts'
 import type { TermsInForce } from './policy-in-force.ts'
 
@@ -51,7 +51,7 @@ export function judgeSigner(
   signers: readonly AllowedSigner[],
   at: number,
 ): Signer {
-  const { trust } = verifyEnvelope(envelope, signers, NAMESPACES[kind], at)
+  const { trust } = verifyEnvelope(parseSignatures(envelope), signers, NAMESPACES[kind], at)
   return trust.verdict === 'trusted'
     ? { trusted: true, principal: trust.principal, fingerprint: trust.fingerprint }
     : { trusted: false, reason: trust.reason }

@@ -20,9 +20,10 @@ import { parseTree } from '../git/tree.ts'
 import { listEntries, readEntries } from '../ledger/entry-list.ts'
 import { entryPath } from '../ledger/ledger-tree.ts'
 import { type LedgerRecord, parseRecord } from '../ledger/record.ts'
+import { parseSignatures } from '../signing/envelope-verify.ts'
 import { envelopeDigest, isSubmitted, judgeSigner } from './gather-history.ts'
 import { type PolicyInForce, parsePolicyFiles } from './policy-in-force.ts'
-import { checkSeal, checkServerEnvelope, SealKeys } from './seal-check.ts'
+import { checkSeal, checkServerEnvelope, parseSeal, SealKeys } from './seal-check.ts'
 import { wrongCircumstances } from './stated-facts.ts'
 import type { TrustAnchors } from './trust-anchors.ts'
 
@@ -194,14 +195,14 @@ function parseReceipt(bytes: Uint8Array) {
 async function checkSeals(records: readonly LedgerRecord[], anchors: TrustAnchors): Promise<void> {
   const seals = new SealKeys(anchors.sealKeys)
   for (const record of records) {
-    const { key, problem } = await checkSeal(record)
+    const { key, problem } = checkSeal(parseSeal(record))
     const objection = key === null ? 'it names no key' : (problem ?? seals.objectionTo(key))
     if (objection !== null) throw wrong(`the seal of record ${record.seq} does not hold: ${objection}`)
     const pinned = anchors.records.get(record.seq)
     if (pinned !== undefined && pinned !== record.hash)
       throw wrong(`record ${record.seq} is not the pinned one`)
     if (key === null || isSubmitted(record.statement.kind)) continue
-    const unsigned = await checkServerEnvelope(record.envelope, key)
+    const unsigned = checkServerEnvelope(parseSignatures(record.envelope), key)
     if (unsigned !== null) throw wrong(`the signature of record ${record.seq} does not hold: ${unsigned}`)
   }
 }

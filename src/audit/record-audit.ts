@@ -15,7 +15,15 @@ import type { AuditedCommit } from '../ledger/audit-log.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import { parseEntry } from '../ledger/ledger-tree.ts'
 import { envelopePart } from '../ledger/record.ts'
-import { verifyEnvelopeAside } from '../signing/envelope-verify.ts'
+import {
+  listedSignatures,
+  parseSignatures,
+  type SignedEnvelope,
+  verifyEnvelope,
+} from '../signing/envelope-verify.ts'
+import type { SshKey } from '../signing/ssh-key.ts'
+import type { IsGenuine } from '../signing/sshsig.ts'
+import type { Signed } from '../signing/verify-batch.ts'
 import { type AuditedMove, closeMove, moveOf } from './audited-move.ts'
 import { checkAuthorization } from './authorization-check.ts'
 import type { ChainCheck } from './chain-check.ts'
@@ -25,7 +33,15 @@ import { isSubmitted } from './gather-history.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import type { PolicyBook } from './policy-book.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
-import { checkSeal, checkServerEnvelope, type SealKeys, type SealVerdict } from './seal-check.ts'
+import {
+  checkSeal,
+  checkServerEnvelope,
+  parseSeal,
+  type Seal,
+  type SealKeys,
+  type SealVerdict,
+  serverSignatures,
+} from './seal-check.ts'
 import type { StagingHistory } from './staging-history.ts'
 import { objectionToStatement } from './statement-check.ts'
 
@@ -46,7 +62,7 @@ export type AuditStart = {
   readonly afterPolicy: boolean
 }
 
-/** A record whose signatures are being checked. */
+/** A record whose signatures are to be checked. */
 export type Begun = {
   readonly commit: AuditedCommit
   readonly record: LedgerRecord
@@ -56,7 +72,10 @@ export type Begun = {
   readonly afterPolicy: boolean
   /** Whether all before it was whole, so that it can be judged by that. */
   readonly isSound: boolean
-  readonly checks: Promise<{ readonly seal: SealVerdict; readonly signer: Signer & { key?: string | null } }>
+  readonly seal: Seal
+  readonly envelope: SignedEnvelope
+  /** Which of these signatures matter: the cryptography of many records is done at once. */
+  readonly signatures: readonly Signed[]
 }
 
 export class RecordAudit {
@@ -127,21 +146,27 @@ export class RecordAudit {
     const afterPolicy = this.#afterPolicy
     this.#afterPolicy = record.statement.kind === 'policy'
     const isSound = this.#isSound
-    const checks = this.#verify(record, inForce)
-    // Whoever awaits it gets the error; until then it must not count as unhandled.
-    checks.catch(() => {})
+    const seal = parseSeal(record)
+    const envelope = parseSignatures(record.envelope)
+    const signatures = [
+      ...serverSignatures(seal.message, [seal.signature]),
+      ...(isSubmitted(record.statement.kind)
+        ? listedSignatures(envelope, inForce?.signers ?? [])
+        : serverSignatures(envelope.message, envelope.signatures)),
+    ]
     if (record.seq === 1 && record.statement.kind !== 'policy')
       this.#object('policy', 1, 'the first record puts no policy in force')
     if (!policies.add(record)) this.#break(record.seq + 1)
     const inForceAfter = policies.current
-    return { commit, record, inForce, inForceAfter, afterPolicy, isSound, checks }
+    return { commit, record, inForce, inForceAfter, afterPolicy, isSound, seal, envelope, signatures }
   }
 
   /** Judges a record by everything before it. Call it in order, each when the one before has ended. */
-  async finish(begun: Begun, ancestry: CommitAncestry): Promise<void> {
-    const { commit, record, inForce, inForceAfter, afterPolicy, isSound, checks } = begun
+  async finish(begun: Begun, ancestry: CommitAncestry, isGenuine: IsGenuine): Promise<void> {
+    const { commit, record, inForce, inForceAfter, afterPolicy, isSound } = begun
     const { findings, files, histories, staging } = this.#parts
-    const { seal, signer } = await checks
+    const seal = checkSeal(begun.seal, isGenuine)
+    const signer = this.#signerOf(begun, seal.key, isGenuine)
     const sealedBy = this.#judgeSeal(record, seal)
     const before = this.#state
     const { statement, seq } = record
@@ -186,18 +211,19 @@ export class RecordAudit {
     }
   }
 
-  async #verify(record: LedgerRecord, inForce: PolicyInForce | null) {
+  #signerOf(
+    { record, envelope, inForce }: Begun,
+    sealKey: SshKey | null,
+    isGenuine: IsGenuine,
+  ): Signer & { key?: string | null } {
     const { kind } = record.statement
-    const [seal, signer] = await Promise.all([
-      checkSeal(record),
-      isSubmitted(kind) ? verifySigner(record, kind, inForce) : SERVER,
-    ])
-    if (isSubmitted(kind) || seal.key === null) return { seal, signer }
-    const problem = await checkServerEnvelope(record.envelope, seal.key)
-    const key = seal.key.fingerprint
-    if (problem === null) return { seal, signer: { ...SERVER, fingerprint: key, key } }
+    if (isSubmitted(kind)) return signerOf(record, envelope, { kind, inForce, isGenuine })
+    if (sealKey === null) return SERVER
+    const problem = checkServerEnvelope(envelope, sealKey, isGenuine)
+    const key = sealKey.fingerprint
+    if (problem === null) return { ...SERVER, fingerprint: key, key }
     this.#object('signature', record.seq, `the server's ${kind} does not hold: ${problem}`, record, key)
-    return { seal, signer }
+    return SERVER
   }
 
   #judgeSeal(record: LedgerRecord, seal: SealVerdict): string | null {
@@ -321,10 +347,15 @@ export class RecordAudit {
 
 const SERVER = { trusted: true, principal: 'server', fingerprint: '' } as const
 
-async function verifySigner(record: LedgerRecord, kind: SubmittedKind, inForce: PolicyInForce | null) {
+function signerOf(
+  record: LedgerRecord,
+  envelope: SignedEnvelope,
+  by: { readonly kind: SubmittedKind; readonly inForce: PolicyInForce | null; readonly isGenuine: IsGenuine },
+) {
+  const { kind, inForce, isGenuine } = by
   if (inForce === null) return { trusted: false, reason: 'no policy was in force', key: null } as const
   const at = Date.parse(record.at)
-  const { trust } = await verifyEnvelopeAside(record.envelope, inForce.signers, NAMESPACES[kind], at)
+  const { trust } = verifyEnvelope(envelope, inForce.signers, NAMESPACES[kind], at, isGenuine)
   const key = trust.fingerprint ?? null
   return trust.verdict === 'trusted'
     ? ({ trusted: true, principal: trust.principal, fingerprint: trust.fingerprint, key } as const)

@@ -1,10 +1,10 @@
 /** The server's own signatures: the seal of every record, and the envelopes of what the server itself states. */
-import { HeadgateError } from '../core/errors.ts'
 import { type LedgerRecord, sealedPart } from '../ledger/record.ts'
-import { decodeBase64 } from '../signing/base64.ts'
-import { type Envelope, payloadBytes, preAuthEncoding } from '../signing/dsse.ts'
+import { parseSignature, type SignedEnvelope } from '../signing/envelope-verify.ts'
 import type { SshKey } from '../signing/ssh-key.ts'
-import { parseSshsig, verifySshsigAside } from '../signing/sshsig.ts'
+import { type IsGenuine, type ParsedSignature, verifySshsig } from '../signing/sshsig.ts'
+import type { Objection } from '../signing/trust.ts'
+import type { Signed } from '../signing/verify-batch.ts'
 
 /** The SSH signature namespace of everything that the server signs. */
 export const SEAL_NAMESPACE = 'headgate-ledger'
@@ -16,17 +16,30 @@ export type SealVerdict = {
   readonly problem: string | null
 }
 
-/** Whether a record's seal is genuine. */
-export async function checkSeal(record: LedgerRecord): Promise<SealVerdict> {
-  return checkSignature(record.seal, sealedPart(record), 'sha512')
+/** The seal of a record, parsed, and what it should be over. */
+export type Seal = { readonly message: Buffer; readonly signature: ParsedSignature | Objection }
+
+export function parseSeal(record: LedgerRecord): Seal {
+  return { message: sealedPart(record), signature: parseSignature(record.seal) }
+}
+
+/** Whether a record's seal is genuine. `isGenuine` as in verifyBy. */
+export function checkSeal({ message, signature }: Seal, isGenuine?: IsGenuine): SealVerdict {
+  const verdict = checkSignature(signature, message, isGenuine)
+  if (verdict.problem === null && 'hashAlgorithm' in signature && signature.hashAlgorithm !== 'sha512')
+    return { ...verdict, problem: 'it is not over sha512' }
+  return verdict
 }
 
 /** Whether the server's own envelope is signed by `key`, the one that seals its record. */
-export async function checkServerEnvelope(envelope: Envelope, key: SshKey): Promise<string | null> {
-  const message = preAuthEncoding(envelope.payloadType, payloadBytes(envelope))
+export function checkServerEnvelope(
+  { message, signatures }: SignedEnvelope,
+  key: SshKey,
+  isGenuine?: IsGenuine,
+): string | null {
   let problem: string | null = 'it has no signature'
-  for (const { sig } of envelope.signatures) {
-    const verdict = await checkSignature(sig, message)
+  for (const signature of signatures) {
+    const verdict = checkSignature(signature, message, isGenuine)
     problem = verdict.problem
     if (problem !== null) continue
     if (verdict.key?.blob.equals(key.blob) === true) return null
@@ -35,19 +48,28 @@ export async function checkServerEnvelope(envelope: Envelope, key: SshKey): Prom
   return problem
 }
 
-async function checkSignature(sig: string, message: Uint8Array, hash?: 'sha512'): Promise<SealVerdict> {
-  try {
-    const parsed = parseSshsig(decodeBase64(sig, 'the signature'))
-    const bad = (problem: string): SealVerdict => ({ key: parsed.key, problem })
-    if (parsed.certificate !== undefined) return bad('it is made with a certificate')
-    if (parsed.namespace !== SEAL_NAMESPACE) return bad(`it is for another purpose than ${SEAL_NAMESPACE}`)
-    if (hash !== undefined && parsed.hashAlgorithm !== hash) return bad(`it is not over ${hash}`)
-    if (!(await verifySshsigAside(parsed, message))) return bad('it does not fit the key and the bytes')
-    return { key: parsed.key, problem: null }
-  } catch (error) {
-    if (!(error instanceof HeadgateError)) throw error
-    return { key: null, problem: error.message }
-  }
+/** Those of the server's signatures whose cryptography matters, to have them checked in one batch with others. */
+export function serverSignatures(message: Buffer, signatures: SignedEnvelope['signatures']): Signed[] {
+  return signatures.flatMap((signature) =>
+    'verdict' in signature || objectionTo(signature) !== null ? [] : [{ signature, message }],
+  )
+}
+
+function checkSignature(
+  signature: ParsedSignature | Objection,
+  message: Uint8Array,
+  isGenuine: IsGenuine = verifySshsig,
+): SealVerdict {
+  if ('verdict' in signature) return { key: null, problem: signature.reason }
+  const { key } = signature
+  const problem = objectionTo(signature)
+  if (problem !== null || isGenuine(signature, message)) return { key, problem }
+  return { key, problem: 'it does not fit the key and the bytes' }
+}
+
+function objectionTo({ certificate, namespace }: ParsedSignature): string | null {
+  if (certificate !== undefined) return 'it is made with a certificate'
+  return namespace === SEAL_NAMESPACE ? null : `it is for another purpose than ${SEAL_NAMESPACE}`
 }
 
 /**

@@ -9,8 +9,9 @@ import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { LedgerRecord, Snapshot } from '../ledger/ledger.ts'
+import { parseSignatures } from '../signing/envelope-verify.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
-import { checkSeal, checkServerEnvelope, SealKeys } from './seal-check.ts'
+import { checkSeal, checkServerEnvelope, parseSeal, SealKeys } from './seal-check.ts'
 import type { TrustAnchors } from './trust-anchors.ts'
 
 export type ClaimedRelease = {
@@ -70,7 +71,7 @@ class SealedChain {
     const pinned = this.#pinned.get(seq)
     if (pinned !== undefined && pinned !== record.hash)
       return `record ${seq} is not the one that is known from elsewhere`
-    const { key, problem } = await checkSeal(record)
+    const { key, problem } = checkSeal(parseSeal(record))
     if (problem !== null || key === null) return `the seal of record ${seq} does not hold: ${problem}`
     const foreign = this.#seals.objectionTo(key)
     if (foreign !== null) {
@@ -105,7 +106,7 @@ class SealedChain {
     const { seq, ref, commit } = this.#claim
     const { statement } = record
     if (statement.kind !== 'authorization') return 'no authorization by the server stands behind the release'
-    const problem = await checkServerEnvelope(record.envelope, key)
+    const problem = checkServerEnvelope(parseSignatures(record.envelope), key)
     if (problem !== null) return `the authorization (record ${seq}) is not signed by that key: ${problem}`
     const { policy, 'urn:headgate:move': move } = statement.predicate
     if (move.ref !== ref || move.to !== commit || statement.commit !== commit)

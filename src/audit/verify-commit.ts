@@ -11,6 +11,7 @@ import type { GitRepository } from '../git/repository.ts'
 import { commitOfRecord, entryOf } from '../ledger/audit-log.ts'
 import type { LedgerRecord, Snapshot } from '../ledger/ledger.ts'
 import { LedgerTree, parseEntry } from '../ledger/ledger-tree.ts'
+import { parseSignatures } from '../signing/envelope-verify.ts'
 import type { SshKey } from '../signing/ssh-key.ts'
 import { type AuditedMove, closeMove, moveOf } from './audited-move.ts'
 import { checkAuthorization } from './authorization-check.ts'
@@ -18,7 +19,7 @@ import { CommitHistories } from './commit-histories.ts'
 import { type AuditRule, Findings, NO_KEY } from './finding.ts'
 import { gatherHistory, isSubmitted } from './gather-history.ts'
 import { parsePolicyFiles, readPolicyOf } from './policy-in-force.ts'
-import { checkSeal, checkServerEnvelope, SealKeys } from './seal-check.ts'
+import { checkSeal, checkServerEnvelope, parseSeal, SealKeys } from './seal-check.ts'
 import { parseKeyLine, type TrustAnchors } from './trust-anchors.ts'
 import type { Branches, LedgerAudit } from './verify-ledger.ts'
 
@@ -121,7 +122,7 @@ async function checkRecord(
   findings: Findings,
 ): Promise<string | null> {
   const { seq, at, statement } = record
-  const seal = await checkSeal(record)
+  const seal = checkSeal(parseSeal(record))
   const key = seal.key?.fingerprint ?? null
   const add = (rule: 'seal' | 'signature' | 'copy', found: string, fix: string) =>
     findings.add({ grade: 'violation', rule, record: seq, at, commit: statement.commit, key, found, fix })
@@ -136,7 +137,7 @@ async function checkRecord(
     if (signer?.trusted !== true)
       add('signature', `the ${statement.kind} is not signed by a trusted key: ${signer?.reason}`, ask)
   } else if (seal.key !== null) {
-    const problem = await checkServerEnvelope(record.envelope, seal.key)
+    const problem = checkServerEnvelope(parseSignatures(record.envelope), seal.key)
     if (problem !== null) add('signature', `the server's ${statement.kind} does not hold: ${problem}`, ask)
   }
   return key

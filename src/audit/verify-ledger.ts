@@ -2,7 +2,6 @@
  * The audit of a whole ledger, or of what came since the last one: every record, every signature, every decision, and
  * the branches as they are now. It reads the ledger once, in order, in bounded memory.
  */
-import { setImmediate } from 'node:timers/promises'
 import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { shortRef } from '../core/explain.ts'
@@ -15,6 +14,8 @@ import type { GitRepository } from '../git/repository.ts'
 import { auditCommits } from '../ledger/audit-log.ts'
 import { EMPTY_HEAD, type Head, type Snapshot } from '../ledger/ledger.ts'
 import { stateFile } from '../ledger/ledger-tree.ts'
+import type { IsGenuine } from '../signing/sshsig.ts'
+import { verifyBatch } from '../signing/verify-batch.ts'
 import {
   isCovered,
   nothingRead,
@@ -91,14 +92,9 @@ export type LedgerAudit = {
   readonly remember: Remembered | null
 }
 
-/**
- * Records that are begun and not yet judged: enough to keep every thread busy while git reads the commit graph, few enough
- * to hold.
- */
-const IN_FLIGHT = 1024
-const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024
-/** Records after which what came from other processes and threads meanwhile is taken: some milliseconds of work. */
-const IN_A_ROW = 8
+/** Records whose signatures are checked together: enough to keep every thread busy, few enough to hold. */
+const BATCH = 1024
+const MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const { repository, branches, now, tip } = input
@@ -154,27 +150,38 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
     },
   )
 
-  const flight: Begun[] = []
-  let flightBytes = 0
-  let inARow = 0
-  const land = async () => {
-    const begun = flight.shift()!
-    flightBytes -= begun.record.bytes.length
-    const { state } = audit
-    await audit.finish(begun, ancestry)
-    former.add(begun.record, begun.inForce, begun.inForceAfter, state)
-    form.add(begun.record)
+  let batch: Begun[] = []
+  let batchBytes = 0
+  let checking: { readonly records: readonly Begun[]; readonly checked: Promise<IsGenuine> } | null = null
+  const judge = async () => {
+    if (checking === null) return
+    const isGenuine = await checking.checked
+    for (const begun of checking.records) {
+      const { state } = audit
+      await audit.finish(begun, ancestry, isGenuine)
+      former.add(begun.record, begun.inForce, begun.inForceAfter, state)
+      form.add(begun.record)
+    }
+    checking = null
+  }
+  /** While the signatures of one batch are checked, the next one is read. */
+  const next = async () => {
+    await judge()
+    const checked = verifyBatch(batch.flatMap(({ signatures }) => signatures))
+    // Whoever awaits it gets the error; until then it must not count as unhandled.
+    checked.catch(() => {})
+    checking = { records: batch, checked }
+    batch = []
+    batchBytes = 0
   }
   try {
     for await (const commit of auditCommits(repository, tip, remembered?.tip ?? null)) {
       const begun = audit.begin(commit)
       if (begun === null) continue
       releaseLog.add(begun.record, begun.inForceAfter)
-      flight.push(begun)
-      flightBytes += begun.record.bytes.length
-      while (flight.length >= IN_FLIGHT || flightBytes > MAX_IN_FLIGHT_BYTES) await land()
-      inARow++
-      if (inARow % IN_A_ROW === 0) await setImmediate()
+      batch.push(begun)
+      batchBytes += begun.record.bytes.length
+      if (batch.length >= BATCH || batchBytes > MAX_BATCH_BYTES) await next()
     }
   } catch (error) {
     if (!(error instanceof HeadgateError) || error.code !== 'data') throw error
@@ -182,7 +189,8 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
     broken(findings, chain.expected, error)
     audit.stop(chain.expected)
   }
-  while (flight.length > 0) await land()
+  await next()
+  await judge()
   chain.end()
   const before = remembered?.head.seq ?? 0
   const isRead = before > 0 || audit.isRead

@@ -8,7 +8,6 @@ import { createHash, createPublicKey, type JsonWebKey, type KeyObject, verify } 
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { WireReader, wireString } from './ssh-wire.ts'
-import { VerifyThreads } from './verify-threads.ts'
 
 export type SshKey = {
   /** The name on the wire, `ssh-ed25519`. */
@@ -217,35 +216,40 @@ function leftPad(number: Buffer, length: number): Buffer {
   return Buffer.concat([Buffer.alloc(length - number.length), number])
 }
 
-/**
- * Whether `key` signed `data`. A hardware key signs its own view: the hash of its application, the flags and counter
- * in the signature, the hash of the data. Like `ssh-keygen -Y verify`, and unlike sshd, this asks neither for a touch
- * (flag 1) nor for a PIN (flag 4): the person who made the key chose that, and the flags are in the signature.
- */
+/** Whether `key` signed `data`. */
 export function keySigned(key: SshKey, signature: KeySignature, data: Uint8Array): boolean {
+  return isValid(keyVerification(key, signature, data))
+}
+
+/** What OpenSSL is asked about one signature. */
+export type Verification = {
+  readonly hash: KeySignature['hash']
+  readonly data: Uint8Array
+  readonly key: KeyObject
+  readonly signature: Uint8Array
+}
+
+/**
+ * What must hold if `key` signed `data`. A hardware key signs its own view: the hash of its application, the flags and
+ * counter in the signature, the hash of the data. Like `ssh-keygen -Y verify`, and unlike sshd, this asks neither for a
+ * touch (flag 1) nor for a PIN (flag 4): the person who made the key chose that, and the flags are in the signature.
+ */
+export function keyVerification(
+  key: SshKey,
+  { hash, bytes, presence }: KeySignature,
+  data: Uint8Array,
+): Verification {
+  const signed = presence === undefined ? data : hardwareSigned(key.application ?? '', presence, data)
+  return { hash, data: signed, key: key.object, signature: bytes }
+}
+
+export function isValid({ hash, data, key, signature }: Verification): boolean {
   try {
-    return verify(...verification(key, signature, data))
+    return verify(hash, data, { key, dsaEncoding: 'ieee-p1363' }, signature)
   } catch {
     // OpenSSL throws at some numbers that are no signature at all. That is a no.
     return false
   }
-}
-
-/** The same on another thread, where there are many to check: see VerifyThreads. */
-export async function keySignedAside(
-  key: SshKey,
-  signature: KeySignature,
-  data: Uint8Array,
-): Promise<boolean> {
-  const [hash, signed, { key: object }, bytes] = verification(key, signature, data)
-  return THREADS.verify({ hash, data: signed, key: object, signature: bytes })
-}
-
-const THREADS = new VerifyThreads()
-
-function verification(key: SshKey, { hash, bytes, presence }: KeySignature, data: Uint8Array) {
-  const signed = presence === undefined ? data : hardwareSigned(key.application ?? '', presence, data)
-  return [hash, signed, { key: key.object, dsaEncoding: 'ieee-p1363' as const }, bytes] as const
 }
 
 function hardwareSigned(

@@ -14,7 +14,13 @@ import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { decodePaddedBase64 } from './base64.ts'
 import { type PresentedKey, parsePresentedKey } from './ssh-certificate.ts'
-import { type KeySignature, keySigned, keySignedAside, parseKeySignature } from './ssh-key.ts'
+import {
+  isValid,
+  type KeySignature,
+  keyVerification,
+  parseKeySignature,
+  type Verification,
+} from './ssh-key.ts'
 import { WireReader, wireString, wireUint32 } from './ssh-wire.ts'
 
 const MAGIC = Buffer.from('SSHSIG')
@@ -55,18 +61,19 @@ function readNamespace(reader: WireReader): string {
   throw new HeadgateError('data', 'SSH signature has no usable namespace')
 }
 
+/** Whether the key in a signature signed a message, in the signature's own namespace. */
+export type IsGenuine = (parsed: ParsedSignature, message: Uint8Array) => boolean
+
 /**
  * Whether the key in the signature signed `message` in the signature's own namespace. It says nothing about whose key
  * that is, and does not look at a certificate: see verifyBy.
  */
-export function verifySshsig(parsed: ParsedSignature, message: Uint8Array): boolean {
-  return keySigned(parsed.key, parsed.signature, signedData(parsed.namespace, parsed.hashAlgorithm, message))
-}
+export const verifySshsig: IsGenuine = (parsed, message) => isValid(sshsigVerification(parsed, message))
 
-/** The same on another thread. */
-export function verifySshsigAside(parsed: ParsedSignature, message: Uint8Array): Promise<boolean> {
+/** What must hold for that. */
+export function sshsigVerification(parsed: ParsedSignature, message: Uint8Array): Verification {
   const { key, signature, namespace, hashAlgorithm } = parsed
-  return keySignedAside(key, signature, signedData(namespace, hashAlgorithm, message))
+  return keyVerification(key, signature, signedData(namespace, hashAlgorithm, message))
 }
 
 /**

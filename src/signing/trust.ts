@@ -3,7 +3,7 @@ import { printable } from '../core/printable.ts'
 import type { AllowedSigner } from './allowed-signers.ts'
 import { isLiteral, literalPrincipal, matchesPatternList } from './pattern-list.ts'
 import { authorityCertified, type PresentedKey, type SshCertificate } from './ssh-certificate.ts'
-import { type ParsedSignature, verifySshsig } from './sshsig.ts'
+import { type IsGenuine, type ParsedSignature, verifySshsig } from './sshsig.ts'
 
 export type Objection = {
   readonly verdict:
@@ -49,8 +49,8 @@ export function moreTelling(first: Objection, second: Objection): Objection {
  * The principal is the line's first name without wildcards. For a certificate, it is the first of the certificate's
  * principals that the line of its authority allows.
  *
- * `namespace`: what the signature may be for, one name or several. `at`: milliseconds since the epoch. `genuine`: whether
- * the signature fits its key and the message, where the caller has found that out already.
+ * `namespace`: what the signature may be for, one name or several. `at`: milliseconds since the epoch. `isGenuine`: who
+ * does the cryptography, for a caller who has had it done already.
  */
 export function verifyBy(
   signers: readonly AllowedSigner[],
@@ -59,10 +59,10 @@ export function verifyBy(
     readonly message: Uint8Array
     readonly namespace: string | readonly string[]
     readonly at: number
-    readonly genuine?: boolean | undefined
+    readonly isGenuine?: IsGenuine | undefined
   },
 ): Trust {
-  const { signature, message, at } = input
+  const { signature, message, at, isGenuine = verifySshsig } = input
   const namespaces = typeof input.namespace === 'string' ? [input.namespace] : input.namespace
   requireTime(at)
   const { fingerprint, certificate } = signature
@@ -77,7 +77,7 @@ export function verifyBy(
   if (certificate !== undefined && !authorityCertified(certificate)) {
     return object('bad-signature', FORGED_CERTIFICATE)
   }
-  if (!(input.genuine ?? verifySshsig(signature, message))) {
+  if (!isGenuine(signature, message)) {
     return object('bad-signature', 'the signature does not fit the key and the signed data')
   }
   if (!namespaces.includes(signature.namespace)) {

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { parseAllowedSigners } from '../../src/signing/allowed-signers.ts'
 import { type Envelope, parseEnvelope, preAuthEncoding } from '../../src/signing/dsse.ts'
-import { verifyEnvelope } from '../../src/signing/envelope-verify.ts'
+import { parseSignatures, verifyEnvelope } from '../../src/signing/envelope-verify.ts'
 import { createSshsig, ed25519PublicKeyLine, parseSshsig } from '../../src/signing/sshsig.ts'
 import { bitFlips } from './ssh-keygen.ts'
 
@@ -35,7 +35,7 @@ function envelope(...signatures: Envelope['signatures'][number][]): Envelope {
 }
 
 const verify = (one: Envelope, namespace: string | readonly string[] = 'headgate-approval') =>
-  verifyEnvelope(one, signers, namespace, now)
+  verifyEnvelope(parseSignatures(one), signers, namespace, now)
 
 describe('verifyEnvelope', () => {
   it('trusts one good signature', () => {

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { HeadgateError } from '../../src/core/errors.ts'
 import { parseAllowedSigners } from '../../src/signing/allowed-signers.ts'
 import { type Envelope, parseEnvelope, payloadBytes, preAuthEncoding } from '../../src/signing/dsse.ts'
-import { verifyEnvelope } from '../../src/signing/envelope-verify.ts'
+import { parseSignatures, verifyEnvelope } from '../../src/signing/envelope-verify.ts'
 import { signEnvelope } from '../../src/signing/ssh-keygen-sign.ts'
 import { armor } from '../../src/signing/sshsig.ts'
 import { KEY_KINDS, Workshop } from './ssh-keygen.ts'
@@ -47,7 +47,9 @@ describe('signEnvelope', () => {
     expect(payloadBytes(envelope).toString()).toBe(payload)
     expect(parseEnvelope(Buffer.from(JSON.stringify(envelope)))).toEqual(envelope)
     const { signers } = parseAllowedSigners(`ci ${key.line}`)
-    expect(verifyEnvelope(envelope, signers, namespace, Date.now()).trust).toMatchObject({ principal: 'ci' })
+    expect(verifyEnvelope(parseSignatures(envelope), signers, namespace, Date.now()).trust).toMatchObject({
+      principal: 'ci',
+    })
     // By hand, as DESIGN promises.
     const message = preAuthEncoding(envelope.payloadType, payloadBytes(envelope))
     const armored = armor(Buffer.from(envelope.signatures[0]?.sig ?? '', 'base64'))
@@ -74,7 +76,7 @@ describe('signEnvelope', () => {
     const certificate = workshop.certificate(authority, workshop.key(), '-n', 'alice')
     const envelope = await signEnvelope({ payload, namespace, keyFile: `${certificate.file}.pub` })
     const { signers } = parseAllowedSigners(`* cert-authority ${authority.line}`)
-    expect(verifyEnvelope(envelope, signers, namespace, Date.now()).trust).toMatchObject({
+    expect(verifyEnvelope(parseSignatures(envelope), signers, namespace, Date.now()).trust).toMatchObject({
       principal: 'alice',
     })
   })
