@@ -29,6 +29,8 @@ export const SETTINGS: readonly (readonly [string, string])[] = [
   ['receive.certNonceSlop', '300'],
   // In a reftable all refs share one lock, which is held while hooks run; git would wait 100 ms for it.
   ['reftable.lockTimeout', '10000'],
+  // A clone asks for the ledger's tip, which is a fortieth of a long ledger.
+  ['uploadpack.allowFilter', 'true'],
 ]
 
 export const NONCE_SEED = 'receive.certNonceSeed'

@@ -9,19 +9,18 @@ import { withoutSecrets } from '../core/without-secrets.ts'
 import { findGit } from '../git/find-git.ts'
 import { locateBare } from '../git/locate.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
-import { GitLedger } from '../ledger/git-ledger.ts'
+import { GitLedger, LEDGER_REF } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { notACommit } from './not-a-commit.ts'
 import { copyAt, ledgerCopyRef } from './remote-copies.ts'
 import { shownRemote } from './shown-remote.ts'
+import { isPlainName, TipCopy } from './tip-copy.ts'
 
 /**
  * The environment that headgate was started in, which is what gates get: the same for every command. What is set below for
  * git is not in it.
  */
 export const CALLERS_ENVIRONMENT: Readonly<Record<string, string | undefined>> = { ...process.env }
-
-export const LEDGER_REF = 'refs/headgate/ledger'
 
 /** What git says of a remote that is not there, or lets nobody in. */
 const NO_ANSWER =
@@ -53,7 +52,8 @@ export class ClientRepository {
       binary: 'git',
       // simple-git hides GIT_* from git unless told; here it is the user's own environment, GIT_SSH_COMMAND among it.
       allowEnvironment: Object.keys(process.env),
-      unsafe: { allowUnsafeConfigPaths: bare !== null },
+      // What headgate itself names: the git folder of a bare repository, the configuration of this clone.
+      unsafe: { allowUnsafeConfigPaths: true, allowUnsafeInclude: true },
       config: ['color.ui=false'],
       ...(abort === undefined ? {} : { abort }),
     })
@@ -119,20 +119,58 @@ export class ClientRepository {
 
   /** Brings the remote's ledger, and the objects behind other refs of it, here. */
   async fetchRefs(remote: string, refs: readonly string[]): Promise<void> {
-    await this.fetch(
-      remote,
-      refs.map((ref) => (ref === LEDGER_REF ? `+${LEDGER_REF}:${ledgerCopyRef(remote)}` : ref)),
-    )
+    const isWithTip = refs.includes(LEDGER_REF) && (await this.#fetchTip(remote))
+    const refspecs = refs.map((ref) => (ref === LEDGER_REF ? `+${LEDGER_REF}:${ledgerCopyRef(remote)}` : ref))
+    const rest = isWithTip ? refspecs.filter((_, index) => refs[index] !== LEDGER_REF) : refspecs
+    if (rest.length > 0) await this.fetch(remote, rest)
   }
 
-  /** The copy of a remote's ledger that was fetched last; null where there is none. */
+  /** The copy of a remote's ledger that was fetched last, all of it or its tip; null where there is none. */
   async ledgerCopy(
     repository: GitRepository,
     remote: string,
   ): Promise<{ oid: Oid; snapshot: Snapshot } | null> {
     const ref = ledgerCopyRef(remote)
-    const oid = (await copyAt(repository, ref))?.oid
-    return oid === undefined ? null : { oid, snapshot: await readOnly(repository, ref).snapshot() }
+    const whole = (await copyAt(repository, ref))?.oid
+    if (whole !== undefined) return { oid: whole, snapshot: await readOnly(repository, ref).snapshot() }
+    const tip = this.#tipOf(repository, remote)
+    const oid = await tip.at()
+    if (oid === null) return null
+    const fetchWhole = async () => {
+      await this.fetch(remote, [`+${LEDGER_REF}:${ref}`])
+      return readOnly(repository, ref).snapshot()
+    }
+    try {
+      return { oid, snapshot: await tip.snapshot(fetchWhole) }
+    } catch (error) {
+      if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+      const snapshot = await fetchWhole()
+      return { oid: (await copyAt(repository, ref))?.oid ?? oid, snapshot }
+    }
+  }
+
+  #tipOf(repository: GitRepository, remote: string): TipCopy {
+    return new TipCopy((...args) => this.git(...args), repository, remote)
+  }
+
+  /**
+   * False where the whole ledger is to be fetched: there is a copy of all of it, which is never replaced by less, or the
+   * host cannot give the tip alone.
+   */
+  async #fetchTip(remote: string): Promise<boolean> {
+    if (!isPlainName(remote)) return false
+    const repository = await this.open()
+    if ((await copyAt(repository, ledgerCopyRef(remote))) !== undefined) return false
+    try {
+      await this.#tipOf(repository, remote).fetch()
+      return true
+    } catch (error) {
+      const { cause } = error as Error
+      if (cause instanceof GitError && NO_ANSWER.test(cause.message))
+        throw await this.#unreachable(remote, cause)
+      if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+      return false
+    }
   }
 
   /** Fetches by refspecs, and nothing that is not named, with more options for `git fetch`. */

@@ -4,8 +4,9 @@ import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { conflictingRef } from '../git/name-conflict.ts'
 import type { GitRepository } from '../git/repository.ts'
+import { LEDGER_REF } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
-import { type ClientRepository, LEDGER_REF, readOnly } from './client-repository.ts'
+import type { ClientRepository } from './client-repository.ts'
 import { branchCopyRef, copyAt, lacking, ledgerCopyRef } from './remote-copies.ts'
 import { shownRemote } from './shown-remote.ts'
 
@@ -14,11 +15,14 @@ const ATTEMPTS = 5
 
 export type RemoteLedger = { readonly snapshot: Snapshot; readonly close: () => void }
 
-/** Fetches the ledger of a guarded remote and opens it for reading. Errors: see `fetchCopies`. */
+/**
+ * Fetches what is new of a guarded remote's ledger, its tip where that is enough, and opens it for reading. Errors: see
+ * `fetchCopies`.
+ */
 export async function fetchLedger(client: ClientRepository, remote: string): Promise<RemoteLedger> {
   try {
     // One connection, where asking first would be two. The server has something new for most who ask.
-    await client.fetch(remote, [`+${LEDGER_REF}:${ledgerCopyRef(remote)}`])
+    await client.fetchRefs(remote, [LEDGER_REF])
   } catch (error) {
     const { cause } = error as Error
     if (!(cause instanceof Error) || !/couldn't find remote ref/.test(cause.message)) throw error
@@ -27,11 +31,13 @@ export async function fetchLedger(client: ClientRepository, remote: string): Pro
     throw error
   }
   const repository = await client.open()
+  const close = () => repository.close()
   try {
-    const snapshot = await readOnly(repository, ledgerCopyRef(remote)).snapshot()
-    return { snapshot, close: () => repository.close() }
+    const copy = await client.ledgerCopy(repository, remote)
+    if (copy === null) throw new HeadgateError('unavailable', 'the ledger was fetched, and is not here')
+    return { snapshot: copy.snapshot, close }
   } catch (error) {
-    repository.close()
+    close()
     throw error
   }
 }

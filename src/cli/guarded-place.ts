@@ -4,7 +4,8 @@
  */
 
 import { HeadgateError } from '../core/errors.ts'
-import { type ClientRepository, LEDGER_REF } from './client-repository.ts'
+import { LEDGER_REF } from '../ledger/git-ledger.ts'
+import type { ClientRepository } from './client-repository.ts'
 import { remoteWord, shownRemote } from './shown-remote.ts'
 
 export type GuardedPlace = {
