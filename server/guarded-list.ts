@@ -1,13 +1,15 @@
 /**
  * `REPO.git/headgate/guarded`: which refs the shell hooks must not let pass by themselves. One a line, `ROLE SP NAME`;
- * the role is `staging`, `release` or `ledger`. A line `log PATH` for each policy names the release log, `log ?` one whose name
- * needs care: the shell lets a push of the staging branch pass by itself that leaves the log alone. While the first policy is being recorded there is one more line,
+ * the role is `staging`, `release`, `ledger` or `namesake`, which is a ref that git would take for one of the branches. A line
+ * `log PATH` for each policy names the release log, `log ?` one whose name needs care: the shell lets a push of the staging
+ * branch pass by itself that leaves the log alone. While the first policy is being recorded there is one more line,
  * `beginning ledger`: only then may branches be listed with no ledger beside them.
  */
 import { readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Terms } from '../src/core/policy.ts'
+import { namesakesOf } from '../src/core/rules/namesake.ts'
 import type { FormerBranch } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { replaceFile } from '../src/git/own-files.ts'
@@ -36,6 +38,9 @@ function isEmpty(folder: string): boolean {
 
 type Role = 'staging' | 'release' | 'ledger'
 
+const NAMESAKE = 'namesake '
+const LOG = 'log '
+
 const BEGINNING = 'beginning ledger'
 
 const PLAIN_PATH = /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/
@@ -49,25 +54,37 @@ export function writeGuardedList(
   policies: readonly Terms[],
   { beginning = false, former = [] }: { beginning?: boolean; former?: readonly FormerBranch[] } = {},
 ): void {
-  const lines = policies.flatMap((policy) => [
-    `staging ${stagingRef(policy)}`,
-    `release ${releaseRef(policy)}`,
-  ])
-  for (const { role, ref } of former) lines.push(`${role} ${ref}`)
-  for (const { releaseLog } of policies) lines.push(`log ${PLAIN_PATH.test(releaseLog) ? releaseLog : '?'}`)
-  const text = [...new Set(lines), 'ledger refs/headgate/ledger', ...(beginning ? [BEGINNING] : []), ''].join(
-    '\n',
-  )
-  replaceFile(join(gitDirectory, SERVER_DIRECTORY, 'guarded'), text)
+  const lines = [...guardedLines(policies, former), ...(beginning ? [BEGINNING] : []), '']
+  replaceFile(join(gitDirectory, SERVER_DIRECTORY, 'guarded'), lines.join('\n'))
 }
 
-/** The names in the list, of every role or of one; none where there is no list. */
+/** The lines of the list for these policies and branches of earlier ones. */
+export function guardedLines(policies: readonly Terms[], former: readonly FormerBranch[]): string[] {
+  const branches = policies.flatMap((policy) => [
+    { role: 'staging', ref: stagingRef(policy) },
+    { role: 'release', ref: releaseRef(policy) },
+  ])
+  const all = [...branches, ...former]
+  const lines = [
+    ...all.map(({ role, ref }) => `${role} ${ref}`),
+    ...all.flatMap(({ ref }) => namesakesOf(ref).map((name) => `${NAMESAKE}${name}`)),
+    ...policies.map(({ releaseLog }) => `${LOG}${PLAIN_PATH.test(releaseLog) ? releaseLog : '?'}`),
+  ]
+  return [...new Set(lines), 'ledger refs/headgate/ledger']
+}
+
+/** The guarded refs in the list, of every role or of one; none where there is no list. Namesakes guard nothing themselves. */
 export function readGuardedNames(gitDirectory: string, role?: Role): ReadonlySet<string> {
-  const text = readIfThere(join(gitDirectory, SERVER_DIRECTORY, 'guarded')) ?? ''
-  const lines = text
-    .split('\n')
-    .filter((line) => (role === undefined ? !line.startsWith('log ') : line.startsWith(`${role} `)))
+  const lines = readGuardedLines(gitDirectory).filter((line) =>
+    role === undefined ? !line.startsWith(NAMESAKE) && !line.startsWith(LOG) : line.startsWith(`${role} `),
+  )
   return new Set(lines.map((line) => line.slice(line.indexOf(' ') + 1)))
+}
+
+export function readGuardedLines(gitDirectory: string): string[] {
+  return (readIfThere(join(gitDirectory, SERVER_DIRECTORY, 'guarded')) ?? '')
+    .split('\n')
+    .filter((line) => line !== '')
 }
 
 /**

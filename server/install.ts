@@ -15,7 +15,7 @@ import { type Host, hostBySigns, runsOwnHooks } from './hook-places.ts'
 import { requireUsableSource, sourceRemarks } from './identity-source.ts'
 import { openNamed } from './open-named.ts'
 import { HOOKS_PATH, pinSettings } from './pinned-settings.ts'
-import { readPolicyInForce } from './policy-files.ts'
+import { readFormerBranches, readPolicyInForce } from './policy-files.ts'
 import { ensureSealKey } from './seal-key.ts'
 import { readSettings, SERVER_DIRECTORY, type ServerSettings, writeSettings } from './settings.ts'
 
@@ -63,7 +63,8 @@ export async function installServer(
     if (before !== undefined && before !== chosen) uninstallHooks(gitDirectory, before)
     const settings: ServerSettings = { version: 1, identity, git: repository.gitPath, host: chosen }
     writeSettings(gitDirectory, settings)
-    writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy])
+    const former = inForce === null ? [] : await readFormerBranches(repository)
+    writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy], { former })
     removeEmptyReflogs(gitDirectory)
     removeFormerCache(gitDirectory)
 

@@ -1,14 +1,15 @@
-/** What a push does to the staging branch, and to branches that earlier policies named. */
+/** What a push does to the staging branch, to branches that earlier policies named, and to the names of all of them. */
 import { decideStaging } from '../src/core/decide.ts'
 import { type RefReport, shortRef } from '../src/core/explain.ts'
 import { isZeroOid } from '../src/core/oid.ts'
 import type { Terms } from '../src/core/policy.ts'
 import { printable, shellWord } from '../src/core/printable.ts'
+import { namesake, namesakesOf } from '../src/core/rules/namesake.ts'
 import { type FormerBranch, formerBranches } from '../src/core/state.ts'
 import type { Objection } from '../src/core/verdict.ts'
-import { gatherStagingMove } from '../src/git/gather-facts.ts'
+import { gatherStagingMove, typeOf } from '../src/git/gather-facts.ts'
 import type { GitRepository } from '../src/git/repository.ts'
-import { releaseRef, stagingRef } from './guarded-branches.ts'
+import { guardedBranches, releaseRef, stagingRef } from './guarded-branches.ts'
 import type { ServerView } from './guarded-repository.ts'
 import { reportOf } from './push-report.ts'
 import type { TargetedUpdate } from './push-targets.ts'
@@ -30,7 +31,8 @@ export const UNREAD = 'unread'
 /** All of it but the release branch. */
 export async function judgeBranches(input: Case): Promise<RefReport[] | typeof UNREAD> {
   const staging = await judgeStaging(input)
-  return staging === UNREAD ? UNREAD : [...staging, ...judgeFormer(input), ...duplicates(input)]
+  if (staging === UNREAD) return UNREAD
+  return [...staging, ...judgeFormer(input), ...(await judgeNamesakes(input)), ...duplicates(input)]
 }
 
 /** Why nobody moves a former release branch. */
@@ -76,10 +78,24 @@ function judgeFormer({ updates, view }: Case): RefReport[] {
     .map((update) => reportOf(update, '', [formerRelease(update.target)]))
 }
 
+/** What is there already may be deleted, and is in nobody's way but its own: the branches are judged by their full names. */
+async function judgeNamesakes({ repository, updates, view, policy }: Case): Promise<RefReport[]> {
+  const branches = [...guardedBranches(policy), ...formerRefs(view)]
+  const reports: RefReport[] = []
+  for (const update of updates) {
+    const { target, from, to } = update
+    const branch = branches.find((ref) => namesakesOf(ref).includes(target))
+    if (branch === undefined || isZeroOid(to) || from === to) continue
+    const objectType = await typeOf(repository, to)
+    reports.push(reportOf(update, '', [namesake(target, branch, { to, objectType })]))
+  }
+  return reports
+}
+
 /** Branches that earlier policies named and this one does not. */
-function formerRefs({ snapshot }: ServerView, role: FormerBranch['role']): string[] {
+function formerRefs({ snapshot }: ServerView, role?: FormerBranch['role']): string[] {
   return formerBranches(snapshot.state)
-    .filter((former) => former.role === role)
+    .filter((former) => role === undefined || former.role === role)
     .map(({ ref }) => ref)
 }
 

@@ -5,10 +5,11 @@ import { type PolicyInForce, parsePolicyFiles } from '../src/audit/policy-in-for
 import { HeadgateError } from '../src/core/errors.ts'
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../src/core/oid.ts'
+import { type FormerBranch, formerBranches } from '../src/core/state.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { isTreeFile, readTreeFile } from '../src/git/tree-file.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
-import type { PolicyFiles } from '../src/ledger/ledger.ts'
+import type { PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
 import { parseAllowedSigners } from '../src/signing/allowed-signers.ts'
 import { requireNeverGuarded } from './guarded-list.ts'
 
@@ -119,12 +120,21 @@ export function parsePolicySource({ policy, allowedSigners }: PolicySource): Pol
  * 'data' if the ledger is gone.
  */
 export async function readPolicyInForce(repository: GitRepository): Promise<PolicyFiles | null> {
+  const files = await (await readLedger(repository)).policyInForce()
+  if (files === null) requireNeverGuarded(repository.commonDirectory)
+  return files
+}
+
+/** The branches of earlier policies that are still guarded, read in the same way. */
+export async function readFormerBranches(repository: GitRepository): Promise<readonly FormerBranch[]> {
+  return formerBranches((await readLedger(repository)).state)
+}
+
+function readLedger(repository: GitRepository): Promise<Snapshot> {
   const ledger = new GitLedger(repository, () => {
     throw new HeadgateError('configuration', 'this ledger was opened for reading')
   })
-  const files = await (await ledger.snapshot()).policyInForce()
-  if (files === null) requireNeverGuarded(repository.commonDirectory)
-  return files
+  return ledger.snapshot()
 }
 
 type Tip = { readonly ref: string; readonly oid: Oid }

@@ -51,7 +51,7 @@ export async function prepared(
     }
     objections.push(
       `headgate: refused: no open authorization covers ${shortRef(update.ref)} -> ${isZeroOid(update.to) ? '(deleted)' : shortOid(update.to)}`,
-      `  promote with a push: git push origin COMMIT:${shortRef(update.ref)}   (fetch first, if another push was faster)`,
+      `  promote with a push: git push origin COMMIT:${printable(update.ref, 200)}   (fetch first, if another push was faster)`,
     )
   }
   return { accepted: objections.length === 0, text: objections.join('\n') }

@@ -138,7 +138,7 @@ function answer(
     note(
       `remark: git here signs pushes with ${question.vain} (push.gpgSign), and the server verifies SSH signatures alone`,
     )
-  const push = `git ${ssh}push ${sign}${noted}${force}${remoteWord(options.remote)} ${shellWord(`${shortOid(commit)}:${pushName(ref, current)}`)}`
+  const push = `git ${ssh}push ${sign}${noted}${force}${remoteWord(options.remote)} ${shellWord(`${shortOid(commit)}:${ref}`)}`
   print(`  ${from === '' ? '' : `${from} may run: `}${push}`)
 }
 
@@ -203,11 +203,6 @@ function answerUnguarded(question: Question): void {
     print(
       `nobody guards ${shortRef(ref)} on ${shownRemote(options.remote)}: headgate lets any push of it pass`,
     )
-}
-
-/** git cannot guess what a commit id should become where there is no branch of that name yet. */
-function pushName(ref: string, current: Oid): string {
-  return /^0+$/.test(current) ? ref : ref.replace(/^refs\/heads\//, '')
 }
 
 function fullRef(name: string): string {

@@ -130,7 +130,7 @@ async function permit(
     release: policy.release,
     from: shortFrom,
     to: shortTo,
-    push: `git push ${lease} ${remoteWord(options.remote)} ${shellWord(`${shortTo}:${policy.release}`)}`,
+    push: `git push ${lease} ${remoteWord(options.remote)} ${shellWord(`${shortTo}:refs/heads/${policy.release}`)}`,
     move,
   }
 }

@@ -18,6 +18,7 @@ export const RULE_NAMES = [
   'staging-history',
   'log-append-only',
   'former-branch',
+  'namesake',
   'reserved',
   'inbox',
 ] as const

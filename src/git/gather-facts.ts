@@ -82,7 +82,7 @@ async function contains(repository: GitRepository, ancestor: Oid, descendant: Oi
   return ancestor === descendant || repository.isAncestor(ancestor, descendant)
 }
 
-async function typeOf(repository: GitRepository, oid: Oid): Promise<ObjectType> {
+export async function typeOf(repository: GitRepository, oid: Oid): Promise<ObjectType> {
   if (isZeroOid(oid)) return 'missing'
   const info = await repository.objects().info(oid)
   return info === null ? 'missing' : info.type

@@ -18,6 +18,7 @@ import { checkCloneHooks } from './clone-hooks.ts'
 import { type Finding, problem, remark } from './finding.ts'
 import { checkGitVersion } from './git-version.ts'
 import { driftFindings } from './ledger-checks.ts'
+import { guardedRefs, ownNamesakes, remoteNamesakes } from './namesake-checks.ts'
 import { checkPolicyOnStaging } from './policy-on-staging.ts'
 import { checkPrivateKey } from './private-key.ts'
 
@@ -104,10 +105,11 @@ async function checkRemotes(client: ClientRepository): Promise<Finding[]> {
     for (const name of names) {
       try {
         for (const url of await pushUrls(client, name)) {
-          const look = await lookAt(client, repository, await pushTarget(client, name, url))
+          const target = await pushTarget(client, name, url)
+          const look = await lookAt(client, repository, target)
           if (look.kind === 'open') continue
           guarded++
-          findings.push(...(await checkRemote(client, repository, { name, url }, look.view)))
+          findings.push(...(await checkRemote(client, repository, { name, url, target }, look.view)))
         }
       } catch (error) {
         if (!(error instanceof HeadgateError)) throw error
@@ -131,7 +133,7 @@ async function checkRemotes(client: ClientRepository): Promise<Finding[]> {
 async function checkRemote(
   client: ClientRepository,
   repository: GitRepository,
-  { name, url }: { readonly name: string; readonly url: string },
+  { name, url, target }: { readonly name: string; readonly url: string; readonly target: string },
   { snapshot, inForce, refs }: RemoteView,
 ): Promise<Finding[]> {
   const shown = printable(name, 100)
@@ -146,6 +148,9 @@ async function checkRemote(
     findings.push(problem('list-stale', what, 'headgate init', { kind: 'install' }))
   }
   findings.push(...driftFindings(snapshot, inForce, refs.get(release) ?? null))
+  const branches = guardedRefs(snapshot, inForce)
+  findings.push(...(await remoteNamesakes(client, { name, target }, branches)))
+  findings.push(...(await ownNamesakes(repository, name, branches)))
   const tip = refs.get(staging)
   if (tip !== undefined)
     findings.push(...(await checkPolicyOnStaging(repository, tip, inForce, 'headgate policy apply REPO.git')))

@@ -1,12 +1,13 @@
 /** What the ledger of a guarded repository says of its branches, its policy and its people. */
 
-import { wasGuarded } from '../../../server/guarded-list.ts'
+import { guardedLines, readGuardedLines, wasGuarded } from '../../../server/guarded-list.ts'
 import { refsOf } from '../../audit/foresee.ts'
 import { JSON_OF_TEXT, type PolicyInForce, parsePolicyFiles } from '../../audit/policy-in-force.ts'
 import { policyRemarks } from '../../audit/policy-remarks.ts'
 import { isZeroOid, type Oid, shortOid } from '../../core/oid.ts'
 import { policyJson } from '../../core/policy-json.ts'
-import { shellWord } from '../../core/printable.ts'
+import { printable, shellWord } from '../../core/printable.ts'
+import { formerBranches } from '../../core/state.ts'
 import { gitWithoutHooks } from '../../git/configured-hooks.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { GitLedger } from '../../ledger/git-ledger.ts'
@@ -14,6 +15,7 @@ import type { Snapshot } from '../../ledger/ledger.ts'
 import { POLICY_JSON_FILE, policyPath } from '../../ledger/ledger-tree.ts'
 import { type Finding, problem, remark } from './finding.ts'
 import { checkIdentity } from './identity-checks.ts'
+import { guardedRefs, serverNamesakes } from './namesake-checks.ts'
 import { checkPolicyOnStaging } from './policy-on-staging.ts'
 
 export async function checkLedger(repository: GitRepository, identity: string): Promise<Finding[]> {
@@ -46,6 +48,8 @@ export async function checkLedger(repository: GitRepository, identity: string): 
     )
   }
   const oids = new Map([...refs].map(([name, { oid }]) => [name, oid]))
+  findings.push(...checkGuardedList(repository.commonDirectory, snapshot, inForce))
+  findings.push(...(await serverNamesakes(repository, guardedRefs(snapshot, inForce))))
   findings.push(...driftFindings(snapshot, inForce, oids.get(release) ?? null))
   const tip = oids.get(staging)
   if (tip === undefined || isZeroOid(tip)) {
@@ -74,6 +78,21 @@ function jsonFindings({ files, policy, version }: PolicyInForce, apply: string):
   }
   const what = `${policyPath(version, POLICY_JSON_FILE)} in the ledger, by which the server decides, is not ${JSON_OF_TEXT}`
   return [problem('policy-json', what, `${apply}  # after you have found out who changed the ledger`)]
+}
+
+/** Whether the hooks know all that is guarded. A list that says more costs time and is no fault. */
+function checkGuardedList(directory: string, snapshot: Snapshot, { policy }: PolicyInForce): Finding[] {
+  const there = readGuardedLines(directory)
+  const missing = guardedLines([policy], formerBranches(snapshot.state)).filter(
+    (line) => !there.includes(line),
+  )
+  if (missing.length === 0) return []
+  const names = missing.map((line) => printable(line.replace(/^.* /, ''), 100))
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : ''
+  const what = `the list of guarded refs, headgate/guarded, lacks ${names.slice(0, 3).join(', ')}${more}`
+  return [
+    problem('guarded-list', what, `headgate server install ${shellWord(directory)}`, { kind: 'install' }),
+  ]
 }
 
 /** Whether the release branch is where its last landed move put it. Also for a copy of the ledger in a clone. */

@@ -1,6 +1,6 @@
 import type { ReleaseRule } from '../decide.ts'
 import { isZeroOid, shortOid } from '../oid.ts'
-import { destination, promotionOptions } from './destination.ts'
+import { promotionOptions } from './promotion-options.ts'
 
 /** The release branch holds commits only. */
 export const commitObjectRule: ReleaseRule = ({ facts, policy }) => {
@@ -14,8 +14,8 @@ export const commitObjectRule: ReleaseRule = ({ facts, policy }) => {
       found: [`${shortOid(facts.to)} is ${what}, and ${policy.release} holds commits only`],
       fix:
         facts.objectType === 'tag'
-          ? ['push the commit that the tag names:', `  ${push} 'TAG^{commit}:${destination(facts, policy)}'`]
-          : [`push a commit of ${policy.staging}:`, `  ${push} COMMIT:${destination(facts, policy)}`],
+          ? ['push the commit that the tag names:', `  ${push} 'TAG^{commit}:${facts.ref}'`]
+          : [`push a commit of ${policy.staging}:`, `  ${push} COMMIT:${facts.ref}`],
     },
   ]
 }

@@ -28,7 +28,7 @@ export const fastForwardRule: ReleaseRule = (input) => {
       ],
       fix: [
         `promote a commit of ${policy.staging} that contains ${from}; or, to go back to a release that worked, get the rollback approved, then:`,
-        `  git push --force-with-lease=${policy.release}:${from} origin ${to}:${policy.release}`,
+        `  git push --force-with-lease=${policy.release}:${from} origin ${to}:${facts.ref}`,
       ],
     },
   ]

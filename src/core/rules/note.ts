@@ -3,7 +3,7 @@ import { shortOid } from '../oid.ts'
 import type { Terms } from '../policy.ts'
 import { pushOption } from '../push-option.ts'
 import type { MoveKind } from '../verdict.ts'
-import { destination, promotionOptions } from './destination.ts'
+import { promotionOptions } from './promotion-options.ts'
 
 /** A promotion says what it is about. Approvals and overrides have a reason of their own, which somebody signed. */
 export const noteRule: ReleaseRule = ({ facts, policy, kind }) => {
@@ -18,7 +18,7 @@ export const noteRule: ReleaseRule = ({ facts, policy, kind }) => {
       found: [`${found}, and the policy says promotion.notes: required`],
       fix: [
         'say in a line what goes out and why:',
-        `  git push ${promotionOptions(policy)}origin ${commit}:${destination(facts, policy)}`,
+        `  git push ${promotionOptions(policy)}origin ${commit}:${facts.ref}`,
         `  headgate promote ${commit} --note 'TEXT'`,
       ],
     },

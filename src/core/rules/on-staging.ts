@@ -3,7 +3,7 @@ import { MAX_STRAYS, type Stray } from '../facts.ts'
 import { shortOid } from '../oid.ts'
 import { printable } from '../printable.ts'
 import type { Objection } from '../verdict.ts'
-import { destination, promotionOptions } from './destination.ts'
+import { promotionOptions } from './promotion-options.ts'
 
 const LISTED_STRAYS = 5
 /** An octopus has some; a commit made by hand can have thousands. */
@@ -54,7 +54,7 @@ function mergeOntoRelease({ facts, policy }: ReleaseCase, merge: Stray): Objecti
     ],
     fix: [
       `promote a commit of ${policy.staging} itself, without a merge:`,
-      `  git push ${promotionOptions(policy)}origin COMMIT:${destination(facts, policy)}`,
+      `  git push ${promotionOptions(policy)}origin COMMIT:${facts.ref}`,
     ],
   }
 }

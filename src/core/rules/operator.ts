@@ -2,7 +2,7 @@ import type { ReleaseRule } from '../decide.ts'
 import { movesTo } from '../history.ts'
 import { printable } from '../printable.ts'
 import { signedText } from '../single-use.ts'
-import { destination, promotionOptions } from './destination.ts'
+import { promotionOptions } from './promotion-options.ts'
 
 /** Only an identified operator moves the release branch. */
 export const operatorRule: ReleaseRule = ({ facts, policy, history, kind }) => {
@@ -29,7 +29,7 @@ export const operatorRule: ReleaseRule = ({ facts, policy, history, kind }) => {
   const options = kind === 'promotion' ? promotionOptions(policy) : ''
   const signed = [
     'sign the push with your own key:',
-    `  git push --signed ${options}origin COMMIT:${destination(facts, policy)}`,
+    `  git push --signed ${options}origin COMMIT:${facts.ref}`,
   ]
   if (certificate.offered && certificate.good) {
     // A certificate is kept in the record for all to read, so that one that was used tells nothing of who pushes now.
@@ -66,7 +66,7 @@ export const operatorRule: ReleaseRule = ({ facts, policy, history, kind }) => {
           ]
     const without = [
       'or push without a signature, which the policy allows:',
-      `  git push --no-signed ${options}origin COMMIT:${destination(facts, policy)}`,
+      `  git push --no-signed ${options}origin COMMIT:${facts.ref}`,
     ]
     const fix = signedPush === 'required' ? withKey : [...withKey, ...without]
     return [{ rule: 'operator', found, fix }]

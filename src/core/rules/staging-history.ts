@@ -22,7 +22,7 @@ export function stagingHistoryRule(facts: StagingMove): readonly Objection[] {
       {
         rule: 'staging-history',
         found: [`${shortOid(facts.to)} is ${what}, and ${branch} holds commits only`],
-        fix: ['push a commit:', `  git push origin COMMIT:${branch}`],
+        fix: ['push a commit:', `  git push origin COMMIT:${facts.ref}`],
       },
     ]
   }
