@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { GitError, type SimpleGit, simpleGit } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
-import { isOid, type Oid } from '../core/oid.ts'
+import { isOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
 import { findGit } from '../git/find-git.ts'
@@ -68,12 +68,31 @@ export class ClientRepository {
     throw new HeadgateError('unavailable', `git ${args[0]}: ${lastWords(result.message)}`, { cause: result })
   }
 
-  /** The full id of a commit that the user names. */
+  /** The full id of a commit that the user names. Throws HeadgateError 'usage' where git knows several by that name. */
   async resolveCommit(name: string): Promise<Oid> {
+    if (!isOid(name)) await this.#requireOneMeaning(name)
     const oid = await this.#try(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`])
     if (typeof oid === 'string' && isOid(oid.trim())) return oid.trim()
     await this.gitDirectory()
     throw notACommit(name, await this.#try(['rev-parse', '--verify', '--end-of-options', `${name}^{}`]))
+  }
+
+  /** git takes a tag for a branch of the same name, with no more than a warning, and a move would be of the wrong commit. */
+  async #requireOneMeaning(name: string): Promise<void> {
+    const meanings = meaningsOf(name)
+    const found = [...(await (await this.open()).refs(meanings)).keys()]
+    if (found.length < 2 || found[0] === name) return
+    const commits = new Map<string, string>()
+    for (const ref of found) {
+      const oid = await this.#try(['rev-parse', '--verify', '--quiet', `${ref}^{commit}`])
+      if (typeof oid === 'string') commits.set(ref, oid.trim())
+    }
+    if (new Set(commits.values()).size < 2) return
+    const listed = [...commits].map(([ref, oid]) => `${printable(ref, 200)} (${shortOid(oid)})`).join(', ')
+    const branch = found.find((ref) => /^refs\/(?:heads|remotes)\//.test(ref)) ?? found[0]
+    throw new HeadgateError('usage', `"${printable(name, 200)}" is ambiguous in this clone: ${listed}`, {
+      hint: `write the full name of the one that you mean, such as ${printable(branch ?? '', 200)}`,
+    })
   }
 
   /** The commit's id, as short as it can be pasted. */
@@ -274,6 +293,15 @@ export function readOnly(repository: GitRepository, ref: string): GitLedger {
     },
     { ref },
   )
+}
+
+/** The refs that git looks for by a name, in its order (gitrevisions); of a revision such as `main~2`, by the name in it. */
+function meaningsOf(revision: string): string[] {
+  const [name = ''] = /^(?:(?!@\{)[^~^:])*/.exec(revision) ?? []
+  // HEAD, FETCH_HEAD and their like are git's own.
+  if (name === '' || /^(?:@|[A-Z_]+)$/.test(name)) return []
+  const all = ['', 'refs/', 'refs/tags/', 'refs/heads/', 'refs/remotes/'].map((before) => before + name)
+  return [...all, `refs/remotes/${name}/HEAD`].filter((ref) => ref.startsWith('refs/'))
 }
 
 function lastWords(message: string): string {

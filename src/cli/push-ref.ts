@@ -64,6 +64,16 @@ export async function pushRef(push: Push): Promise<PushOutcome> {
     })
     return { kind: 'refused', error, words }
   }
+  if (/^error: dst refspec .* matches more than one/m.test(stderr)) {
+    const error = new HeadgateError(
+      'configuration',
+      `git knows several refs there by the name ${printable(ref, 200)}`,
+      {
+        hint: 'headgate doctor names the others, and how to delete them',
+      },
+    )
+    return { kind: 'refused', error, words }
+  }
   return { kind: 'unknown', error: failure(code, stderr) }
 }
 

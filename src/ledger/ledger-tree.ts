@@ -22,6 +22,8 @@ export const POLICY_FILE = 'policy.yaml'
 export const SIGNERS_FILE = 'allowed_signers'
 export const POLICY_JSON_FILE = 'policy.json'
 
+/** A ledger commit has a subject and little more. */
+const MAX_COMMIT_BYTES = 64 * 1024
 /** Grows with policies and rollbacks, some 100 bytes each. */
 const MAX_STATE_BYTES = 8 * 1024 * 1024
 /** Far above a gate run an hour for a year; a commit with more of them needs a person, not a decision. */
@@ -78,8 +80,14 @@ export class LedgerTree {
   /** Throws HeadgateError 'data' if the commit is not a ledger's or its state file is not as headgate writes it. */
   static async open(objects: () => LedgerObjects, commit: Oid): Promise<LedgerTree> {
     const what = `the ledger's tip ${shortOid(commit)}`
-    const root = await namingAsync(what, objects().tree(commit))
-    if (root === null) throw new HeadgateError('data', `${what} is not a commit, or it is missing`)
+    const tip = await namingAsync(what, objects().read(commit, MAX_COMMIT_BYTES))
+    if (tip === null) throw new HeadgateError('data', `${what} is missing`)
+    // git itself would look through a tag, whose commit nobody made the tip.
+    if (tip.type !== 'commit')
+      throw new HeadgateError('data', `${what} is a ${tip.type} object and no commit`)
+    const [, tree = ''] = /^tree ([0-9a-f]+)\n/.exec(tip.body.toString('latin1')) ?? []
+    const root = await namingAsync(what, objects().tree(tree))
+    if (root === null) throw new HeadgateError('data', `the tree of ${what} is missing`)
     const bytes = await readFile(objects(), root, STATE_PATH, MAX_STATE_BYTES)
     if (bytes === null) throw new HeadgateError('data', `${what} has no ${STATE_PATH}`)
     return new LedgerTree(

@@ -23,7 +23,7 @@ test('an approval prints the push that lands once', () => {
   const [from, to] = [second.slice(0, 7), first.slice(0, 7)]
   expect(ran.stdout).toBe(
     `approved: release from ${from} back to ${to}, once, for 1h. An operator runs:\n` +
-      `  git push --force-with-lease=release:${from} origin ${to}:release\n`,
+      `  git push --force-with-lease=release:${from} origin ${to}:refs/heads/release\n`,
   )
   expect(ran).toMatchObject({ stderr: '', code: 0 })
   const push = paste(repository, ran.stdout)

@@ -39,7 +39,7 @@ release: ${from} -> ${short}, a promotion
   const yes = repository.headgate('check', 'main')
   expect(yes.code).toBe(0)
   expect(yes.stdout).toContain(`the server takes ${short} on release of origin, as of record 5:`)
-  expect(yes.stdout).toContain(`  alice or bob may run: git push origin ${short}:release\n`)
+  expect(yes.stdout).toContain(`  alice or bob may run: git push origin ${short}:refs/heads/release\n`)
   const push = /git (push .+)$/m.exec(yes.stdout)?.[1] ?? ''
   repository.git(...push.split(' '))
   expect(repository.headgate('check').stdout).toBe(
@@ -102,7 +102,7 @@ test('four eyes: only the other one may push what one approved', () => {
   expect(ran.code, ran.all).toBe(0)
   const [short, from] = [one.slice(0, 7), two.slice(0, 7)]
   expect(ran.stdout).toContain(
-    `  alice may run: git push --force-with-lease=release:${from} origin ${short}:release`,
+    `  alice may run: git push --force-with-lease=release:${from} origin ${short}:refs/heads/release`,
   )
 })
 

@@ -15,6 +15,7 @@ import {
 } from '../../src/core/explain.ts'
 import type { ReleaseMove, StagingMove } from '../../src/core/facts.ts'
 import type { Policy } from '../../src/core/policy.ts'
+import { namesake, namesakesOf } from '../../src/core/rules/namesake.ts'
 import { type Objection, RULE_NAMES } from '../../src/core/verdict.ts'
 import {
   approval,
@@ -118,7 +119,7 @@ release: 2e3c0de -> 0a11d00, a rollback by alice
       what release has now
     fix: promote a commit of main that contains 2e3c0de; or, to go back
          to a release that worked, get the rollback approved, then:
-           git push --force-with-lease=release:2e3c0de origin 0a11d00:release
+           git push --force-with-lease=release:2e3c0de origin 0a11d00:refs/heads/release
   [approval]
     going back from 2e3c0de to 0a11d00 needs 2 valid approvals and has
       1 (bob)
@@ -306,6 +307,11 @@ const ALL: readonly Objection[] = [
     ([entries, facts, policy]) => judge(entries, { facts, ...(policy ? { policy } : {}) }).objections,
   ),
   ...STAGING_CASES.flatMap((facts) => decideStaging(facts)),
+  ...(['commit', 'tag', 'tree'] as const).flatMap((objectType) =>
+    namesakesOf('refs/heads/release').map((ref) =>
+      namesake(ref, 'refs/heads/release', { to: NEW, objectType }),
+    ),
+  ),
 ]
 
 describe('every objection', () => {

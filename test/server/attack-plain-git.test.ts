@@ -115,7 +115,7 @@ describe('release holds commits only:', () => {
     const { all } = await expectRefused(repository, ['commit-object'], () =>
       repository.push('refs/tags/v1:refs/heads/release'),
     )
-    expect(all).toContain("git push origin 'TAG^{commit}:release'")
+    expect(all).toContain("git push origin 'TAG^{commit}:refs/heads/release'")
   })
 
   test('a tag of a tag is refused', async () => {

@@ -7,7 +7,7 @@
 import { refsOf } from '../../audit/foresee.ts'
 import type { PolicyInForce } from '../../audit/policy-in-force.ts'
 import { printable, shellWord } from '../../core/printable.ts'
-import { namesakesOf } from '../../core/rules/namesake.ts'
+import { namesakesOf, nameTaken } from '../../core/rules/namesake.ts'
 import { formerBranches } from '../../core/state.ts'
 import { gitWithoutHooks } from '../../git/configured-hooks.ts'
 import type { GitRepository } from '../../git/repository.ts'
@@ -27,32 +27,32 @@ export async function serverNamesakes(
   branches: readonly string[],
 ): Promise<Finding[]> {
   const git = gitWithoutHooks(repository.commonDirectory)
-  const names = branches.flatMap(namesakesOf)
-  const found = await repository.refs(names)
-  return names
-    .filter((name) => found.has(name))
-    .map((name) =>
+  const taken = takenNames(branches)
+  const found = await repository.refs(taken.keys())
+  return [...taken]
+    .filter(([ref]) => found.has(ref))
+    .map(([ref, name]) =>
       // What a symbolic ref stands for must not go with it.
-      problem('namesake', whatOf(name, 'is here'), `${git} update-ref --no-deref -d ${shellWord(name)}`),
+      problem('namesake', whatOf(ref, name, 'is here'), `${git} update-ref --no-deref -d ${shellWord(ref)}`),
     )
 }
 
-/** Those that a remote has: they come into every clone, with the commits that they name. */
+/** Those that a remote has. A tag comes into every clone, with the commits that it names. */
 export async function remoteNamesakes(
   client: ClientRepository,
   remote: { readonly name: string; readonly target: string },
   branches: readonly string[],
 ): Promise<Finding[]> {
-  const names = branches.flatMap(namesakesOf)
-  const found = await client.remoteRefs(remote.target, names)
+  const taken = takenNames(branches)
+  const found = await client.remoteRefs(remote.target, [...taken.keys()])
   const shown = printable(remote.name, 100)
-  return names
-    .filter((name) => found.has(name))
-    .map((name) =>
+  return [...taken]
+    .filter(([ref]) => found.has(ref))
+    .map(([ref, name]) =>
       problem(
         'namesake',
-        whatOf(name, `is on ${shown}`),
-        `git push ${shellWord(remote.name)} ${shellWord(`:${name}`)}  # who wants to keep it first pushes it by another name`,
+        whatOf(ref, name, `is on ${shown}`),
+        `git push ${shellWord(remote.name)} ${shellWord(`:${ref}`)}  # who wants to keep it first pushes it by another name`,
       ),
     )
 }
@@ -63,15 +63,24 @@ export async function ownNamesakes(
   remote: string,
   branches: readonly string[],
 ): Promise<Finding[]> {
-  const followed = branches.map((ref) => `${remote}/${ref.replace(/^refs\/heads\//, '')}`)
-  const names = [
-    ...branches.flatMap(namesakesOf),
-    ...followed.flatMap((name) => [...namesakesOf(name), `refs/heads/${name}`]),
-  ]
-  const found = await repository.refs(names)
-  return names
-    .filter((name) => found.has(name))
-    .map((name) => remark('namesake', whatOf(name, 'is in this clone'), removal(name)))
+  const taken = takenNames(branches)
+  for (const branch of branches) {
+    const name = `${remote}/${branch.replace(/^refs\/heads\//, '')}`
+    for (const folder of ['refs/', 'refs/tags/', 'refs/heads/']) taken.set(folder + name, name)
+  }
+  const found = await repository.refs(taken.keys())
+  return [...taken]
+    .filter(([ref]) => found.has(ref))
+    .map(([ref, name]) => remark('namesake', whatOf(ref, name, 'is in this clone'), removal(ref)))
+}
+
+/** Each namesake, and the name by which it is taken for the branch. */
+function takenNames(branches: readonly string[]): Map<string, string> {
+  return new Map(
+    branches.flatMap((branch) =>
+      namesakesOf(branch).map((ref): [string, string] => [ref, nameTaken(ref, branch)]),
+    ),
+  )
 }
 
 function removal(ref: string): string {
@@ -80,7 +89,6 @@ function removal(ref: string): string {
   return kind === 'tags' ? `git tag -d ${shellWord(name)}` : `git branch -m ${shellWord(name)} NAME`
 }
 
-function whatOf(ref: string, where: string): string {
-  const short = printable(ref.replace(/^refs\/(?:tags\/|heads\/)?/, ''), 100)
-  return `${printable(ref, 150)} ${where}: git takes the short name ${short} for it, and no longer for the branch`
+function whatOf(ref: string, name: string, where: string): string {
+  return `${printable(ref, 150)} ${where}: git takes ${printable(name, 100)} for it and not for the branch, or for both`
 }
