@@ -12,6 +12,8 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef, shortRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
+import { namesake, namesakesOf } from '../core/rules/namesake.ts'
+import { formerBranches } from '../core/state.ts'
 import type { RuleName } from '../core/verdict.ts'
 import { ClientRepository } from './client-repository.ts'
 import { colour, note, print, printJson } from './output.ts'
@@ -56,10 +58,14 @@ export async function check(options: CheckOptions): Promise<void> {
       record: view.snapshot.head.seq,
       vain: isUnsure ? signing.format : null,
     }
+    const enforced = view.inForce.policy.enforcement === 'enforce'
+    const branches = [staging, release, ...formerBranches(view.snapshot.state).map((former) => former.ref)]
+    const branch = branches.find((one) => namesakesOf(one).includes(ref))
+    if (branch !== undefined)
+      return answer(question, foreseeNamesake(question, branch), ['namesake'], enforced)
     if (ref !== release && ref !== staging) return answerUnguarded(question)
     if (current === commit) return answer(question, null, [])
     const update = { from: current, to: commit, ref }
-    const enforced = view.inForce.policy.enforcement === 'enforce'
     const foresight =
       ref === release
         ? await foreseeRelease(repository, view, update, {
@@ -184,6 +190,14 @@ function verdictOf(rule: RuleName, foresight: Foresight | null): keyof typeof WO
   if (foresight.report.objections.some((one) => one.rule === rule)) return 'refused'
   if (foresight.waived.some((one) => one.rule === rule)) return 'waived'
   return rule === 'note' && foresight.note ? 'needed' : 'passed'
+}
+
+/** The server makes and moves no ref of such a name; whether it is there already does not matter. */
+function foreseeNamesake({ ref, commit, current }: Question, branch: string): Foresight {
+  const objections = [namesake(ref, branch, { to: commit, objectType: 'commit' })]
+  const report = { ref, from: current, to: commit, what: '', objections }
+  const nothing = { reason: '', pushers: [], signed: false, waived: [], broughtBack: [], remarks: [] }
+  return { report, answer: 'no', ...nothing }
 }
 
 function answerUnguarded(question: Question): void {

@@ -164,3 +164,13 @@ test('could not tell: no remote in reach, a clone without the history; not guard
   expect(open.stderr).toContain('the remote "fork" is not guarded by headgate')
   expect(open.code).toBe(78)
 })
+
+test('a name that git takes for the release branch is refused beforehand, too', () => {
+  const repository = guardedClone({ prepare: released })
+  const commit = repository.git('rev-parse', 'HEAD')
+  const ran = repository.headgate('check', commit, '--to', 'refs/tags/release')
+  expect(ran.code).toBe(77)
+  expect(ran.stdout).toContain('REFUSED namesake')
+  expect(ran.stdout).toContain(`git push origin ${commit.slice(0, 7)}:refs/heads/release`)
+  expect(repository.headgate('check', commit, '--to', 'refs/tags/v1').code).toBe(0)
+})

@@ -173,7 +173,11 @@ describe('nothing for everyone else', () => {
     const repository = hookedClone({ prepare: released })
     const started = withTrap(repository)
     repository.commit('two')
-    for (const refspecs of [['main:topic'], [':topic'], ['main:refs/heads/release-2', 'main:refs/tags/main']])
+    for (const refspecs of [
+      ['main:topic'],
+      [':topic'],
+      ['main:refs/heads/release-2', 'main:refs/tags/main-2'],
+    ])
       repository.mustRun(repository.push(refspecs))
     expect(started()).toBe(false)
     repository.mustRun(repository.push('main'))
