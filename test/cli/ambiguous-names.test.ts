@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { parseReleaseLog } from '../../src/core/release-log.ts'
 import { released } from '../beginnings.ts'
 import { type Ran, unwrapped } from '../make-repository.ts'
-import { Day, proved, releasedAndProved } from './day.ts'
+import { Day, proved, releasedAndProved, releasedBad } from './day.ts'
 import { guarded } from './run-program.ts'
 
 const short = (oid: string) => oid.slice(0, 7)
@@ -36,12 +36,11 @@ function confuse(day: Day, person: string): string {
 
 const WHY = ['--trigger', 'pager', '--symptoms', '500 on /pay', '--yes']
 
-test('every command takes the branches for the branches', { timeout: 300_000 }, async () => {
+test('what goes forward goes by the branches themselves', { timeout: 900_000 }, async () => {
   const day = await Day.begin({ begin: releasedAndProved })
   const { repository } = day
   const zero = day.release()!
   const one = day.commit('one')
-  repository.mustRun(await day.as('alice', 'init'))
   const wrong = confuse(day, 'alice')
   const must = (ran: Ran): Ran => repository.mustRun(ran)
 
@@ -53,8 +52,22 @@ test('every command takes the branches for the branches', { timeout: 300_000 }, 
   const check = must(await day.as('alice', 'check', one))
   expect(check.stdout).toContain(`git push origin ${short(one)}:refs/heads/release\n`)
 
+  const promoted = must(await day.as('alice', 'promote', '--yes'))
+  expect(promoted.stdout).toContain(`release is at ${short(one)}`)
+  expect(repository.server('rev-parse', 'refs/heads/release')).toBe(one)
+  const { entries } = parseReleaseLog(Buffer.from(day.log()))
+  expect(entries.at(-1)?.entry).toMatchObject({ kind: 'promotion', commit: one, smoke: { result: 'PASSED' } })
+  for (const ref of ['refs/tags/release', 'refs/release'])
+    expect(repository.server('rev-parse', ref)).toBe(wrong)
+})
+
+test('a promotion beside a branch of an odd name says why it goes nowhere, and the doctor how it would', async () => {
+  const day = await Day.begin({ begin: releasedAndProved })
+  const { repository } = day
+  const zero = day.release()!
+  const must = (ran: Ran): Ran => repository.mustRun(ran)
   // A push beside this one goes nowhere.
-  repository.server(...OFF, 'update-ref', ODD, wrong)
+  repository.server(...OFF, 'update-ref', ODD, zero)
   const ambiguous = await day.as('alice', 'promote', '--yes')
   expect(ambiguous.code, ambiguous.all).toBe(78)
   expect(ambiguous.stderr).toContain('git knows several refs there by the name refs/heads/release')
@@ -64,20 +77,23 @@ test('every command takes the branches for the branches', { timeout: 300_000 }, 
   const [, fix = ''] = /fix: (git push origin :refs\/heads\/refs.*)$/m.exec(stdout) ?? []
   must(repository.run('sh', ['-c', fix], { cwd: day.clone('alice') }))
 
-  const promoted = must(await day.as('alice', 'promote', '--yes'))
-  expect(promoted.stdout).toContain(`release is at ${short(one)}`)
-  expect(repository.server('rev-parse', 'refs/heads/release')).toBe(one)
-  const entries = () => parseReleaseLog(Buffer.from(day.log())).entries.map(({ entry }) => entry)
-  expect(entries().at(-1)).toMatchObject({ kind: 'promotion', commit: one, smoke: { result: 'PASSED' } })
-  must(await day.as('alice', 'deploy-check', one, '--environment', 'production'))
+  must(await day.as('alice', 'promote', '--no-record', '--yes'))
+  expect(repository.server('rev-parse', 'refs/heads/release')).toBe(day.commit('one'))
+})
 
+test('what goes back does so, too, and is verified', { timeout: 900_000 }, async () => {
+  const day = await Day.begin({ begin: releasedBad })
+  const { repository } = day
+  const zero = day.commit('zero')
+  repository.mustRun(await day.as('alice', 'init'))
+  const wrong = confuse(day, 'alice')
+  const must = (ran: Ran): Ran => repository.mustRun(ran)
   must(await day.as('alice', 'rollback', ...WHY))
   expect(repository.server('rev-parse', 'refs/heads/release')).toBe(zero)
-  expect(entries().at(-1)).toMatchObject({ kind: 'rollback', commit: zero })
+  const { entries } = parseReleaseLog(Buffer.from(day.log()))
+  expect(entries.at(-1)?.entry).toMatchObject({ kind: 'rollback', commit: zero })
   const verified = must(await day.as('alice', 'verify'))
   expect(verified.stdout).toContain('VERIFIED')
-  for (const ref of ['refs/tags/release', 'refs/release'])
-    expect(repository.server('rev-parse', ref)).toBe(wrong)
 
   // The clone's hook and the server judge what is pushed to the branch, by whatever name.
   const push = repository.run('git', ['push', 'origin', `${wrong}:refs/heads/release`], {
