@@ -83,7 +83,7 @@ test('an override waives what it names, once, and its printed push lands', () =>
 
   expect(ran.stdout).toBe(
     `OVERRIDE recorded: evidence, served-commit waived once for release ${first.slice(0, 7)} -> ${second.slice(0, 7)}. An operator runs:\n` +
-      `  git push --force-with-lease=release:${first.slice(0, 7)} origin ${second.slice(0, 7)}:release\n`,
+      `  git push --force-with-lease=release:${first.slice(0, 7)} origin ${second.slice(0, 7)}:refs/heads/release\n`,
   )
   const push = paste(repository, ran.stdout)
   expect(push.all).toContain('OVERRIDE signed by alice')
