@@ -96,7 +96,7 @@ test('what goes back does so, too, and is verified', { timeout: 900_000 }, async
   expect(verified.stdout).toContain('VERIFIED')
 
   // The clone's hook and the server judge what is pushed to the branch, by whatever name.
-  const push = repository.run('git', ['push', 'origin', `${wrong}:refs/heads/release`], {
+  const push = repository.run('git', ['push', 'origin', `+${wrong}:refs/heads/release`], {
     cwd: day.clone('alice'),
   })
   expect(push.code).toBe(1)
