@@ -196,7 +196,15 @@ function verdictOf(rule: RuleName, foresight: Foresight | null): keyof typeof WO
 function foreseeNamesake({ ref, commit, current }: Question, branch: string): Foresight {
   const objections = [namesake(ref, branch, { to: commit, objectType: 'commit' })]
   const report = { ref, from: current, to: commit, what: '', objections }
-  const nothing = { reason: '', pushers: [], signed: false, waived: [], broughtBack: [], remarks: [] }
+  const nothing = {
+    reason: '',
+    note: false,
+    pushers: [],
+    signed: false,
+    waived: [],
+    broughtBack: [],
+    remarks: [],
+  }
   return { report, answer: 'no', ...nothing }
 }
 
