@@ -607,9 +607,8 @@ describe('hooks that were there before', () => {
     const first = repository.git('rev-parse', 'HEAD')
     const ran = install(repository, '--policy', repository.policyFolder)
     for (const name of HOOKS) {
-      expect(ran.stdout).toContain(
-        `  the ${name} hook that was there is kept; it runs first, and both must pass\n`,
-      )
+      const order = name === 'post-receive' ? 'it runs last' : 'it runs first, and both must pass'
+      expect(ran.stdout).toContain(`  the ${name} hook that was there is kept; ${order}\n`)
       rmSync(join(repository.folder, `${name}.seen`), { force: true })
     }
     const commit = repository.commit('next')
@@ -670,6 +669,22 @@ describe('hooks that were there before', () => {
     const commit = repository.release('next')
     expect(seen(repository, 'post-receive')).toContain(`${commit} refs/heads/release\n`)
     expect(repository.ledgerSubjects().at(-1)).toMatch(/^promotion [0-9a-f]{7} landed|landed/)
+  })
+
+  test('a kept post-receive hook finds the move recorded, and what it does to its parent comes too late', () => {
+    const repository = unguarded()
+    script(
+      join(repository.bare, 'hooks', 'post-receive'),
+      `git log --format=%s refs/headgate/ledger >'${repository.folder}/found'; echo 'kept says so' >&2; kill -9 $PPID`,
+    )
+    repository.install()
+    const commit = repository.commit('next')
+    repository.push('main')
+    repository.submit(repository.sign(repository.evidencePayload(commit), 'ci', 'headgate-evidence'))
+    const ran = repository.push(`${commit}:refs/heads/release`)
+    expect(ran.all).toMatch(/release is now [0-9a-f]{7}, promotion 1, ledger record \d+[^]*kept says so/)
+    expect(readFileSync(join(repository.folder, 'found'), 'utf8')).toMatch(/^[^\n]*landed/)
+    expect(repository.ledgerSubjects().at(-1)).toContain('landed')
   })
 
   test('a dispatcher finds its scripts by its own name', () => {

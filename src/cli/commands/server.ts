@@ -56,8 +56,10 @@ export function serverCommand(cli: Argv): Argv {
           const done = await installAndApply(repo, identity, policy, host)
           if (json) return printJson(done)
           print(`headgate is installed in ${done.repository}; pushers are known by ${done.identity}`)
-          for (const name of done.kept)
-            print(`  the ${name} hook that was there is kept; it runs first, and both must pass`)
+          for (const name of done.kept) {
+            const order = name === 'post-receive' ? 'it runs last' : 'it runs first, and both must pass'
+            print(`  the ${name} hook that was there is kept; ${order}`)
+          }
           for (const setting of done.settings) print(`  set ${setting}`)
           for (const remark of done.remarks) note(`remark: ${remark}`)
           if (done.policy === null) {
