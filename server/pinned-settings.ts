@@ -29,9 +29,10 @@ export const SETTINGS: readonly (readonly [string, string])[] = [
   ['receive.certNonceSlop', '300'],
   // In a reftable all refs share one lock, which is held while hooks run; git would wait 100 ms for it.
   ['reftable.lockTimeout', '10000'],
-  // A clone asks for the ledger's tip, which is a fortieth of a long ledger.
-  ['uploadpack.allowFilter', 'true'],
 ]
+
+/** Set where nobody has decided otherwise: a clone asks for the ledger's tip, which is a fortieth of a long ledger. */
+export const FILTER = ['uploadpack.allowFilter', 'true'] as const
 
 export const NONCE_SEED = 'receive.certNonceSeed'
 export const HIDDEN = ['receive.hideRefs', 'refs/headgate/ledger'] as const
@@ -61,6 +62,7 @@ export async function pinSettings(repository: GitRepository, host: Host): Promis
     if (name === 'core.fsync' && found.last(name) === 'all') continue
     await set(name, value)
   }
+  if (found.last(FILTER[0]) === null) await set(...FILTER)
   if (found.last(NONCE_SEED) === null) await set(NONCE_SEED, randomBytes(32).toString('hex'), '(random)')
   const [name, ref] = HIDDEN
   if (!found.all(name).includes(ref)) {
@@ -76,7 +78,7 @@ export async function unpinSettings(repository: GitRepository): Promise<string[]
   const before = readBefore(commonDirectory)
   const restored: string[] = []
   const found = await ownValues(repository)
-  for (const [name, value] of [...SETTINGS, [NONCE_SEED, null] as const]) {
+  for (const [name, value] of [...SETTINGS, FILTER, [NONCE_SEED, null] as const]) {
     const former = before[name]
     const current = found.last(name)
     if (former === undefined || current === null || (value !== null && current !== value)) continue

@@ -84,6 +84,7 @@ describe('server install', () => {
   set core.fsync=committed,loose-object,reference
   set receive.certNonceSlop=300
   set reftable.lockTimeout=10000
+  set uploadpack.allowFilter=true
   set receive.certNonceSeed=(random)
   set receive.hideRefs=refs/headgate/ledger
 policy version 1 is in force now, from ${repository.policyFolder}: release follows main, enforce
@@ -682,7 +683,7 @@ describe('hooks that were there before', () => {
     repository.push('main')
     repository.submit(repository.sign(repository.evidencePayload(commit), 'ci', 'headgate-evidence'))
     const ran = repository.push(`${commit}:refs/heads/release`)
-    expect(ran.all).toMatch(/release is now [0-9a-f]{7}, promotion 1, ledger record \d+[^]*kept says so/)
+    expect(ran.all).toMatch(/release is now [0-9a-f]{7}, promotion 1, ledger record \d+[\s\S]*kept says so/)
     expect(readFileSync(join(repository.folder, 'found'), 'utf8')).toMatch(/^[^\n]*landed/)
     expect(repository.ledgerSubjects().at(-1)).toContain('landed')
   })
@@ -726,6 +727,7 @@ describe('hooks that were there before', () => {
   put back core.fsync (not set)
   put back receive.certNonceSlop (not set)
   put back reftable.lockTimeout (not set)
+  put back uploadpack.allowFilter (not set)
   put back receive.certNonceSeed (not set)
   stays: refs/headgate/ledger
   stays: headgate/seal-key.pem
