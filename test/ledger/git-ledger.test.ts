@@ -359,13 +359,16 @@ describe('git ledger: the ref and its tree', () => {
       })
     })
 
-    test('a ledger ref that is a blob, or a symbolic ref, is an error', async () => {
+    test('a ledger ref that is a blob, a tag of the ledger, or a symbolic ref, is an error', async () => {
       const blob = git('rev-parse', `${LEDGER_REF}:state.json`)
-      git('update-ref', LEDGER_REF, blob)
-      await expect((await open()).head()).rejects.toMatchObject({
-        code: 'data',
-        message: expect.stringMatching(/^the ledger's tip [0-9a-f]{7}: git cannot read/),
-      })
+      git('tag', '-a', '-m', 'x', 'of-the-ledger', LEDGER_REF)
+      for (const [type, oid] of Object.entries({ blob, tag: git('rev-parse', 'refs/tags/of-the-ledger') })) {
+        git('update-ref', LEDGER_REF, oid)
+        await expect((await open()).head()).rejects.toMatchObject({
+          code: 'data',
+          message: `the ledger's tip ${oid.slice(0, 7)} is a ${type} object and no commit`,
+        })
+      }
       git('symbolic-ref', LEDGER_REF, 'refs/heads/main')
       await expect((await open()).head()).rejects.toMatchObject({
         code: 'data',
