@@ -21,7 +21,13 @@ export async function rollsBack(stage: Stage, bad: string, good: string): Promis
   )
   const approve = ['headgate', 'approve', '--from', bad, '--to', good, '--key', '../keys/bob']
   const { output } = await stage.must('bob', [...approve, '--reason', 'chat fails with 500'])
-  const rollback = ['git', 'push', `--force-with-lease=release:${bad}`, 'origin', `${good}:release`]
+  const rollback = [
+    'git',
+    'push',
+    `--force-with-lease=release:${bad}`,
+    'origin',
+    `${good}:refs/heads/release`,
+  ]
   stage.expect(output.includes(rollback.join(' ')), 'headgate approve was to print the push that follows')
   await lands(stage, 'alice', rollback, { kind: 'rollback', commit: good })
   await stage.deploy(stage.production, 'release')
