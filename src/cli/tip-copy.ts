@@ -14,7 +14,7 @@ import { makeFolder } from '../git/own-files.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
 import { GitLedger, LEDGER_REF } from '../ledger/git-ledger.ts'
 import type { LedgerRecord, PolicyFiles, Snapshot } from '../ledger/ledger.ts'
-import type { LedgerObjects, LedgerRepository } from '../ledger/ledger-repository.ts'
+import type { LedgerObjects, LedgerRepository, LedgerTreeEntry } from '../ledger/ledger-repository.ts'
 import { copyName } from './remote-copies.ts'
 
 /** Runs git in the clone, with the user's environment. Throws HeadgateError 'unavailable' with git's words. */
@@ -138,11 +138,18 @@ class FetchedObjects implements LedgerObjects {
     return this.#here.read(oid, maxBytes)
   }
 
-  /** What stands beside the folders is asked for in any case. */
+  /** The state, and the policy in force: they are asked for in any case. */
   async bringFiles(tip: Oid): Promise<void> {
-    const files = ((await this.#here.tree(tip)) ?? []).filter(({ mode }) => mode === '100644')
+    const root = await this.#entries(tip)
+    const versions = await this.#entries(root.find(({ name }) => name === 'policies')?.oid)
+    const newest = versions.toSorted((a, b) => Number(a.name) - Number(b.name)).at(-1)
+    const files = [...root, ...(await this.#entries(newest?.oid))].filter(({ mode }) => mode === '100644')
     const here = await Promise.all(files.map(({ oid }) => this.#here.read(oid, Number.MAX_SAFE_INTEGER)))
     await Promise.all(files.filter((_, index) => here[index] === null).map(({ oid }) => this.#fetched(oid)))
+  }
+
+  async #entries(folder: Oid | undefined): Promise<readonly LedgerTreeEntry[]> {
+    return (folder === undefined ? null : await this.#here.tree(folder)) ?? []
   }
 
   /** Whether somebody goes through the ledger, record by record. */

@@ -132,11 +132,12 @@ export function policyCommand(cli: Argv): Argv {
               },
             )
           }
-          if (json) return printExactly(jsonText(files, 2))
-          printExactly(`# policy version ${files.version}`)
-          printExactly(files.policy.trimEnd())
+          const { version, policy, allowedSigners } = files
+          if (json) return printExactly(jsonText({ version, policy, allowedSigners }, 2))
+          printExactly(`# policy version ${version}`)
+          printExactly(policy.trimEnd())
           printExactly('\n# allowed_signers')
-          printExactly(files.allowedSigners.trimEnd())
+          printExactly(allowedSigners.trimEnd())
         },
       )
       .demandCommand(1, 'say what to do: headgate policy check, apply, show or schema'),
