@@ -134,7 +134,7 @@ describe('between the move and its record', () => {
     ['is killed', 'kill -9 $$'],
     ['is not run at all', 'exit 0'],
     ['cannot start anything', 'exit 127'],
-    ['is killed while it asks', `sed 's/^request=/kill -9 $$;&/' @HOOK@ >@HOOK@.dying; . @HOOK@.dying`],
+    ['is killed while it asks', `sed 's/^ *request=/kill -9 $$;&/' @HOOK@ >@HOOK@.dying; . @HOOK@.dying`],
   ])('post-receive %s: the next push records what landed', async (_, script) => {
     const commit = next()
     const count = ledgerRecords(repository).length
