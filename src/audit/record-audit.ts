@@ -1,6 +1,6 @@
 /**
  * One record after another, in order. What each record must be by itself and after the one before is checked when it
- * comes; its signatures are checked on other threads meanwhile; then it is judged by everything before it.
+ * comes; the caller has the signatures of many checked at once; then each is judged by everything before it.
  */
 import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
@@ -9,21 +9,14 @@ import { isZeroOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { Voice } from '../core/single-use.ts'
 import { advanceState, type LedgerState } from '../core/state.ts'
-import { NAMESPACES, type Statement, type SubmittedKind } from '../core/statement.ts'
+import type { Statement, SubmittedKind } from '../core/statement.ts'
 import type { CommitAncestry } from '../git/commit-ancestry.ts'
 import type { AuditedCommit } from '../ledger/audit-log.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import { parseEntry } from '../ledger/ledger-tree.ts'
 import { envelopePart } from '../ledger/record.ts'
-import {
-  listedSignatures,
-  parseSignatures,
-  type SignedEnvelope,
-  verifyEnvelope,
-} from '../signing/envelope-verify.ts'
 import type { SshKey } from '../signing/ssh-key.ts'
 import type { IsGenuine } from '../signing/sshsig.ts'
-import type { Signed } from '../signing/verify-batch.ts'
 import { type AuditedMove, closeMove, moveOf } from './audited-move.ts'
 import { checkAuthorization } from './authorization-check.ts'
 import type { ChainCheck } from './chain-check.ts'
@@ -33,15 +26,8 @@ import { isSubmitted } from './gather-history.ts'
 import type { LedgerFiles } from './ledger-files.ts'
 import type { PolicyBook } from './policy-book.ts'
 import type { PolicyInForce } from './policy-in-force.ts'
-import {
-  checkSeal,
-  checkServerEnvelope,
-  parseSeal,
-  type Seal,
-  type SealKeys,
-  type SealVerdict,
-  serverSignatures,
-} from './seal-check.ts'
+import { type RecordSignatures, signaturesOf, signerOf } from './record-signatures.ts'
+import { checkSeal, checkServerEnvelope, type SealKeys, type SealVerdict } from './seal-check.ts'
 import type { StagingHistory } from './staging-history.ts'
 import { objectionToStatement } from './statement-check.ts'
 
@@ -63,7 +49,7 @@ export type AuditStart = {
 }
 
 /** A record whose signatures are to be checked. */
-export type Begun = {
+export type Begun = RecordSignatures & {
   readonly commit: AuditedCommit
   readonly record: LedgerRecord
   readonly inForce: PolicyInForce | null
@@ -72,10 +58,6 @@ export type Begun = {
   readonly afterPolicy: boolean
   /** Whether all before it was whole, so that it can be judged by that. */
   readonly isSound: boolean
-  readonly seal: Seal
-  readonly envelope: SignedEnvelope
-  /** Which of these signatures matter: the cryptography of many records is done at once. */
-  readonly signatures: readonly Signed[]
 }
 
 export class RecordAudit {
@@ -146,19 +128,12 @@ export class RecordAudit {
     const afterPolicy = this.#afterPolicy
     this.#afterPolicy = record.statement.kind === 'policy'
     const isSound = this.#isSound
-    const seal = parseSeal(record)
-    const envelope = parseSignatures(record.envelope)
-    const signatures = [
-      ...serverSignatures(seal.message, [seal.signature]),
-      ...(isSubmitted(record.statement.kind)
-        ? listedSignatures(envelope, inForce?.signers ?? [])
-        : serverSignatures(envelope.message, envelope.signatures)),
-    ]
+    const signed = signaturesOf(record, inForce)
     if (record.seq === 1 && record.statement.kind !== 'policy')
       this.#object('policy', 1, 'the first record puts no policy in force')
     if (!policies.add(record)) this.#break(record.seq + 1)
     const inForceAfter = policies.current
-    return { commit, record, inForce, inForceAfter, afterPolicy, isSound, seal, envelope, signatures }
+    return { commit, record, inForce, inForceAfter, afterPolicy, isSound, ...signed }
   }
 
   /** Judges a record by everything before it. Call it in order, each when the one before has ended. */
@@ -346,21 +321,6 @@ export class RecordAudit {
 }
 
 const SERVER = { trusted: true, principal: 'server', fingerprint: '' } as const
-
-function signerOf(
-  record: LedgerRecord,
-  envelope: SignedEnvelope,
-  by: { readonly kind: SubmittedKind; readonly inForce: PolicyInForce | null; readonly isGenuine: IsGenuine },
-) {
-  const { kind, inForce, isGenuine } = by
-  if (inForce === null) return { trusted: false, reason: 'no policy was in force', key: null } as const
-  const at = Date.parse(record.at)
-  const { trust } = verifyEnvelope(envelope, inForce.signers, NAMESPACES[kind], at, isGenuine)
-  const key = trust.fingerprint ?? null
-  return trust.verdict === 'trusted'
-    ? ({ trusted: true, principal: trust.principal, fingerprint: trust.fingerprint, key } as const)
-    : ({ trusted: false, reason: trust.reason, key } as const)
-}
 
 /** No decision about a commit looks at policies, and they are large. */
 function isAboutMoves({ kind, commit }: HistoryRecord['statement']): boolean {
