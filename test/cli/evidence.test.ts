@@ -292,7 +292,7 @@ test('a statement leaves no file behind, neither in the temporary folder nor as 
     refs()
       .split('\n')
       .filter((name) => !before.split('\n').includes(name)),
-  ).toEqual(['refs/headgate-copies/origin/ledger'])
+  ).toEqual([])
   expect(repository.server('for-each-ref', 'refs/headgate/inbox')).toBe('')
 })
 
