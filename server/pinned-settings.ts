@@ -31,7 +31,7 @@ export const SETTINGS: readonly (readonly [string, string])[] = [
   ['reftable.lockTimeout', '10000'],
 ]
 
-/** Set where nobody has decided otherwise: a clone asks for the ledger's tip, which is a fortieth of a long ledger. */
+/** Set where nobody has decided otherwise: a clone asks for the ledger's tip, a small part of a long ledger. */
 export const FILTER = ['uploadpack.allowFilter', 'true'] as const
 
 export const NONCE_SEED = 'receive.certNonceSeed'

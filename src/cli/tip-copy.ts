@@ -1,6 +1,6 @@
 /**
  * The tip of a remote's ledger without its history: one commit and its trees, and of the files those that somebody asked
- * for. It answers nearly all questions, and of a ledger with 20,000 records it is a fortieth.
+ * for. It answers nearly all questions. Of 2,000 records, 5.2 MB, it is 216 KB.
  *
  * It is a small repository of its own in the clone's git folder, so that the clone stays as deep and as whole as it is.
  * Whoever deletes it loses nothing.
