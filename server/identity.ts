@@ -31,14 +31,7 @@ const MAX_NONCE_AGE_MS = 15 * 60_000
 export type JudgedCertificate =
   | { readonly offered: false }
   | Extract<Certificate, { good: false }>
-  | {
-      readonly offered: true
-      readonly good: true
-      readonly principal: string
-      readonly fingerprint: string
-      readonly text: string
-      readonly certificate: PushCertificate
-    }
+  | (Extract<Certificate, { good: true }> & { readonly certificate: PushCertificate })
 
 /**
  * Verifies the certificate blob itself. The variables beside it do not tell who signed: a pusher who shares the server's

@@ -14,7 +14,7 @@ import type { Snapshot } from '../ledger/ledger.ts'
 import { notACommit } from './not-a-commit.ts'
 import { copyAt, ledgerCopyRef } from './remote-copies.ts'
 import { shownRemote } from './shown-remote.ts'
-import { isPlainName, TipCopy } from './tip-copy.ts'
+import { isPlainName, isTipsAlone, TipCopy } from './tip-copy.ts'
 
 /**
  * The environment that headgate was started in, which is what gates get: the same for every command. What is set below for
@@ -162,7 +162,7 @@ export class ClientRepository {
     try {
       return { oid, snapshot: await tip.snapshot(fetchWhole) }
     } catch (error) {
-      if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+      if (!isTipsAlone(error)) throw error
       const snapshot = await fetchWhole()
       return { oid: (await copyAt(repository, ref))?.oid ?? oid, snapshot }
     }

@@ -20,6 +20,14 @@ import { copyName } from './remote-copies.ts'
 /** Runs git in the clone, with the user's environment. Throws HeadgateError 'unavailable' with git's words. */
 export type RunGit = (...args: string[]) => Promise<string>
 
+/**
+ * Whether an error of the tip is a reason to fetch the whole ledger, which then has the last word: the host gives no single
+ * files, or what lies here is damaged, since git flushes it no more than any fetched ref.
+ */
+export function isTipsAlone(error: unknown): error is HeadgateError {
+  return error instanceof HeadgateError && (error.code === 'unavailable' || error.code === 'data')
+}
+
 /** Brings the whole ledger, which `read` needs, and opens it at the copy. */
 export type FetchWhole = () => Promise<Snapshot>
 
@@ -52,11 +60,16 @@ export class TipCopy {
     await this.#fetch('--depth=1', '--', this.#remote, `+${LEDGER_REF}:${LEDGER_REF}`)
   }
 
-  /** Where it is; null where nothing was fetched. */
+  /** Where it is; null where nothing was fetched, or what was cannot be used. */
   async at(): Promise<Oid | null> {
     if (!existsSync(join(this.#directory, 'HEAD'))) return null
-    const repository = await this.#open()
-    return (await repository.refs([LEDGER_REF])).get(LEDGER_REF)?.oid ?? null
+    try {
+      const repository = await this.#open()
+      return (await repository.refs([LEDGER_REF])).get(LEDGER_REF)?.oid ?? null
+    } catch (error) {
+      if (error instanceof HeadgateError) return null
+      throw error
+    }
   }
 
   async snapshot(whole: FetchWhole): Promise<Snapshot> {
@@ -213,7 +226,7 @@ class TipSnapshot implements Snapshot {
       try {
         return await question(this.#tip)
       } catch (error) {
-        if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+        if (!isTipsAlone(error)) throw error
       }
     }
     return question(await this.#all())

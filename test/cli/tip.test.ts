@@ -131,3 +131,18 @@ test('a folder that is damaged or gone is made anew', () => {
   repository.mustRun(repository.run('rm', ['-rf', join(repository.clone, TIP)]))
   expect(ask()).toBe(policy)
 })
+
+test.each([
+  ['an empty ref, as a power failure leaves one', ': >"$1/refs/headgate/ledger"'],
+  ['a ref of nothing', 'printf "%040d\\n" 1 >"$1/refs/headgate/ledger"'],
+  ['no configuration', 'rm "$1/config"'],
+  ['torn packs', 'for pack in "$1"/objects/pack/*.pack; do chmod u+w "$pack" && printf x >"$pack"; done'],
+])('a tip with %s: the whole ledger answers', (_, damage) => {
+  const repository = guarded({ prepare: proved })
+  const head = repository.git('rev-parse', 'HEAD')
+  const ask = () => repository.mustRun(repository.headgate('evidence', 'list', head, '--json')).stdout
+  const told = ask()
+  repository.mustRun(repository.run('sh', ['-c', damage, 'sh', join(repository.clone, TIP)]))
+  expect(ask()).toBe(told)
+  expect(repository.headgate('check', head).code).toBe(0)
+})

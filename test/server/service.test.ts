@@ -433,6 +433,26 @@ describe('its start, reload and health', () => {
     expect(await asked(second)).toHaveLength(3)
   })
 
+  test('a copy of a served repository asks nobody about the original', async () => {
+    const repository = guarded()
+    const commit = repository.commit('proved')
+    repository.mustRun(repository.push('main'))
+    repository.prove(commit)
+    const service = await serve([repository.bare])
+    const copy = join(repository.folder, 'copy.git')
+    repository.mustRun(repository.run('cp', ['-a', repository.bare, copy]))
+    repository.mustRun(
+      repository.run('git', ['remote', 'set-url', 'origin', copy], { cwd: repository.clone }),
+    )
+    const before = repository.ledgerSubjects()
+    repository.mustRun(repository.push(`${commit}:refs/heads/release`))
+    expect(await asked(service)).toEqual([])
+    expect(repository.ledgerSubjects()).toEqual(before)
+    expect(
+      repository.run('git', ['log', '-1', '--format=%s', 'refs/headgate/ledger'], { cwd: copy }).stdout,
+    ).toContain('landed')
+  })
+
   test('a socket where somebody else answers nonsense is left for the embedded decision', async () => {
     const repository = guarded()
     const service = await serve([repository.bare])
