@@ -58,6 +58,11 @@ export class Forger {
     return new Forger(repository, records)
   }
 
+  /** When an auditor looks, in milliseconds: just after the last honest record, however long the tests before took. */
+  get auditedAt(): number {
+    return Date.parse(this.honest.at(-1)!.at) + 1000
+  }
+
   drafts(): Draft[] {
     return this.honest.map(({ bytes }) => JSON.parse(bytes.toString('utf8')) as Draft)
   }
@@ -195,8 +200,8 @@ export class Forger {
         anchors: null,
         remembered: null,
         fromStart: false,
-        now: Date.now(),
-        seenAt: Date.now(),
+        now: this.auditedAt,
+        seenAt: this.auditedAt,
         ...options,
       })
     } finally {

@@ -87,7 +87,7 @@ describe('promotion.notes: required', () => {
     }
     const signed = makePolicy({ promotion: 'operators: [alice], signedPush: required, notes: required' })
     expect(judge(PROVED, { policy: signed, facts: noted('note=x') }).objections[0]?.fix).toContain(
-      "  git push --signed -o note='TEXT' origin COMMIT:release",
+      "  git push --signed -o note='TEXT' origin COMMIT:refs/heads/release",
     )
   })
 })

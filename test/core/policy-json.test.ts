@@ -20,7 +20,7 @@ environments:
 `
 const DIGEST = parsePolicy(TEXT).environments.staging.configurationDigest
 /** Written by the first version that has such files. Later ones must write the same bytes. */
-const JSON_OF_TEXT = `{"enforcement":"enforce","environments":{"staging":{"configurationDigest":"${DIGEST}","gates":[{"name":"health","optional":false},{"name":"lint","optional":true}],"name":"staging","urls":["https://staging.example.com","http://10.0.0.1:8080/app"]}},"evidence":{"maxAgeMs":86400000,"servedCommit":"required"},"form":1,"promotion":{"operators":["alice","bob"],"signedPush":"if-offered"},"release":"release","releaseLog":"docs/RELEASE_LOG.md","repository":"git.example.com/app","rollback":{"approvalMaxAgeMs":3600000,"approvals":1,"approverMayPush":true,"approvers":["alice","bob"],"bar":"commit","target":"landed"},"staging":"main"}
+const JSON_OF_TEXT = `{"enforcement":"enforce","environments":{"staging":{"configurationDigest":"${DIGEST}","gates":[{"name":"health","optional":false},{"name":"lint","optional":true}],"name":"staging","urls":["https://staging.example.com","http://10.0.0.1:8080/app"]}},"evidence":{"maxAgeMs":86400000,"servedCommit":"required"},"form":1,"promotion":{"notes":"optional","operators":["alice","bob"],"signedPush":"if-offered"},"release":"release","releaseLog":"docs/RELEASE_LOG.md","repository":"git.example.com/app","rollback":{"approvalMaxAgeMs":3600000,"approvals":1,"approverMayPush":true,"approvers":["alice","bob"],"bar":"commit","target":"landed"},"staging":"main"}
 `
 
 test('of a policy the JSON has what decides moves, defaults included, and nothing of how gates are run', () => {
@@ -48,7 +48,7 @@ describe('is refused, if it is not what headgate writes:', () => {
     'without its line break': JSON_OF_TEXT.trimEnd(),
     'in another order': `${JSON.stringify(value)} \n`,
     'with white space': `${JSON.stringify(value, null, 2)}\n`,
-    'a key that is not known': `${canonicalJson({ ...value, notes: 'required' })}\n`,
+    'a key that is not known': `${canonicalJson({ ...value, remarks: 'required' })}\n`,
     'an environment that is not known': `${canonicalJson({ ...value, environments: { ...value.environments, canary: value.environments.staging } })}\n`,
     'a key twice': JSON_OF_TEXT.replace('"form":1,', '"form":1,"form":1,'),
     'a key that is missing': `${canonicalJson(lacking)}\n`,

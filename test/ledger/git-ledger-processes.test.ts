@@ -83,6 +83,9 @@ test('kill -9 at any moment leaves the old head or the new one, and everything t
   for (let round = 0; round < 20; round++) {
     const appender = startAppender(`round ${round}`, 1000)
     await appender.ready
+    // Early and in mid-stream, however fast the machine appends.
+    for (let waited = 0; appender.acknowledged().length < round % 3 && waited < 2000; waited++)
+      await new Promise((resolve) => setTimeout(resolve, 5))
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 120))
     process.kill(-appender.pid, 'SIGKILL')
     await appender.ended
