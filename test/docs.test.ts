@@ -1,20 +1,20 @@
 /** What the documents show is there: pages and headings that they link to, commands and options, keys and policies. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { AUDIT_RULES, type AuditRuleText } from '../src/audit/finding.ts'
 import { parsePolicy } from '../src/core/policy-yaml.ts'
 import { PROGRAM } from './make-repository.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
-const PAGES = [
-  'README.md',
-  'CHANGELOG.md',
-  ...readdirSync(join(ROOT, 'docs'))
+const PAGES = ['README.md', 'CHANGELOG.md', 'SECURITY.md', ...pagesOf('docs'), ...pagesOf('docs/decisions')]
+
+function pagesOf(folder: string): string[] {
+  return readdirSync(join(ROOT, folder))
     .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-]
+    .map((name) => `${folder}/${name}`)
+}
 
 function read(page: string): string {
   return readFileSync(join(ROOT, page), 'utf8')
@@ -49,8 +49,10 @@ test.each(PAGES)('%s links to pages and headings that exist', (page) => {
 })
 
 test('every page of the documents is listed in README.md', () => {
-  for (const page of PAGES.filter((name) => name.startsWith('docs/')))
+  for (const page of [...pagesOf('docs'), 'SECURITY.md', 'docs/decisions/README.md'])
     expect(read('README.md')).toContain(`](${page})`)
+  for (const page of pagesOf('docs/decisions').filter((name) => !name.endsWith('/README.md')))
+    expect(read('docs/decisions/README.md')).toContain(`](${basename(page)})`)
 })
 
 describe('every command and option that is shown exists', () => {
