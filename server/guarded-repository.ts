@@ -8,11 +8,11 @@ import { printable } from '../src/core/printable.ts'
 import { formerBranches } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
-import { GitLedger } from '../src/ledger/git-ledger.ts'
-import type { Ledger, PolicyFiles, Snapshot } from '../src/ledger/ledger.ts'
+import { GitLedger, LEDGER_REF } from '../src/ledger/git-ledger.ts'
+import type { Ledger, PolicyFiles, RefValue, Snapshot } from '../src/ledger/ledger.ts'
 import { POLICY_JSON_FILE, policyPath } from '../src/ledger/ledger-tree.ts'
 import { guardedBranches } from './guarded-branches.ts'
-import { requireNeverGuarded } from './guarded-list.ts'
+import { readGuardedNames, requireNeverGuarded } from './guarded-list.ts'
 import { LedgerQueue } from './ledger-queue.ts'
 import { readSealKey, type SealKey, sealKeyPath } from './seal-key.ts'
 import { readSettings, type ServerSettings } from './settings.ts'
@@ -77,15 +77,22 @@ export function inQuarantine(guarded: GuardedRepository, path: string): GuardedR
 
 export async function viewServer(guarded: GuardedRepository): Promise<ServerView> {
   const { ledger, repository } = guarded
-  const snapshot = await ledger.snapshot()
+  // One question for all of them, which the list mostly knows already.
+  const listed = [...readGuardedNames(repository.commonDirectory)].filter((name) => name !== LEDGER_REF)
+  const { snapshot, refs: first } = await ledger.snapshotWith(listed)
   const inForce = await parsePolicyOnce(guarded, await snapshot.policyInForce())
   if (inForce === null) requireNeverGuarded(repository.commonDirectory)
-  // The refs are read after the ledger: a move that the ledger already knows as landed is then on disk, too.
-  const names = inForce === null ? [] : guardedBranches(inForce.policy)
-  for (const { ref } of formerBranches(snapshot.state)) if (!names.includes(ref)) names.push(ref)
-  for (const move of snapshot.state.open) if (!names.includes(move.ref)) names.push(move.ref)
-  const found = await repository.refs(names)
-  for (const [name, { symref }] of found) {
+  const names = new Set([
+    ...(inForce === null ? [] : guardedBranches(inForce.policy)),
+    ...formerBranches(snapshot.state).map(({ ref }) => ref),
+    ...snapshot.state.open.map(({ ref }) => ref),
+  ])
+  const others = [...names].filter((name) => !listed.includes(name))
+  const more = others.length === 0 ? new Map<string, RefValue>() : await repository.refs(others)
+  const refs = new Map<string, Oid>()
+  for (const [name, { oid, symref }] of [...first, ...more]) {
+    if (!names.has(name)) continue
+    refs.set(name, oid)
     if (symref === undefined) continue
     // It moves whenever its target does, under a name that nobody guards: no move of it can be judged.
     const git = gitWithoutHooks(repository.commonDirectory)
@@ -94,7 +101,7 @@ export async function viewServer(guarded: GuardedRepository): Promise<ServerView
       hint: `the server admin makes it a branch again: ${git} symbolic-ref --delete ${name}, then ${git} update-ref ${name} ${known}`,
     })
   }
-  return { snapshot, inForce, refs: new Map([...found].map(([name, ref]) => [name, ref.oid])) }
+  return { snapshot, inForce, refs }
 }
 
 async function parsePolicyOnce(

@@ -5,6 +5,7 @@ import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Policy } from '../src/core/policy.ts'
 import { printable, shellWord } from '../src/core/printable.ts'
+import { tooOld } from '../src/git/git-version.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { readSharing, shareFolder } from '../src/git/sharing.ts'
 import { accountName } from './accounts.ts'
@@ -113,6 +114,8 @@ async function requireGuardable(path: string, repository: GitRepository, host: H
       },
     )
   }
+  const old = tooOld(repository.gitPath)
+  if (old !== null) throw old
   requireOwnWritable(commonDirectory)
   requireCaseSensitive(commonDirectory)
   if (!runsOwnHooks(host)) return

@@ -1,8 +1,8 @@
 /** Which ref each update of a push would really change: through namespaces and symbolic refs. */
-import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { readdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import type { RefUpdate } from '../src/git/hook-input.ts'
-import { isRefName } from '../src/git/ref-files.ts'
+import { isRefName, type RunGit, readRefs } from '../src/git/refs.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 import { readGuardedNames } from './guarded-list.ts'
 import { isReserved } from './push-report.ts'
@@ -22,15 +22,14 @@ export async function withTargets(
     .join('')
   const guarded = readGuardedNames(repository.commonDirectory)
   const places = [repository.commonDirectory, ...worktrees(repository.commonDirectory)]
-  const result: TargetedUpdate[] = []
-  for (const update of updates) {
-    const name = withoutLinks(repository.commonDirectory, prefix + update.ref)
-    // A guarded name stays what it is, also where somebody made it a symbolic ref: see viewServer.
-    const settled = guarded.has(name) || isReserved(name)
-    for (const target of settled ? [name] : await resolveAlias(repository, name, places))
-      result.push({ ...update, target })
-  }
-  return result
+  const named = updates.map((update) => withoutLinks(repository.commonDirectory, prefix + update.ref))
+  // A guarded name stays what it is, also where somebody made it a symbolic ref: see viewServer.
+  const open = [...new Set(named)].filter((name) => !guarded.has(name) && !isReserved(name))
+  const aliases = await resolveAliases(repository, open, places)
+  return updates.flatMap((update, index) => {
+    const name = named[index]!
+    return [...(aliases.get(name) ?? [name])].map((target) => ({ ...update, target }))
+  })
 }
 
 /** The name of the file that git would write, where a folder on the way to it is a symbolic link. */
@@ -59,35 +58,24 @@ function worktrees(commonDirectory: string): string[] {
 }
 
 /**
- * What a symbolic ref stands for, also where that does not exist yet; of one that worktrees have each for itself, what it
- * stands for in any of them. Most refs are none.
+ * What symbolic refs stand for, also where that does not exist yet; of one that worktrees have each for itself, what it
+ * stands for in any of them. Names that git could not have are left out.
  */
-async function resolveAlias(
+async function resolveAliases(
   repository: GitRepository,
-  ref: string,
+  names: readonly string[],
   places: readonly string[],
-): Promise<readonly string[]> {
-  if (!places.some((place) => mayBeSymbolic(place, ref))) return [ref]
-  const targets = new Set<string>()
+): Promise<Map<string, Set<string>>> {
+  const targets = new Map<string, Set<string>>()
+  const possible = names.filter(isRefName)
+  if (possible.length === 0) return targets
   for (const place of places) {
-    const args = [`--git-dir=${place}`, 'symbolic-ref', '-q', ref]
-    const { stdout, exitCode } = await repository.run(args, { allowExit: [0, 1, 128] })
-    targets.add(exitCode === 0 ? stdout.toString('utf8').trimEnd() : ref)
+    const run: RunGit = (args, options) => repository.run([`--git-dir=${place}`, ...args], options)
+    const found = await readRefs(run, possible, repository.oidLength)
+    for (const name of possible) {
+      const target = found.get(name)?.symref ?? name
+      targets.set(name, (targets.get(name) ?? new Set()).add(target))
+    }
   }
-  return [...targets]
-}
-
-function mayBeSymbolic(directory: string, ref: string): boolean {
-  if (!ref.startsWith('refs/') || ref.includes('\0')) return false
-  // With reftable there are no ref files to look at, so git is asked.
-  if (lstatSync(join(directory, 'reftable'), { throwIfNoEntry: false }) !== undefined) return true
-  try {
-    const file = join(directory, ref)
-    const status = lstatSync(file, { throwIfNoEntry: false })
-    if (status === undefined || status.isDirectory()) return false
-    return status.isSymbolicLink() || (status.isFile() && readFileSync(file, 'latin1').startsWith('ref:'))
-  } catch {
-    // A name that the file system won't have (too long, a file where a folder should be) is no symbolic ref either.
-    return false
-  }
+  return targets
 }

@@ -2,11 +2,11 @@
 import { type GuardedRepository, viewServer } from './guarded-repository.ts'
 import { forgetMove } from './move-file.ts'
 import { landedOutcomes } from './settle.ts'
-import { LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
+import { type Attempt, LEDGER_MOVED, NEEDS_TURN, untilDone } from './until-done.ts'
 
 /** Records whatever has landed. The moves are done: where this fails, the next push finds them out from the refs. */
 export async function recordLanded(guarded: GuardedRepository, clock: () => number): Promise<void> {
-  await untilDone<undefined>(guarded, async (hasTurn) => {
+  const attempt = async (hasTurn: boolean): Promise<Attempt<undefined>> => {
     const view = await viewServer(guarded)
     const { inForce, snapshot } = view
     if (inForce === null) return { done: undefined }
@@ -19,5 +19,6 @@ export async function recordLanded(guarded: GuardedRepository, clock: () => numb
     }
     if (records.length === snapshot.state.open.length) forgetMove(guarded.repository.commonDirectory)
     return { done: undefined }
-  })
+  }
+  await untilDone(guarded, attempt, { mustAppend: true })
 }

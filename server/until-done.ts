@@ -26,11 +26,13 @@ export const LEDGER_MOVED: Attempt<never> = { again: 'others keep writing to the
 /**
  * Runs `attempt` until it has an answer. Each attempt must look at everything anew: what it decided on may have changed.
  * It appends only where `hasTurn`; there it must not read again what can be large, for others wait. Throws HeadgateError
- * 'unavailable' with the last reason when that takes more than a minute.
+ * 'unavailable' with the last reason when that takes more than a minute. `mustAppend`: the caller knows already that
+ * there is something to append, and reads nothing large, so that the first look may be one in turn.
  */
 export async function untilDone<T>(
   { queue, tell }: Pick<GuardedRepository, 'queue' | 'tell'>,
   attempt: (hasTurn: boolean) => Promise<Attempt<T>>,
+  { mustAppend = false }: { readonly mustAppend?: boolean } = {},
 ): Promise<T> {
   const start = elapsedMs()
   let waitingFor: string | null = null
@@ -45,7 +47,7 @@ export async function untilDone<T>(
   try {
     for (let count = 0; ; count++) {
       waitingFor = null
-      let result = await attempt(false)
+      let result = mustAppend ? NEEDS_TURN : await attempt(false)
       if (result === NEEDS_TURN) {
         waitingFor = 'others write to the ledger, and are served in turn'
         since ??= elapsedMs()

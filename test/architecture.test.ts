@@ -129,6 +129,18 @@ test('no source needs itself to be loaded first', () => {
   expect(cycles).toEqual([])
 })
 
+test('objects and refs are read by git alone', () => {
+  // Those name the file of packed refs, and look at who may write it, or whether a ref that is pruned is in it.
+  const mayNameIt = ['server/misfits.ts', 'server/reference-transaction.ts', 'server/repository-checks.ts']
+  for (const { path, text, imports } of SOURCES) {
+    expect(
+      imports.map(({ to }) => to),
+      path,
+    ).not.toContain('node:zlib')
+    if (!mayNameIt.includes(path)) expect(text.includes("'packed-refs'"), path).toBe(false)
+  }
+})
+
 test("the decision of a clone's pre-push hook needs nothing of the server", () => {
   const needed = new Set(['src/cli/pre-push.ts'])
   for (const path of needed) for (const { from, to } of IMPORTS) if (from === path) needed.add(to)

@@ -70,11 +70,10 @@ export const PINNED_CONFIGURATION: readonly string[] = [
   'maintenance.auto=false',
 ].flatMap((setting) => ['-c', setting])
 
-/** git syncs neither loose objects nor refs unless told; before 2.36 it knew the last of these only. */
+/** git syncs neither loose objects nor refs unless told. */
 export const DURABLE_CONFIGURATION: readonly string[] = [
   'core.fsync=committed,loose-object,pack-metadata,reference',
   'core.fsyncMethod=fsync',
-  'core.fsyncObjectFiles=true',
   // Writers meet, and each holds the lock for milliseconds; git would wait 100 ms.
   'core.filesRefLockTimeout=2000',
   'reftable.lockTimeout=10000',

@@ -14,5 +14,5 @@ export function findGit(): string {
       // Not in this folder.
     }
   }
-  throw new HeadgateError('configuration', 'there is no git in PATH', { hint: 'install git 2.28 or newer' })
+  throw new HeadgateError('configuration', 'there is no git in PATH', { hint: 'install git 2.36 or newer' })
 }

@@ -1,12 +1,11 @@
 /**
- * Reads objects through one long-lived `git cat-file --batch`. A request is one line, the object's name; the answer is
+ * Reads objects through one long-lived `git cat-file --batch-command`. A request is one line, `info <name>` or
+ * `contents <name>`; the answer is
  *
- *     <oid> SP <type> SP <size> LF <body> LF      or      <name> SP missing LF
+ *     <oid> SP <type> SP <size> LF [<body> LF]      or      <name> SP missing LF
  *
- * in the order of the requests, so that any number of them can be under way at once.
- *
- * git writes the first line before it reads the body. Whatever is larger than the caller wants is therefore never read:
- * the process is replaced by a new one, which costs a few milliseconds and no memory.
+ * in the order of the requests, so that any number of them can be under way at once. Before it asks for an object's
+ * contents, the reader asks how large they are: what is larger than the caller wants is never read.
  */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { Socket } from 'node:net'
@@ -14,74 +13,62 @@ import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { GitObject, GitObjectType, ObjectInfo } from './git-object.ts'
-import { readLooseByName } from './loose-objects.ts'
+import { tooOld } from './git-version.ts'
 import { firstLines, type GitCommand, incompleteProblem, startGit } from './process.ts'
-import type { RecentObjects } from './recent-objects.ts'
 import { parseTree, type TreeEntry } from './tree.ts'
 
 /** Unless told: far above any tree, commit or text that headgate reads, small enough to hold a few. */
 const MAX_OBJECT_BYTES = 32 * 1024 * 1024
-/** A body up to this size is thrown away faster than a process is replaced. */
-const SKIPPED_BYTES = 1024 * 1024
-/** In place of a limit: the body is not wanted at all. */
-const INFO = -1
 /** Two full ids, a type and a size need 100 bytes; a path of `<oid>:<path>` comes back in an answer too. */
 const MAX_NAME_LENGTH = 8192
 const MAX_LINE_BYTES = MAX_NAME_LENGTH * 4
 /** git answers in less than a millisecond; a disk that hangs must not hang a decision forever. */
 const SILENCE_MS = 60_000
 
-type Request = {
+type Question = {
   readonly name: string
-  /** Bodies up to this size are delivered, larger ones end in `oversize`; or INFO. */
-  readonly maxBytes: number
+  /** The body is wanted, and this many bytes of it; null: only type and size are. */
+  readonly bodyBytes: number | null
+  /** An object that a partial clone lacks is an answer, and not an error. */
+  readonly mayLack: boolean
+}
+
+type Request = Question & {
   /** How many processes died at it. */
   deaths: number
   readonly resolve: (answer: GitObject | null) => void
   readonly reject: (error: Error) => void
 }
 
-type Nearer = {
-  readonly folders?: readonly string[]
-  readonly outer?: () => ObjectReader | undefined
-  /** What was read lately; only of a repository outside of quarantine, whose objects stay. */
-  readonly recent?: RecentObjects | undefined
-}
-
 export class ObjectReader {
   readonly #command: GitCommand
   readonly #hexLength: 40 | 64
-  readonly #folders: readonly string[]
   readonly #outer: () => ObjectReader | undefined
-  readonly #recent: RecentObjects | undefined
   #child: ChildProcessWithoutNullStreams | undefined
   #pending: Request[] = []
   #line: Buffer[] = []
   #lineBytes = 0
+  /** The header of the body that is being received. */
   #header: ObjectInfo | undefined
-  #body = EMPTY
+  #body: Buffer = EMPTY
   #filled = 0
   #stderr = ''
   #timer: NodeJS.Timeout | undefined
-  /** The process that the timer is about: a request more or less of the same one only starts it anew. */
   #watched: ChildProcessWithoutNullStreams | undefined
   #closed = false
 
   /**
-   * `command` is `cat-file --batch`; nothing is started before the first request that needs it. Small loose objects in
-   * `folders` (object directories that git would look into as well) are read without it, and what `outer` finds is not
-   * asked for again: it reads the same repository outside of the quarantine and may have its process already.
+   * `command` starts `git cat-file --batch-command`. What `outer` finds is not asked for again: it reads the same
+   * repository outside of the quarantine and may have its process already.
    */
   constructor(
     command: GitCommand,
     hexLength: 40 | 64,
-    { folders = [], outer = () => undefined, recent }: Nearer = {},
+    outer: () => ObjectReader | undefined = () => undefined,
   ) {
     this.#command = command
     this.#hexLength = hexLength
-    this.#folders = folders
     this.#outer = outer
-    this.#recent = recent
   }
 
   /**
@@ -92,21 +79,22 @@ export class ObjectReader {
    */
   async read(name: string, maxBytes = MAX_OBJECT_BYTES): Promise<GitObject | null> {
     if (!this.#isName(name)) return null
-    const recent = this.#closed ? undefined : this.#recent?.get(name)
-    if (recent !== undefined && recent.size <= maxBytes) return recent
-    const object = (await this.#readNear(name, maxBytes)) ?? (await this.#ask(name, maxBytes))
-    if (object !== null) this.#recent?.keep(name, object)
+    const elsewhere = this.#closed ? null : ((await this.#outer()?.read(name, maxBytes)) ?? null)
+    if (elsewhere !== null) return elsewhere
+    const info = await this.#ask({ name, bodyBytes: null, mayLack: false })
+    if (info === null) return null
+    if (info.size > maxBytes) throw oversize(name, info, maxBytes)
+    const object = await this.#ask({ name: info.oid, bodyBytes: info.size, mayLack: false })
+    if (object === null) throw unreadable(name, 'it cannot be read any more')
     return object
   }
 
   /** Type and size of an object without its body, whatever its size. */
   async info(name: string): Promise<ObjectInfo | null> {
     if (!this.#isName(name)) return null
-    if (this.#closed) return this.#ask(name, INFO)
-    const answer =
-      readLooseByName(this.#folders, name, MAX_OBJECT_BYTES) ??
-      (await this.#outer()?.info(name)) ??
-      (await this.#ask(name, INFO))
+    const elsewhere = this.#closed ? null : ((await this.#outer()?.info(name)) ?? null)
+    if (elsewhere !== null) return elsewhere
+    const answer = await this.#ask({ name, bodyBytes: null, mayLack: true })
     return answer === null ? null : { oid: answer.oid, type: answer.type, size: answer.size }
   }
 
@@ -123,13 +111,6 @@ export class ObjectReader {
     this.#stop(new HeadgateError('unavailable', 'the object reader was closed'))
   }
 
-  async #readNear(name: string, maxBytes: number): Promise<GitObject | null> {
-    if (this.#closed) return null
-    return (
-      readLooseByName(this.#folders, name, maxBytes) ?? (await this.#outer()?.read(name, maxBytes)) ?? null
-    )
-  }
-
   /** Abbreviations, refs and revision syntax never reach git: each could mean something else tomorrow. */
   #isName(name: string): boolean {
     const match = /^([0-9a-f]+)(?:\^\{tree\}|:[^\0\n]*)?$/.exec(name)
@@ -139,12 +120,12 @@ export class ObjectReader {
     return match[1]?.length === this.#hexLength
   }
 
-  #ask(name: string, maxBytes: number): Promise<GitObject | null> {
+  async #ask(question: Question): Promise<GitObject | null> {
     if (this.#closed) throw new HeadgateError('unavailable', 'the object reader is closed')
     return new Promise((resolve, reject) => {
-      this.#pending.push({ name, maxBytes, deaths: 0, resolve, reject })
+      this.#pending.push({ ...question, deaths: 0, resolve, reject })
       if (this.#child === undefined) this.#start()
-      else this.#child.stdin.write(`${name}\n`)
+      else this.#child.stdin.write(lineOf(question))
       this.#watch()
     })
   }
@@ -175,6 +156,8 @@ export class ObjectReader {
     })
     child.on('close', (code, signal) => {
       if (!current()) return
+      const old = / unknown option [`']batch-command'/.test(this.#stderr) && tooOld(this.#command.gitPath)
+      if (old) return this.#stop(old)
       const how = this.#stderr === '' ? (signal ?? `exit code ${code}`) : firstLines(this.#stderr)
       // git dies at an object that is damaged, and the next process does as well.
       const asked = / is corrupt$/m.test(this.#stderr) ? this.#pending[0] : undefined
@@ -182,10 +165,10 @@ export class ObjectReader {
         incompleteProblem(this.#command, this.#stderr) ??
           (asked === undefined
             ? new HeadgateError('unavailable', `git cat-file ended: ${how}`)
-            : unreadable(asked, this.#stderr)),
+            : unreadable(asked.name, this.#stderr)),
       )
     })
-    child.stdin.write(this.#pending.map((request) => `${request.name}\n`).join(''))
+    child.stdin.write(this.#pending.map(lineOf).join(''))
   }
 
   /**
@@ -280,16 +263,17 @@ export class ObjectReader {
       return rest
     }
     const header = { oid: found[1]!, type: found[2] as GitObjectType, size: Number(found[3]) }
-    if (header.size <= Math.max(request.maxBytes, SKIPPED_BYTES)) {
-      this.#header = header
-      this.#body = Buffer.allocUnsafe(header.size + 1)
-      this.#filled = 0
+    if (request.bodyBytes === null) {
+      this.#pending.shift()
+      request.resolve({ ...header, body: EMPTY })
       return rest
     }
-    this.#deliver(request, header, EMPTY)
-    this.#abandon()
-    if (this.#pending.length > 0) this.#start()
-    return EMPTY
+    // An object never changes: what it said of its size before, it says again.
+    if (header.size !== request.bodyBytes) return this.#garbled()
+    this.#header = header
+    this.#body = Buffer.allocUnsafe(header.size + 1)
+    this.#filled = 0
+    return rest
   }
 
   #missing(request: Request): void {
@@ -297,8 +281,8 @@ export class ObjectReader {
     this.#stderr = ''
     const partial = incompleteProblem(this.#command, said)
     // Whoever only asks whether it is there is answered; git's word for it is "not fetched".
-    if (said === '' || (partial !== null && request.maxBytes === INFO)) request.resolve(null)
-    else request.reject(partial ?? unreadable(request, said))
+    if (said === '' || (partial !== null && request.mayLack)) request.resolve(null)
+    else request.reject(partial ?? unreadable(request.name, said))
   }
 
   #receiveBody(chunk: Buffer): Buffer {
@@ -312,15 +296,9 @@ export class ObjectReader {
     const body = this.#body.subarray(0, header.size)
     this.#header = undefined
     this.#body = EMPTY
-    this.#deliver(request, header, body)
-    return chunk.subarray(taken)
-  }
-
-  #deliver(request: Request, header: ObjectInfo, body: Buffer): void {
     this.#pending.shift()
-    if (request.maxBytes === INFO) request.resolve({ ...header, body: EMPTY })
-    else if (header.size <= request.maxBytes) request.resolve({ ...header, body })
-    else request.reject(oversize(request, header))
+    request.resolve({ ...header, body })
+    return chunk.subarray(taken)
   }
 
   #garbled(): Buffer {
@@ -331,13 +309,17 @@ export class ObjectReader {
 
 const EMPTY = Buffer.alloc(0)
 
-function unreadable({ name }: Request, said: string): HeadgateError {
+function lineOf({ name, bodyBytes }: Question): string {
+  return `${bodyBytes === null ? 'info' : 'contents'} ${name}\n`
+}
+
+function unreadable(name: string, said: string): HeadgateError {
   return new HeadgateError('data', `git cannot read ${printable(name)}: ${firstLines(said)}`)
 }
 
-function oversize(request: Request, { type, size }: ObjectInfo): HeadgateError {
+function oversize(name: string, { type, size }: ObjectInfo, maxBytes: number): HeadgateError {
   return new HeadgateError(
     'data',
-    `${type} ${JSON.stringify(request.name)} has ${size} bytes, more than the ${request.maxBytes} that are read`,
+    `${type} ${JSON.stringify(name)} has ${size} bytes, more than the ${maxBytes} that are read`,
   )
 }

@@ -176,16 +176,8 @@ function collectStderr(child: ChildProcessWithoutNullStreams): () => string {
     if (size < MAX_STDERR_BYTES) chunks.push(chunk)
     size += chunk.length
   })
-  return () =>
-    Buffer.concat(chunks)
-      .toString('utf8')
-      .split('\n')
-      .filter((line) => !EXPECTED_NOISE.test(line))
-      .join('\n')
+  return () => Buffer.concat(chunks).toString('utf8')
 }
-
-// Both settings are given so that every version is told to fsync; newer ones say this about the older setting.
-const EXPECTED_NOISE = /^warning: core\.fsyncObjectFiles is deprecated/
 
 function exitProblem(command: GitCommand, exitCode: number, stderr: string): HeadgateError {
   return (

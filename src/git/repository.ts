@@ -7,7 +7,6 @@ import { isAbsolute, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
-import { isNearAncestor } from './ancestry.ts'
 import { objectsOf } from './bulk-objects.ts'
 import { hookNames, withoutHooks } from './configured-hooks.ts'
 import {
@@ -23,10 +22,9 @@ import { isExecutable, isShallow, locate, readText } from './locate.ts'
 import { objectId } from './object-id.ts'
 import { ObjectReader } from './object-reader.ts'
 import { firstLines, type GitCommand, type RunOptions, type RunResult, runGit, streamGit } from './process.ts'
-import { RecentObjects } from './recent-objects.ts'
-import { isRefName, type Ref, readRefFile } from './ref-files.ts'
+import { isRefName, type Ref, readRefs } from './refs.ts'
 
-export type { Ref } from './ref-files.ts'
+export type { Ref } from './refs.ts'
 
 export type OpenOptions = {
   /** Absolute path of git. Hooks and the service pass what was pinned at install; commands let `PATH` decide. */
@@ -62,9 +60,9 @@ export async function openRepository(path: string, options: OpenOptions = {}): P
   }
   const { commonDirectory } = location
   const quarantine = quarantineOf(options.quarantinePath, join(commonDirectory, 'objects'))
-  // The only lines that change how ids and refs are stored; git takes both from this file alone, without includes.
+  // The only line that changes how long ids are; git takes it from this file alone, without includes.
   const config = readText(join(commonDirectory, 'config')) ?? ''
-  const base = { gitPath, ...location, quarantine, refFiles: !/refstorage/i.test(config) }
+  const base = { gitPath, ...location, quarantine }
   if (!/objectformat/i.test(config)) return new GitRepository({ ...base, objectFormat: 'sha1' })
   const probe = new GitRepository({ ...base, objectFormat: 'sha1' })
   const { stdout } = await probe.run(['rev-parse', '--show-object-format'])
@@ -83,7 +81,6 @@ type Shape = {
   readonly commonDirectory: string
   readonly objectFormat: 'sha1' | 'sha256'
   readonly quarantine: Quarantine | null
-  readonly refFiles: boolean
 }
 
 export class GitRepository {
@@ -97,7 +94,6 @@ export class GitRepository {
   readonly oidLength: 40 | 64
   readonly #shape: Shape
   readonly #outer: GitRepository | undefined
-  readonly #recent = new RecentObjects()
   #reader: ObjectReader | undefined
 
   /** `outer` is the same repository outside of the quarantine. */
@@ -192,8 +188,13 @@ export class GitRepository {
     throw new HeadgateError('unavailable', `git update-ref: ${firstLines(stderr)}`)
   }
 
-  /** Those of this moment: a service outlives many changes of the configuration. */
+  /**
+   * Those of this moment: a service outlives many changes of the configuration. The environment leaves git the
+   * repository's own file alone, and one that has no section for hooks and names no other file configures none.
+   */
   async #configuredHooks(): Promise<string[]> {
+    const config = readText(join(this.commonDirectory, 'config')) ?? 'hook'
+    if (!/\[\s*(?:hook|include)|worktreeconfig/i.test(config)) return []
     const { stdout } = await this.run(
       ['config', '--null', '--name-only', '--get-regexp', '^hook\\..*\\.event$'],
       {
@@ -221,39 +222,23 @@ export class GitRepository {
 
   /** Reads objects, those in quarantine too. One process, shared by all who ask this repository. */
   objects(): ObjectReader {
-    const { quarantine } = this.#shape
-    const folders = [
-      ...(quarantine === null ? [] : [quarantine.path]),
-      ...(this.#outer === undefined ? [join(this.commonDirectory, 'objects')] : []),
-    ]
     this.#reader ??= new ObjectReader(
-      this.#command([], ['cat-file', '--batch'], undefined, quarantine),
+      this.#command([], ['cat-file', '--batch-command'], undefined, this.#shape.quarantine),
       this.oidLength,
-      {
-        folders,
-        outer: () => this.#outer?.objects(),
-        recent: quarantine === null ? this.#recent : undefined,
-      },
+      () => this.#outer?.objects(),
     )
     return this.#reader
   }
 
   /**
    * Those of the named refs that exist. Names are full (`refs/...`) and taken literally; one that git could not have,
-   * such as one with `*`, `..` or a line break, is absent. Each ref is read once, not all at one moment: a caller that
-   * needs two to agree compares and swaps. Throws HeadgateError 'data' for a ref that is there but broken.
+   * such as one with `*`, `..` or a line break, is absent. They are read one after the other in the order of their names,
+   * not all at one moment: a caller that needs two to agree compares and swaps. Throws HeadgateError 'data' for a ref
+   * that is there but broken.
    */
   async refs(names: Iterable<string>): Promise<Map<string, Ref>> {
-    const found = new Map<string, Ref>()
-    const unclear: string[] = []
-    for (const name of new Set(names)) {
-      if (!isRefName(name)) continue
-      const ref = this.#shape.refFiles ? readRefFile(this.commonDirectory, name, this.oidLength) : 'ask-git'
-      if (ref === 'ask-git') unclear.push(name)
-      else if (ref !== null) found.set(name, ref)
-    }
-    if (unclear.length > 0) await this.#askForRefs(unclear, found)
-    return found
+    const possible = [...new Set(names)].filter(isRefName)
+    return readRefs((args, options) => this.run(args, options), possible, this.oidLength)
   }
 
   /**
@@ -266,7 +251,6 @@ export class GitRepository {
         throw new HeadgateError('data', `${printable(oid)} is not a full object id of this repository`)
       }
     }
-    if (await isNearAncestor(this.objects(), ancestor, descendant)) return true
     const { exitCode, stderr } = await this.run(['merge-base', '--is-ancestor', ancestor, descendant], {
       allowExit: [1],
     })
@@ -288,28 +272,6 @@ export class GitRepository {
   close(): void {
     this.#reader?.close()
     this.#reader = undefined
-  }
-
-  /** Names of refs hold no pattern characters, so that as patterns they match themselves and what is below them. */
-  async #askForRefs(names: readonly string[], found: Map<string, Ref>): Promise<void> {
-    const format = '--format=%(objectname) %(refname) %(symref)'
-    const { stdout, stderr } = await this.run(['for-each-ref', format, ...names])
-    if (stderr !== '') throw new HeadgateError('data', `git for-each-ref: ${firstLines(stderr)}`)
-    for (const line of stdout.toString('utf8').split('\n')) {
-      const [oid = '', name = '', target = ''] = line.split(' ')
-      if (names.includes(name)) found.set(name, target === '' ? { oid } : { oid, symref: target })
-    }
-    for (const name of names) {
-      if (found.has(name)) continue
-      // for-each-ref does not list a symbolic ref whose target is still to be born.
-      const symbolic = await this.run(['symbolic-ref', '--quiet', name], { allowExit: [1] })
-      if (symbolic.exitCode === 0) {
-        found.set(name, {
-          oid: '0'.repeat(this.oidLength),
-          symref: symbolic.stdout.toString('utf8').trimEnd(),
-        })
-      }
-    }
   }
 
   #command(

@@ -10,7 +10,7 @@ import { advanceState, emptyState, type LedgerState } from '../core/state.ts'
 import type { Statement } from '../core/statement.ts'
 import { readCommits } from './commit-log.ts'
 import { commitStream, type NextRecord } from './commit-stream.ts'
-import type { Appended, Head, Ledger, NewRecord, PolicyFiles, Snapshot, Stale } from './ledger.ts'
+import type { Appended, Head, Ledger, NewRecord, PolicyFiles, RefValue, Snapshot, Stale } from './ledger.ts'
 import { EMPTY_HEAD } from './ledger.ts'
 import type { LedgerRepository, RefAt } from './ledger-repository.ts'
 import { LedgerTree } from './ledger-tree.ts'
@@ -47,6 +47,12 @@ export class GitLedger implements Ledger {
     return new GitSnapshot(this.#repository, await this.#tip())
   }
 
+  async snapshotWith(branches: Iterable<string>) {
+    // git reads refs in the order of their names, and the ledger's comes before all branches.
+    const refs = await this.#repository.refs([this.#ref, ...branches])
+    return { snapshot: new GitSnapshot(this.#repository, await this.#tipAt(refs)), refs }
+  }
+
   async about(commit: Oid): Promise<readonly LedgerRecord[]> {
     return (await this.snapshot()).about(commit)
   }
@@ -69,7 +75,9 @@ export class GitLedger implements Ledger {
         'the ledger is open for reading: there is no key to seal records with',
       )
     }
-    const before = await this.#tip()
+    // Where the caller decided on what was read last, the swap finds out whether that still holds.
+    const isLast = headOf(this.#last ?? null).hash === expectedHead.hash
+    const before = isLast ? (this.#last ?? null) : await this.#tip()
     const head = headOf(before)
     if (head.seq !== expectedHead.seq || head.hash !== expectedHead.hash) return { kind: 'stale', head }
     const next = sealAll(head, before?.state ?? emptyState, records, this.#seal)
@@ -88,7 +96,11 @@ export class GitLedger implements Ledger {
   }
 
   async #tip(): Promise<LedgerTree | null> {
-    const ref = (await this.#repository.refs([this.#ref])).get(this.#ref)
+    return this.#tipAt(await this.#repository.refs([this.#ref]))
+  }
+
+  async #tipAt(refs: ReadonlyMap<string, RefValue>): Promise<LedgerTree | null> {
+    const ref = refs.get(this.#ref)
     if (ref === undefined) return null
     if (ref.symref !== undefined) {
       throw new HeadgateError('data', `${this.#ref} is a symbolic ref, which headgate never makes`)

@@ -1,5 +1,6 @@
 /** What the git ledger needs of git. A `GitRepository` fits; whoever wires the two passes it in. */
 import type { Oid } from '../core/oid.ts'
+import type { RefValue } from './ledger.ts'
 
 export type LedgerTreeEntry = { readonly mode: string; readonly name: string; readonly oid: Oid }
 
@@ -18,7 +19,7 @@ export interface LedgerRepository {
   readonly commonDirectory: string
   readonly oidLength: 40 | 64
   /** Refs by full name, taken literally. */
-  refs(names: Iterable<string>): Promise<ReadonlyMap<string, { readonly oid: Oid; readonly symref?: string }>>
+  refs(names: Iterable<string>): Promise<ReadonlyMap<string, RefValue>>
   objects(): LedgerObjects
   isAncestor(ancestor: Oid, descendant: Oid): Promise<boolean>
   /** The id that git gives a blob. Writes nothing. */

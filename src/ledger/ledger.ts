@@ -55,6 +55,9 @@ export type Appended = {
   /** Where a ref holds the ledger: the commit that it names with these records as its last. */
   readonly tip: Oid | null
 }
+/** Where a ref is; for a symbolic one also what it stands for, and zeros if that is not there. */
+export type RefValue = { readonly oid: Oid; readonly symref?: string }
+
 export type Stale = { readonly kind: 'stale'; readonly head: Head }
 
 export interface Ledger {
@@ -62,6 +65,14 @@ export interface Ledger {
 
   /** The ledger at one head. Costs the same whatever the ledger's length. */
   snapshot(): Promise<Snapshot>
+
+  /**
+   * The same, and where these branches of the repository are, those that exist. They are not older than the snapshot: a
+   * move that it knows as landed is on disk. Names are full (`refs/heads/...`).
+   */
+  snapshotWith(
+    branches: Iterable<string>,
+  ): Promise<{ readonly snapshot: Snapshot; readonly refs: ReadonlyMap<string, RefValue> }>
 
   /**
    * Appends 1 to 1000 records if the head is still `expectedHead`. Throws HeadgateError 'data' if a record is not one

@@ -55,7 +55,7 @@ async function hasLanded(
 }
 
 /**
- * git has synced the file but not the folder that names it, and before 2.36 not the file either. File systems that
+ * git has synced the file but not the folder that names it. File systems that
  * journal their metadata in order (ext4, xfs, apfs) make the names of the new objects durable with this, too: they were
  * made before. A ref that is not in a file of its own (reftable, packed meanwhile) is git's to keep.
  */

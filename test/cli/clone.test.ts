@@ -267,7 +267,7 @@ test('where there is no clone, no git, no guard, no such remote: one line and th
     )
   }
   expect(call(['policy', 'show'], { env: { PATH: '/nonexistent' } })).toBe(
-    'headgate: there is no git in PATH\n  hint: install git 2.28 or newer\nexit 78',
+    'headgate: there is no git in PATH\n  hint: install git 2.36 or newer\nexit 78',
   )
   expect(call(['policy', 'show', '--remote', 'upstream'])).toBe(
     'headgate: there is no remote "upstream" in this clone\n  hint: --remote takes origin, or a URL\nexit 64',

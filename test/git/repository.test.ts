@@ -1,11 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -15,8 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { verifyQuarantine } from '../../src/git/environment.ts'
-import { findGit } from '../../src/git/find-git.ts'
-import { isRefName } from '../../src/git/ref-files.ts'
+import { isRefName } from '../../src/git/refs.ts'
 import { openRepository } from '../../src/git/repository.ts'
 
 let folder: string
@@ -69,7 +66,6 @@ describe('opening', () => {
       objectFormat: 'sha1',
       oidLength: 40,
     })
-    expect((await repository.refs(['refs/heads/main'])).get('refs/heads/main')).toEqual({ oid: commits[3] })
   })
 
   test('a working tree, a folder in it, its .git and a linked worktree lead to the same repository', async () => {
@@ -230,23 +226,6 @@ describe('isAncestor', () => {
     }
   })
 
-  test('starts git only where the answer is not a few commits away', async () => {
-    const started = join(folder, 'started')
-    const script = join(folder, 'counting-git')
-    writeFileSync(script, `#!/bin/sh\necho x >> ${started}\nexec ${findGit()} "$@"\n`, { mode: 0o755 })
-    const repository = await openRepository(bare, { gitPath: script })
-    const [first = '', , , fourth = ''] = commits
-    let far = fourth
-    for (let i = 0; i < 100; i++) far = git('commit-tree', '-m', `${i}`, '-p', far, `${first}^{tree}`)
-    expect(await repository.isAncestor(first, fourth)).toBe(true)
-    expect(existsSync(started)).toBe(false)
-    expect(await repository.isAncestor(fourth, first)).toBe(false)
-    expect(readFileSync(started, 'utf8')).toBe('x\n')
-    expect(await repository.isAncestor(first, far)).toBe(true)
-    expect(readFileSync(started, 'utf8')).toBe('x\nx\n')
-    repository.close()
-  })
-
   test('a history with a hole in it is an error and not "no"', async () => {
     const [first = '', second = '', , fourth = ''] = commits
     const stranger = git('commit-tree', '-m', 'stranger', `${first}^{tree}`)
@@ -256,14 +235,7 @@ describe('isAncestor', () => {
   })
 })
 
-describe.each([
-  ['read from the files', false],
-  ['asked of git', true],
-])('refs, %s', (_, askGit) => {
-  // Any mention of another ref storage makes headgate ask git instead of reading files.
-  beforeEach(() => {
-    if (askGit) git('config', 'headgate.note', 'refStorage')
-  })
+describe('refs', () => {
   const refs = async (...names: string[]) =>
     Object.fromEntries(await (await openRepository(bare)).refs(names))
 
@@ -364,7 +336,7 @@ describe.each([
     await expect(refs('refs/heads/a')).rejects.toMatchObject({ name: 'HeadgateError' })
   })
 
-  test('names beyond ASCII, and more packed refs than are read at once', async () => {
+  test('names beyond ASCII, and twenty thousand refs below another', async () => {
     const many = Array.from(
       { length: 20_000 },
       (_, index) => `create refs/heads/topic/a-rather-long-name-${index} ${commits[0]}\n`,

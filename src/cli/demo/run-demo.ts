@@ -26,7 +26,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** Runs the tour. Throws HeadgateError 'refused' if a step does not go as told, 'configuration' if a program is missing. */
 export async function runDemo({ keep }: { keep: boolean }): Promise<void> {
-  requireProgram('git', 'install git 2.28 or newer')
+  requireProgram('git', 'install git 2.36 or newer')
   requireProgram('ssh-keygen', 'install OpenSSH')
   const start = performance.now()
   const folder = makeFolder()

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { printable, shellWord } from '../../core/printable.ts'
 import { hookNames } from '../../git/configured-hooks.ts'
+import { gitVersion } from '../../git/git-version.ts'
 import { type Finding, problem, remark } from './finding.ts'
-import { gitVersion } from './git-version.ts'
 
 /** Of the repository, the account and the machine: those that a push by this account starts. */
 export function checkConfiguredHooks(gitPath: string, directory: string): Finding[] {

@@ -36,7 +36,7 @@ import { readSharing } from '../../git/sharing.ts'
 import { MAX_TREE_FILE_BYTES, readRegularFile } from '../../git/tree-file.ts'
 import { checkConfiguredHooks } from './configured-hooks.ts'
 import { type Finding, problem, remark } from './finding.ts'
-import { checkGitVersion } from './git-version.ts'
+import { checkGitVersion } from './git-age.ts'
 import { checkPrivateKey } from './private-key.ts'
 
 const INSTALL = { kind: 'install' } as const
