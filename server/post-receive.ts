@@ -1,8 +1,9 @@
 /** post-receive: records what has landed, and tells the pusher. The move is done; nothing here can undo it. */
 import { shortRef } from '../src/core/explain.ts'
 import { isZeroOid, shortOid } from '../src/core/oid.ts'
+import type { LedgerState } from '../src/core/state.ts'
 import { releaseRef } from './guarded-branches.ts'
-import { type GuardedRepository, type ServerView, viewServer } from './guarded-repository.ts'
+import type { GuardedRepository } from './guarded-repository.ts'
 import type { HookAnswer } from './hook-request.ts'
 import type { AuthorizedMove } from './move-file.ts'
 import type { TargetedUpdate } from './push-targets.ts'
@@ -13,21 +14,21 @@ export async function postReceive(
   updates: readonly TargetedUpdate[],
   clock: () => number,
 ): Promise<HookAnswer> {
-  await recordLanded(guarded, clock)
-  const view = await viewServer(guarded)
-  const ref = view.inForce === null ? '' : releaseRef(view.inForce.policy)
+  const landed = await recordLanded(guarded, clock)
+  if (landed === null) return { accepted: true, text: '' }
+  const ref = releaseRef(landed.inForce.policy)
   const update = updates.find(({ target, from, to }) => target === ref && from !== to)
   return {
     accepted: true,
-    text: update === undefined ? '' : (landedText(view, { ...update, ref }) ?? ''),
+    text: update === undefined ? '' : (landedText(landed.state, { ...update, ref }) ?? ''),
   }
 }
 
 /** What became of a move, in one line; null if the last one that the ledger knows as landed is another one. */
-export function landedText({ snapshot }: ServerView, { ref, to }: AuthorizedMove): string | null {
-  const landed = snapshot.state.landed[ref]
+export function landedText(state: LedgerState, { ref, to }: AuthorizedMove): string | null {
+  const landed = state.landed[ref]
   if (landed === undefined || landed.to !== to) return null
   const at = isZeroOid(landed.to) ? 'gone' : `now ${shortOid(landed.to)}`
-  const count = snapshot.state.counts[landed.kind] ?? 0
+  const count = state.counts[landed.kind] ?? 0
   return `headgate: ${shortRef(ref)} is ${at}, ${landed.kind} ${count}, ledger record ${landed.seq}`
 }

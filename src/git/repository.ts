@@ -188,13 +188,8 @@ export class GitRepository {
     throw new HeadgateError('unavailable', `git update-ref: ${firstLines(stderr)}`)
   }
 
-  /**
-   * Those of this moment: a service outlives many changes of the configuration. The environment leaves git the
-   * repository's own file alone, and one that has no section for hooks and names no other file configures none.
-   */
+  /** Those of this moment: a service outlives many changes of the configuration. */
   async #configuredHooks(): Promise<string[]> {
-    const config = readText(join(this.commonDirectory, 'config')) ?? 'hook'
-    if (!/\[\s*(?:hook|include)|worktreeconfig/i.test(config)) return []
     const { stdout } = await this.run(
       ['config', '--null', '--name-only', '--get-regexp', '^hook\\..*\\.event$'],
       {

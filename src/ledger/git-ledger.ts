@@ -91,8 +91,9 @@ export class GitLedger implements Ledger {
     if (!(await swapRef(this.#repository, this.#ref, { from, to: tip, held })))
       return { kind: 'stale', head: await this.head() }
     const appended = next.map(({ record }) => record)
-    const { seq, hash } = appended.at(-1)!
-    return { kind: 'appended', head: { seq, hash }, records: appended, tip }
+    const { record, state } = next.at(-1)!
+    const { seq, hash } = record
+    return { kind: 'appended', head: { seq, hash }, records: appended, state, tip }
   }
 
   async #tip(): Promise<LedgerTree | null> {

@@ -52,6 +52,8 @@ export type Appended = {
   readonly kind: 'appended'
   readonly head: Head
   readonly records: readonly LedgerRecord[]
+  /** What the ledger says with them. */
+  readonly state: LedgerState
   /** Where a ref holds the ledger: the commit that it names with these records as its last. */
   readonly tip: Oid | null
 }
