@@ -74,7 +74,10 @@ describe('the tarball', () => {
       ]),
     )
     const others = paths.filter(
-      (path) => !/^(?:(?:LICENSE|README\.md|CHANGELOG\.md|package\.json)$|dist\/|hooks\/|docs\/)/.test(path),
+      (path) =>
+        !/^(?:(?:LICENSE|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|package\.json)$|dist\/|hooks\/|docs\/)/.test(
+          path,
+        ),
     )
     expect(others).toEqual([])
     expect(paths.filter((path) => /\.ts$|\.test\.|\.map$/.test(path))).toEqual([])
