@@ -1,7 +1,7 @@
 /** A ledger of any size as a server would have written it, with real signatures, as input for `git fast-import`. */
 import type { KeyObject } from 'node:crypto'
 import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
-import { parsePolicy } from '../src/core/policy-yaml.ts'
+import { parsePolicy } from '../src/core/policy/policy-yaml.ts'
 import { advanceState, emptyState, type LedgerState } from '../src/core/state.ts'
 import { PAYLOAD_TYPE, statementPayload } from '../src/core/statement.ts'
 import { commitMessage } from '../src/ledger/commit-stream.ts'

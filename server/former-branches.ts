@@ -2,11 +2,12 @@
  * Branches that earlier policies named. Whoever applies a policy must not take a branch out of the guard with it: a former
  * release branch stays where it is, and a former staging branch is not rewritten, until an operator retires it.
  */
-import { parsePolicyFiles } from '../src/audit/policy-in-force.ts'
+
 import { HeadgateError } from '../src/core/errors.ts'
 import { shortRef } from '../src/core/explain.ts'
-import type { Policy } from '../src/core/policy.ts'
+import type { Policy } from '../src/core/policy/policy.ts'
 import { type FormerBranch, formerBranches } from '../src/core/state.ts'
+import { parsePolicyFiles } from '../src/guard/policy-in-force.ts'
 import type { Snapshot } from '../src/ledger/ledger.ts'
 import { releaseRef, stagingRef } from './guarded-branches.ts'
 

@@ -1,6 +1,6 @@
 /** The full names of the branches that a policy guards. */
 import { HeadgateError } from '../src/core/errors.ts'
-import type { Terms } from '../src/core/policy.ts'
+import type { Terms } from '../src/core/policy/policy.ts'
 import { printable, shellWord } from '../src/core/printable.ts'
 import type { GitRepository } from '../src/git/repository.ts'
 

@@ -8,7 +8,7 @@
 import { readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
-import type { Terms } from '../src/core/policy.ts'
+import type { Terms } from '../src/core/policy/policy.ts'
 import { namesakesOf } from '../src/core/rules/namesake.ts'
 import type { FormerBranch } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'

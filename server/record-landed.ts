@@ -1,6 +1,7 @@
 /** What became of moves that were authorized: those that landed are recorded as such. */
-import type { TermsInForce } from '../src/audit/policy-in-force.ts'
+
 import type { LedgerState } from '../src/core/state.ts'
+import type { TermsInForce } from '../src/guard/policy-in-force.ts'
 import { type GuardedRepository, viewServer } from './guarded-repository.ts'
 import { forgetMove } from './move-file.ts'
 import { landedOutcomes } from './settle.ts'

@@ -7,7 +7,7 @@ import { isZeroOid, zeroOidLike } from '../src/core/oid.ts'
 import { isOnDisk, type Move } from '../src/core/state.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
 import type { GuardedRepository, ServerView } from './guarded-repository.ts'
-import { outcomeRecord, type StatementContext } from './statements.ts'
+import { outcomeRecord, type StatementContext } from './records.ts'
 
 /** How long a push gets between its authorization and its ref: git needs milliseconds, a loaded machine seconds. */
 const GRACE_MS = 5_000

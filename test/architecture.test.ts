@@ -7,16 +7,26 @@ const ROOT = join(import.meta.dirname, '..')
 /** A file that needs more is about two things. */
 const MAX_LINES = 350
 
-/** Which parts each part may import. Siblings never import each other; the audit, the commands and the server wire them. */
+const BELOW_GUARD = ['src/core', 'src/signing', 'src/git', 'src/ledger', 'src/gate']
+const BELOW_SERVER = [...BELOW_GUARD, 'src/guard']
+
+/**
+ * Which parts each part may import, the rooms of a part before the part itself. Siblings never import each other; the
+ * guard, the audit, the commands and the server wire them.
+ */
 const LAYERS: { readonly [part: string]: readonly string[] } = {
   'src/core': [],
   'src/signing': ['src/core'],
   'src/git': ['src/core'],
   'src/ledger': ['src/core'],
   'src/gate': ['src/core'],
-  'src/audit': ['src/core', 'src/signing', 'src/git', 'src/ledger', 'src/gate'],
-  server: ['src/core', 'src/signing', 'src/git', 'src/ledger', 'src/gate', 'src/audit'],
-  'src/cli': ['src/core', 'src/signing', 'src/git', 'src/ledger', 'src/gate', 'src/audit', 'server'],
+  'src/guard': BELOW_GUARD,
+  'src/audit': BELOW_SERVER,
+  'server/hooks': [...BELOW_SERVER, 'server'],
+  'server/install': [...BELOW_SERVER, 'server'],
+  'server/service': [...BELOW_SERVER, 'server', 'server/hooks'],
+  server: BELOW_SERVER,
+  'src/cli': [...BELOW_SERVER, 'src/audit', 'server', 'server/install', 'server/service'],
 }
 
 /** What the core imports besides itself: package, then the only files that may, where not all may. */
@@ -24,7 +34,7 @@ const CORE_PACKAGES: { readonly [name: string]: readonly string[] | 'any' } = {
   zod: 'any',
   'zod/mini': ['src/core/zod-mini.ts'],
   'zod/v4/locales/en.js': ['src/core/zod-mini.ts'],
-  yaml: ['src/core/policy-text.ts', 'src/core/policy-yaml.ts'],
+  yaml: ['src/core/policy/policy-text.ts', 'src/core/policy/policy-yaml.ts'],
   canonicalize: ['src/core/canonical-json.ts'],
   'node:crypto': ['src/core/canonical-json.ts'],
   'package.json': ['src/core/version.ts'],
@@ -131,7 +141,11 @@ test('no source needs itself to be loaded first', () => {
 
 test('objects and refs are read by git alone', () => {
   // Those name the file of packed refs, and look at who may write it, or whether a ref that is pruned is in it.
-  const mayNameIt = ['server/misfits.ts', 'server/reference-transaction.ts', 'server/repository-checks.ts']
+  const mayNameIt = [
+    'server/install/misfits.ts',
+    'server/hooks/reference-transaction.ts',
+    'server/service/repository-checks.ts',
+  ]
   for (const { path, text, imports } of SOURCES) {
     expect(
       imports.map(({ to }) => to),
@@ -159,7 +173,7 @@ describe('the core', () => {
     })
     expect(foreign.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
     const parsers = IMPORTS.filter(({ to, typeOnly }) => to === 'yaml' && !typeOnly).map(({ from }) => from)
-    expect(parsers).toEqual(['src/core/policy-text.ts'])
+    expect(parsers).toEqual(['src/core/policy/policy-text.ts'])
   })
 
   test.for([

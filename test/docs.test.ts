@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { AUDIT_RULES, type AuditRuleText } from '../src/audit/finding.ts'
-import { parsePolicy } from '../src/core/policy-yaml.ts'
+import { parsePolicy } from '../src/core/policy/policy-yaml.ts'
 import { PROGRAM } from './make-repository.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
-import { parsePolicy } from '../src/core/policy-yaml.ts'
+import { parsePolicy } from '../src/core/policy/policy-yaml.ts'
 import { statementPayload } from '../src/core/statement.ts'
 import { fillFolder } from './templates.ts'
 

@@ -2,8 +2,8 @@ import { shortRef } from '../core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import type { LedgerState } from '../core/state.ts'
+import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { Findings } from './finding.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
 import type { Branches } from './verify-ledger.ts'
 
 /** Whether the release branch is where the ledger's last landed move put it. */

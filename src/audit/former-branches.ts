@@ -5,9 +5,9 @@
 import { shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { FormerBranch, LedgerState } from '../core/state.ts'
+import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import type { Findings } from './finding.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
 
 /** Far above what people name in years, and what one policy record can list. */
 const MAX_FORMER = 1000

@@ -2,16 +2,16 @@
 import { canonicalJson } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
-import { policyJson } from '../core/policy-json.ts'
+import { policyJson } from '../core/policy/policy-json.ts'
 import { printable } from '../core/printable.ts'
 import type { LedgerState } from '../core/state.ts'
+import { JSON_OF_TEXT, type PolicyInForce } from '../guard/policy-in-force.ts'
 import type { AuditedCommit } from '../ledger/audit-log.ts'
 import type { LedgerRepository } from '../ledger/ledger-repository.ts'
 import { POLICY_FILE, POLICY_JSON_FILE, policyPath, SIGNERS_FILE, STATE_PATH } from '../ledger/ledger-tree.ts'
 import type { LedgerRecord } from '../ledger/record.ts'
 import { isAsWritten } from './commit-message.ts'
 import { ExpectedTree } from './expected-tree.ts'
-import { JSON_OF_TEXT, type PolicyInForce } from './policy-in-force.ts'
 
 type Objection = { readonly rule: 'tree' | 'state' | 'message'; readonly found: string }
 type Repository = Pick<LedgerRepository, 'blobId' | 'objects' | 'oidLength'>

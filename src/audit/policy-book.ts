@@ -2,11 +2,11 @@
 import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import { type PolicyInForce, parsePolicyFiles } from '../guard/policy-in-force.ts'
 import type { LedgerRecord, PolicyFiles } from '../ledger/ledger.ts'
 import type { SshKey } from '../signing/ssh-key.ts'
 import type { Findings } from './finding.ts'
 import { differenceOfPolicies } from './policy-difference.ts'
-import { type PolicyInForce, parsePolicyFiles } from './policy-in-force.ts'
 import { parseKeyLine } from './trust-anchors.ts'
 
 /** Changes that a finding lists: 8192 characters are what an auditor remembers of one. */

@@ -1,7 +1,7 @@
 /** What a policy says otherwise than the one before it, its keys included; for `verify` and `log --kind policy`. */
-import { type PolicyChange, policyChanges } from '../core/policy-changes.ts'
+import { type PolicyChange, policyChanges } from '../core/policy/policy-changes.ts'
+import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
 
 /** What weakens comes first. */
 export function differenceOfPolicies(before: PolicyInForce, after: PolicyInForce): PolicyChange[] {

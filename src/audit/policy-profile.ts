@@ -1,5 +1,5 @@
 /** Whether a policy has what the staging-first workflow wants proved, as `headgate init --policy` writes it. */
-import type { Environment, Gate, Policy } from '../core/policy.ts'
+import type { Environment, Gate, Policy } from '../core/policy/policy.ts'
 
 export const PROFILES = ['staging-first'] as const
 

@@ -1,5 +1,7 @@
 /** The signatures of a record: parsed as it is read, so that those of many are checked at once, and judged afterwards. */
 import { NAMESPACES, type SubmittedKind } from '../core/statement.ts'
+import { isSubmitted } from '../guard/gather-history.ts'
+import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import {
   listedSignatures,
@@ -9,8 +11,6 @@ import {
 } from '../signing/envelope-verify.ts'
 import type { IsGenuine } from '../signing/sshsig.ts'
 import type { Signed } from '../signing/verify-batch.ts'
-import { isSubmitted } from './gather-history.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
 import { parseSeal, type Seal, serverSignatures } from './seal-check.ts'
 
 export type RecordSignatures = {

@@ -9,9 +9,9 @@ import type { CommitAncestry } from '../git/commit-ancestry.ts'
 import { gatherStagingMove } from '../git/gather-facts.ts'
 import { AUDIT_LIMITS } from '../git/gather-log-steps.ts'
 import type { GitRepository } from '../git/repository.ts'
+import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import type { Findings } from './finding.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
 import { movedCommits } from './replay.ts'
 
 /** From here on the branch was kept by this policy. */

@@ -3,10 +3,10 @@ import type { Oid } from '../core/oid.ts'
 import { shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { AUDIT_LIMITS } from '../git/gather-log-steps.ts'
+import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { type AuditedMove, closeMove, moveOf } from './audited-move.ts'
 import type { Findings } from './finding.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
 import type { VerifyInput } from './verify-ledger.ts'
 
 /** What an entry says of a move. */

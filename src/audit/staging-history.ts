@@ -1,9 +1,9 @@
 /** The staging branch as the records saw it: each tip must hold the one before, or history was rewritten. */
 import { isZeroOid, type Oid, shortOid } from '../core/oid.ts'
 import type { CommitAncestry } from '../git/commit-ancestry.ts'
+import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import type { Findings } from './finding.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
 import { movedCommits } from './replay.ts'
 
 /** A policy was applied when the staging branch was here; the release log is append-only from here on. */

@@ -1,8 +1,8 @@
 /** What an authorization says about its circumstances, held against the record that it stands in and the policy in force. */
 import { canonicalJson, sha256 } from '../core/canonical-json.ts'
 import { printable } from '../core/printable.ts'
+import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
-import type { PolicyInForce } from './policy-in-force.ts'
 
 /** Whether a move was judged by what it brings back. Older records do not say, and no such rule was in force. */
 export function statesBars({ statement }: LedgerRecord, { statesKeys }: PolicyInForce): boolean {

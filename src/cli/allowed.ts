@@ -4,8 +4,8 @@
  * repository, its own configuration among it, may have come with it.
  */
 import { HeadgateError } from '../core/errors.ts'
-import type { Policy } from '../core/policy.ts'
-import { parsePolicy } from '../core/policy-yaml.ts'
+import type { Policy } from '../core/policy/policy.ts'
+import { parsePolicy } from '../core/policy/policy-yaml.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { readTreeText } from '../git/tree-file.ts'
 import type { ClientRepository } from './client-repository.ts'

@@ -3,14 +3,14 @@
  * ledger says what must stand in the log and the log says what does, so that this can be run again at any time.
  */
 
-import { type RemoteView, refsOf } from '../audit/foresee.ts'
-import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
-import { releaseEntry } from '../audit/release-entry.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { appendEntries, type LogItem, parseReleaseLog } from '../core/release-log.ts'
 import type { GitRepository } from '../git/repository.ts'
+import { type RemoteView, refsOf } from '../guard/foresee.ts'
+import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
+import { releaseEntry } from '../guard/release-entry.ts'
 import { ClientRepository } from './client-repository.ts'
 import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { lookAtGuarded } from './guarded-remote.ts'

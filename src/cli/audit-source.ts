@@ -1,14 +1,14 @@
 /** Where an audit reads: the ledger of a remote, fetched or as it was fetched last, or the one of this very repository. */
 
 import { isDeepStrictEqual } from 'node:util'
-import { refsOf } from '../audit/foresee.ts'
-import { type PolicyInForce, parsePolicyFiles } from '../audit/policy-in-force.ts'
 import type { Branches } from '../audit/verify-ledger.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { findGit } from '../git/find-git.ts'
 import { isShallow } from '../git/locate.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
+import { refsOf } from '../guard/foresee.ts'
+import { type PolicyInForce, parsePolicyFiles } from '../guard/policy-in-force.ts'
 import { GitLedger, LEDGER_REF } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import { ClientRepository } from './client-repository.ts'

@@ -1,10 +1,11 @@
 /** Whether a promotion that fails in production could be rolled back without asking anybody: better known before it. */
-import type { RemoteView } from '../audit/foresee.ts'
-import { judgeRollback } from '../audit/rollback-targets.ts'
+
 import { HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import type { RemoteView } from '../guard/foresee.ts'
+import { judgeRollback } from '../guard/rollback-targets.ts'
 import { plural } from './output.ts'
 import type { ReleaseSession } from './release-session.ts'
 import { approvalsToGet, mayGoAlone } from './rollback-approval.ts'

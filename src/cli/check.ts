@@ -1,13 +1,5 @@
 /** What would the server say of a push? Asked before it is made. */
 
-import {
-  type Foresight,
-  foreseeRelease,
-  foreseeStaging,
-  RELEASE_RULES,
-  refsOf,
-  STAGING_RULES,
-} from '../audit/foresee.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef, shortRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
@@ -15,6 +7,14 @@ import { printable, shellWord } from '../core/printable.ts'
 import { namesake, namesakesOf } from '../core/rules/namesake.ts'
 import { formerBranches } from '../core/state.ts'
 import type { RuleName } from '../core/verdict.ts'
+import {
+  type Foresight,
+  foreseeRelease,
+  foreseeStaging,
+  RELEASE_RULES,
+  refsOf,
+  STAGING_RULES,
+} from '../guard/foresee.ts'
 import { ClientRepository } from './client-repository.ts'
 import { colour, note, print, printJson } from './output.ts'
 import { type PushSigning, pushSigning, signsInVain } from './push-signing.ts'

@@ -1,7 +1,7 @@
 /** Which commit a run of gates is about, and what has become of it meanwhile. */
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
-import type { Policy } from '../core/policy.ts'
+import type { Policy } from '../core/policy/policy.ts'
 import type { ClientRepository } from './client-repository.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import type { Oid } from '../core/oid.ts'
-import type { Environment, Policy } from '../core/policy.ts'
+import type { Environment, Policy } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
 import { statementPayload } from '../core/statement.ts'
 import { VERSION } from '../core/version.ts'

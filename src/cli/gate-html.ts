@@ -1,6 +1,7 @@
 /** A run as one HTML file that needs nothing else: no script, no font, no request. */
-import { formatDuration } from '../core/duration.ts'
+
 import type { Oid } from '../core/oid.ts'
+import { formatDuration } from '../core/policy/duration.ts'
 import { escapeUnsafe } from '../core/printable.ts'
 import type { GateOutcome, GateRun } from '../gate/run-gates.ts'
 import { GATE_COLUMNS, gateRows, outcomeWord, verdictLine } from './gate-words.ts'

@@ -1,6 +1,6 @@
 /** What people see while gates run: a table that lives on a terminal, plain lines anywhere else. All of it on stderr. */
 
-import { formatDuration } from '../core/duration.ts'
+import { formatDuration } from '../core/policy/duration.ts'
 import { escapeUnsafe, printable } from '../core/printable.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
 import type { GateOutcome } from '../gate/run-gates.ts'

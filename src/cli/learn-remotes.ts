@@ -1,7 +1,7 @@
-import { refsOf } from '../audit/foresee.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { readRemoteList, rememberRemote, writeRemoteList } from '../git/guarded-remotes.ts'
 import type { GitRepository } from '../git/repository.ts'
+import { refsOf } from '../guard/foresee.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { lookAt, pushTarget, pushUrls } from './remote-view.ts'
 import { thisProgram } from './this-program.ts'

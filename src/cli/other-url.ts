@@ -1,4 +1,4 @@
-import type { Environment } from '../core/policy.ts'
+import type { Environment } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
 import { note } from './output.ts'
 

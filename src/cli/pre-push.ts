@@ -3,7 +3,6 @@
  * server would certainly refuse; whenever it cannot tell it says so, and the push goes on.
  */
 
-import { type Foresight, foreseeRelease, foreseeStaging, type RemoteView, refsOf } from '../audit/foresee.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { explainRefusal, type RefReport, shortRef } from '../core/explain.ts'
@@ -13,6 +12,7 @@ import { DESPITE_BAR } from '../core/rules/barred.ts'
 import { rememberRemote } from '../git/guarded-remotes.ts'
 import { type PushLine, parsePushLines, updateOf } from '../git/push-lines.ts'
 import type { GitRepository } from '../git/repository.ts'
+import { type Foresight, foreseeRelease, foreseeStaging, type RemoteView, refsOf } from '../guard/foresee.ts'
 import { ClientRepository } from './client-repository.ts'
 import { note } from './output.ts'
 import { type Look, lookAt, pushTarget, readCopy } from './remote-view.ts'

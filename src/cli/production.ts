@@ -1,8 +1,9 @@
 /** Production after a move: waiting until it serves the release, and the smoke test, signed and recorded. */
-import { formatDuration } from '../core/duration.ts'
+
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
-import type { Environment, Policy } from '../core/policy.ts'
+import { formatDuration } from '../core/policy/duration.ts'
+import type { Environment, Policy } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
 import { environmentHeaders, type Variables } from '../gate/secrets.ts'

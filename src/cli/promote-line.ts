@@ -1,4 +1,4 @@
-import type { Policy } from '../core/policy.ts'
+import type { Policy } from '../core/policy/policy.ts'
 import { remoteOption } from './shown-remote.ts'
 
 /** The command that promotes a commit, as everything that recommends it prints it; it carries what it needs. */

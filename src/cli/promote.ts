@@ -2,17 +2,18 @@
  * A promotion from the question what to promote to its entry in the release log: judge, show, ask, push, wait for
  * production, test it, record that, write it down. Every step but the push can be done by anybody later.
  */
-import { searchPromotable } from '../audit/candidates.ts'
-import { type Foresight, foreseeRelease } from '../audit/foresee.ts'
-import type { LandedMove } from '../audit/landed-moves.ts'
-import { recordedSmoke } from '../audit/release-entry.ts'
-import { lastKnownGood } from '../audit/rollback-targets.ts'
+
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { saysSomething } from '../core/push-option.ts'
 import { DESPITE_BAR, isDespite } from '../core/rules/barred.ts'
+import { searchPromotable } from '../guard/candidates.ts'
+import { type Foresight, foreseeRelease } from '../guard/foresee.ts'
+import type { LandedMove } from '../guard/landed-moves.ts'
+import { recordedSmoke } from '../guard/release-entry.ts'
+import { lastKnownGood } from '../guard/rollback-targets.ts'
 import { ask, canAsk, confirm, requireConsent } from './ask.ts'
 import { requireAutoRollback } from './auto-rollback.ts'
 import { colour, note } from './output.ts'

@@ -1,9 +1,9 @@
 /** One move of the release branch as a push, and what became of it: by the server's word or, without one, by looking. */
 
-import { landedMoves } from '../audit/landed-moves.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { landedMoves } from '../guard/landed-moves.ts'
 import { note } from './output.ts'
 import { type PushOutcome, pushRef } from './push-ref.ts'
 import type { ReleaseSession } from './release-session.ts'

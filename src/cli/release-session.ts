@@ -3,15 +3,16 @@
  * after the branch has moved. What was done is read from the ledger and from the log, never remembered: whoever runs the
  * command again, on whatever machine, goes on where it stopped.
  */
-import type { RemoteView } from '../audit/foresee.ts'
-import { refsOf } from '../audit/foresee.ts'
-import { type LandedMove, landedMoves } from '../audit/landed-moves.ts'
-import { hasEntry, recordedSmoke } from '../audit/release-entry.ts'
+
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
-import type { Environment, Policy } from '../core/policy.ts'
+import type { Environment, Policy } from '../core/policy/policy.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
+import type { RemoteView } from '../guard/foresee.ts'
+import { refsOf } from '../guard/foresee.ts'
+import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
+import { hasEntry, recordedSmoke } from '../guard/release-entry.ts'
 import { allowedVariables } from './allowed.ts'
 import { type AppendedLog, appendReleaseLog, type LogTarget, loggedSoFar } from './append-release-log.ts'
 import { CALLERS_ENVIRONMENT, ClientRepository } from './client-repository.ts'

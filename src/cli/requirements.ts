@@ -1,7 +1,7 @@
 /** What signing commands are told on the command line, and must be before anything is signed. */
 import { existsSync } from 'node:fs'
-import { parseDuration } from '../core/duration.ts'
 import { HeadgateError } from '../core/errors.ts'
+import { parseDuration } from '../core/policy/duration.ts'
 import { shellWord } from '../core/printable.ts'
 import { saysSomething } from '../core/push-option.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'

@@ -1,11 +1,12 @@
 /** `headgate retire`: lets go of a branch that an earlier policy named, as it is now. */
-import { refsOf } from '../audit/foresee.ts'
+
 import { HeadgateError } from '../core/errors.ts'
 import { shortRef } from '../core/explain.ts'
 import { zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { formerBranches } from '../core/state.ts'
 import { statementPayload } from '../core/statement.ts'
+import { refsOf } from '../guard/foresee.ts'
 import { ClientRepository } from './client-repository.ts'
 import { guardedPlace } from './guarded-place.ts'
 import { viewGuarded } from './guarded-remote.ts'

@@ -3,12 +3,12 @@
  * for it: the server judges the push like any other.
  */
 
-import { describeCommits } from '../audit/candidates.ts'
-import { judgeRollback, lastKnownGood, type RollbackOption } from '../audit/rollback-targets.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
+import { describeCommits } from '../guard/candidates.ts'
+import { judgeRollback, lastKnownGood, type RollbackOption } from '../guard/rollback-targets.ts'
 import { requireConsent } from './ask.ts'
 import { colour, note, plural } from './output.ts'
 import { pushRelease } from './push-release.ts'

@@ -1,6 +1,6 @@
 /** What the environments say that they serve, asked of all at once. */
 import type { Oid } from '../core/oid.ts'
-import type { Environment, Policy } from '../core/policy.ts'
+import type { Environment, Policy } from '../core/policy/policy.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
 import { readServedCommit } from '../gate/served-commit.ts'
 import type { HostCheck } from './allowed.ts'

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from '../../server/hook-files.ts'
+import { packageRoot } from '../../server/install/hook-files.ts'
 
 export type StartingPolicy = {
   /** The text of `.headgate/policy.yaml`; it is valid as it is. */

@@ -1,12 +1,12 @@
 /** Where everything stands, and what can be done next. */
 
-import { type Candidate, type Described, isOffered } from '../audit/candidates.ts'
-import { type RemoteView, refsOf } from '../audit/foresee.ts'
-import { gatherStatus, type Status } from '../audit/gather-status.ts'
-import type { LandedMove } from '../audit/landed-moves.ts'
-import type { RollbackOption } from '../audit/rollback-targets.ts'
 import type { Oid } from '../core/oid.ts'
 import type { GitRepository } from '../git/repository.ts'
+import { type Candidate, type Described, isOffered } from '../guard/candidates.ts'
+import { type RemoteView, refsOf } from '../guard/foresee.ts'
+import { gatherStatus, type Status } from '../guard/gather-status.ts'
+import type { LandedMove } from '../guard/landed-moves.ts'
+import type { RollbackOption } from '../guard/rollback-targets.ts'
 import { namedHosts } from './allowed.ts'
 import { loggedRecordsOf } from './append-release-log.ts'
 import { ClientRepository } from './client-repository.ts'

@@ -1,6 +1,6 @@
-import type { LandedMove } from '../audit/landed-moves.ts'
-import { hasEntry } from '../audit/release-entry.ts'
-import { parseDuration } from '../core/duration.ts'
+import { parseDuration } from '../core/policy/duration.ts'
+import type { LandedMove } from '../guard/landed-moves.ts'
+import { hasEntry } from '../guard/release-entry.ts'
 
 /** A move that is older than this and has no entry was not made by somebody who is about to come back to it. */
 const UNFINISHED_MS = parseDuration('24h')

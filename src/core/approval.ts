@@ -2,7 +2,7 @@ import { CLOCK_SKEW_MS } from './evidence.ts'
 import type { ReleaseMove } from './facts.ts'
 import { type History, type HistoryRecord, trusted } from './history.ts'
 import { shortOid } from './oid.ts'
-import type { Terms } from './policy.ts'
+import type { Terms } from './policy/policy.ts'
 import { usedPayloads, type Voice } from './single-use.ts'
 
 export type TrustedApproval = HistoryRecord<'approval'> & { signer: { trusted: true } }

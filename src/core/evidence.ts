@@ -1,7 +1,7 @@
-import { baseUrlProblem, normalBaseUrl } from './base-url.ts'
 import { type History, type HistoryRecord, trusted } from './history.ts'
 import type { Oid } from './oid.ts'
-import { type ProvingEnvironment, requiredGates, type ServedCommitMode, type Terms } from './policy.ts'
+import { baseUrlProblem, normalBaseUrl } from './policy/base-url.ts'
+import { type ProvingEnvironment, requiredGates, type ServedCommitMode, type Terms } from './policy/policy.ts'
 
 /** How far a signer's clock may run ahead of the server's. */
 export const CLOCK_SKEW_MS = 5 * 60_000

@@ -3,7 +3,7 @@
  * refs on disk can tell of a drift is not here.
  */
 import { CLOCK_SKEW_MS } from './evidence.ts'
-import type { Terms } from './policy.ts'
+import type { Terms } from './policy/policy.ts'
 import { printable } from './printable.ts'
 import type { Statement, SubmittedKind } from './statement.ts'
 import { RULE_NAMES, type RuleName, WAIVABLE } from './verdict.ts'

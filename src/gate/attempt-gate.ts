@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Gate } from '../core/policy.ts'
+import type { Gate } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
 import { tryBurstGate } from './burst-gate.ts'
 import { tryCommandGate } from './command-gate.ts'

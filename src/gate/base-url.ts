@@ -1,7 +1,7 @@
-import { type BaseUrl, baseUrlProblem, normalBaseUrl } from '../core/base-url.ts'
 import { HeadgateError } from '../core/errors.ts'
+import { type BaseUrl, baseUrlProblem, normalBaseUrl } from '../core/policy/base-url.ts'
 
-export type { BaseUrl } from '../core/base-url.ts'
+export type { BaseUrl } from '../core/policy/base-url.ts'
 
 /** Throws HeadgateError `usage`, which does not repeat the text: it may hold a password. */
 export function parseBaseUrl(text: string): BaseUrl {

@@ -1,4 +1,4 @@
-import type { BurstGate } from '../core/policy.ts'
+import type { BurstGate } from '../core/policy/policy.ts'
 import { mapConcurrently, StartingLine } from './concurrently.ts'
 import type { Attempt, GateContext } from './gate-context.ts'
 import { objectionsTo, statusOf } from './http-gate.ts'

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { exactDuration } from '../core/duration.ts'
-import type { CommandGate } from '../core/policy.ts'
+import { exactDuration } from '../core/policy/duration.ts'
+import type { CommandGate } from '../core/policy/policy.ts'
 import type { Attempt, GateContext } from './gate-context.ts'
 
 /** From the friendly signal to the other one. */

@@ -1,4 +1,4 @@
-import type { CorsGate, GateRequest, HttpExpectation } from '../core/policy.ts'
+import type { CorsGate, GateRequest, HttpExpectation } from '../core/policy/policy.ts'
 import { checkAnswer, checkTime } from './expectation.ts'
 import type { Attempt, GateContext } from './gate-context.ts'
 import type { HttpAnswer } from './http-exchange.ts'

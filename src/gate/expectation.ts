@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm'
-import { exactDuration } from '../core/duration.ts'
-import type { HttpExpectation, Match, Scalar } from '../core/policy.ts'
+import { exactDuration } from '../core/policy/duration.ts'
+import type { HttpExpectation, Match, Scalar } from '../core/policy/policy.ts'
 import { showValue } from '../core/printable.ts'
 import { readJson, readText, valueAtPath } from './answer-text.ts'
 import type { HttpAnswer } from './http-exchange.ts'

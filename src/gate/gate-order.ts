@@ -1,4 +1,4 @@
-import type { Gate } from '../core/policy.ts'
+import type { Gate } from '../core/policy/policy.ts'
 import type { GateResult } from './attempt-gate.ts'
 import { Slots } from './concurrently.ts'
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import { exactDuration } from '../core/duration.ts'
+import { exactDuration } from '../core/policy/duration.ts'
 import type { BaseUrl } from './base-url.ts'
 import { describeConnectionFailure, isInvalidRequest } from './connection-failure.ts'
 import { skipInterim } from './interim-answers.ts'

@@ -1,4 +1,4 @@
-import type { HttpExpectation, HttpGate } from '../core/policy.ts'
+import type { HttpExpectation, HttpGate } from '../core/policy/policy.ts'
 import { checkAnswer, checkStatus, checkTime } from './expectation.ts'
 import type { Attempt, GateContext } from './gate-context.ts'
 import { type Sent, sendRequest } from './send-request.ts'

@@ -1,6 +1,6 @@
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
-import type { Environment, Gate, ServedCommitMode } from '../core/policy.ts'
+import type { Environment, Gate, ServedCommitMode } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
 import { attemptGate, type GateResult, skipGate } from './attempt-gate.ts'
 import { type BaseUrl, parseBaseUrl } from './base-url.ts'

@@ -1,5 +1,5 @@
 import { HeadgateError } from '../core/errors.ts'
-import type { Environment, Gate, Secret } from '../core/policy.ts'
+import type { Environment, Gate, Secret } from '../core/policy/policy.ts'
 
 /** Shorter values stand in too many innocent words to be struck out of them. */
 const SHORTEST_STRUCK = 4

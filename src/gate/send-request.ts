@@ -1,4 +1,4 @@
-import type { GateRequest } from '../core/policy.ts'
+import type { GateRequest } from '../core/policy/policy.ts'
 import { type BaseUrl, parseBaseUrl } from './base-url.ts'
 import type { CookieJar } from './cookie-jar.ts'
 import { type Exchange, exchange, type HttpRequest } from './http-exchange.ts'

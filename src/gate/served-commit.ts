@@ -1,5 +1,5 @@
 import { isOid, isZeroOid, type Oid } from '../core/oid.ts'
-import type { Environment } from '../core/policy.ts'
+import type { Environment } from '../core/policy/policy.ts'
 import { readJson, valueAtPath } from './answer-text.ts'
 import type { BaseUrl } from './base-url.ts'
 import { exchange } from './http-exchange.ts'

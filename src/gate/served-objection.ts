@@ -1,5 +1,5 @@
 import type { Oid } from '../core/oid.ts'
-import type { ServedCommitMode } from '../core/policy.ts'
+import type { ServedCommitMode } from '../core/policy/policy.ts'
 import type { ServedCommit } from './served-commit.ts'
 
 export type ServedDemand = {

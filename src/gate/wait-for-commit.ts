@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Oid } from '../core/oid.ts'
-import type { Environment } from '../core/policy.ts'
+import type { Environment } from '../core/policy/policy.ts'
 import type { BaseUrl } from './base-url.ts'
 import { readServedCommit } from './served-commit.ts'
 

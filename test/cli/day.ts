@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 import { PROGRAM, type Ran, type Step, TestRepository } from '../make-repository.ts'
 import { headgate } from './run-program.ts'
 

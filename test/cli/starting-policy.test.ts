@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { lacksOfStagingFirst } from '../../src/audit/policy-profile.ts'
 import { startingPolicy } from '../../src/cli/starting-policy.ts'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 import { guarded, headgate } from './run-program.ts'
 
 const { policy, allowedSigners } = startingPolicy({ repository: 'git.example.com/app' })

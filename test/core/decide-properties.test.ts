@@ -5,7 +5,7 @@ import { decide } from '../../src/core/decide.ts'
 import type { ReleaseMove } from '../../src/core/facts.ts'
 import type { HistoryRecord } from '../../src/core/history.ts'
 import { isZeroOid } from '../../src/core/oid.ts'
-import { requiredGates } from '../../src/core/policy.ts'
+import { requiredGates } from '../../src/core/policy/policy.ts'
 import { frozenAt } from '../../src/core/state.ts'
 import { type MoveVerdict, RULE_NAMES, type RuleName, WAIVABLE } from '../../src/core/verdict.ts'
 import {

@@ -14,7 +14,7 @@ import {
   type RefReport,
 } from '../../src/core/explain.ts'
 import type { ReleaseMove, StagingMove } from '../../src/core/facts.ts'
-import type { Policy } from '../../src/core/policy.ts'
+import type { Policy } from '../../src/core/policy/policy.ts'
 import { namesake, namesakesOf } from '../../src/core/rules/namesake.ts'
 import { type Objection, RULE_NAMES } from '../../src/core/verdict.ts'
 import {

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import type { ReleaseMove } from '../../src/core/facts.ts'
 import type { HistoryRecord } from '../../src/core/history.ts'
-import type { Policy } from '../../src/core/policy.ts'
+import type { Policy } from '../../src/core/policy/policy.ts'
 import { WAIVABLE } from '../../src/core/verdict.ts'
 import {
   approval,

@@ -1,7 +1,7 @@
 /** What counts as a policy that asks for less: docs/rules-reference.md, "Changes of policy". */
 import { describe, expect, test } from 'vitest'
-import { policyChanges } from '../../src/core/policy-changes.ts'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { policyChanges } from '../../src/core/policy/policy-changes.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 
 const STRICT = `
 version: 1

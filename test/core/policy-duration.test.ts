@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { formatDuration, parseDuration } from '../../src/core/duration.ts'
 import { HeadgateError } from '../../src/core/errors.ts'
+import { formatDuration, parseDuration } from '../../src/core/policy/duration.ts'
 
 test.each([
   ['24h', 86_400_000],

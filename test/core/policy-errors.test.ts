@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 
 const BASE = `version: 1
 repository: git.example.com/app

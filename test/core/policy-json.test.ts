@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
-import { parsePolicyJson, policyJson } from '../../src/core/policy-json.ts'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { parsePolicyJson, policyJson } from '../../src/core/policy/policy-json.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 
 const TEXT = `version: 1
 repository: git.example.com/app

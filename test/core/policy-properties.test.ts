@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { baseUrlProblem } from '../../src/core/base-url.ts'
 import { HeadgateError } from '../../src/core/errors.ts'
-import { branchProblem } from '../../src/core/policy-words.ts'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { baseUrlProblem } from '../../src/core/policy/base-url.ts'
+import { branchProblem } from '../../src/core/policy/policy-words.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 
 /** Parses; every failure must be ours, and every line of it must be printable. */
 function failureOf(text: string): HeadgateError | null {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { type Policy, requiredGates } from '../../src/core/policy.ts'
-import { policyJsonSchema } from '../../src/core/policy-schema.ts'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { type Policy, requiredGates } from '../../src/core/policy/policy.ts'
+import { policyJsonSchema } from '../../src/core/policy/policy-schema.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 
 const FULL = `version: 1
 repository: git.example.com/app        # binds evidence and approvals to this repository

@@ -7,8 +7,8 @@ import {
   type Socket,
 } from 'node:net'
 import { onTestFinished } from 'vitest'
-import type { Environment } from '../../src/core/policy.ts'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import type { Environment } from '../../src/core/policy/policy.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 import { type RunGatesOptions, runGates } from '../../src/gate/run-gates.ts'
 
 export const COMMIT = '3f2c1ab000000000000000000000000000000001'

@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
-import type { Environment, HttpGate } from '../../src/core/policy.ts'
+import type { Environment, HttpGate } from '../../src/core/policy/policy.ts'
 import { COMMIT, environment, honest, run, serve } from './environment.ts'
 
 afterEach(() => vi.unstubAllEnvs())

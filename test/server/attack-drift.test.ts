@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openGuarded } from '../../server/guarded-repository.ts'
-import { prepared } from '../../server/reference-transaction.ts'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { prepared } from '../../server/hooks/reference-transaction.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 import { statementPayload } from '../../src/core/statement.ts'
 import { REPOSITORY_NAME, TestRepository } from '../make-repository.ts'
 import {

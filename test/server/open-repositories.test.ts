@@ -3,7 +3,7 @@ import { cpSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type GuardedRepository, viewServer } from '../../server/guarded-repository.ts'
-import { OpenRepositories } from '../../server/open-repositories.ts'
+import { OpenRepositories } from '../../server/service/open-repositories.ts'
 import type { ObjectReader } from '../../src/git/object-reader.ts'
 import { TestRepository } from '../make-repository.ts'
 

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { areRepositories, findServed } from '../../server/served-paths.ts'
+import { areRepositories, findServed } from '../../server/service/served-paths.ts'
 import { TestRepository } from '../make-repository.ts'
 
 let repository: TestRepository

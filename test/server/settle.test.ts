@@ -6,10 +6,10 @@ import {
   type ServerView,
   viewServer,
 } from '../../server/guarded-repository.ts'
+import { authorizationRecord, type StatementContext } from '../../server/records.ts'
 import { closePending, isFresh, landedMoves, pendingMove } from '../../server/settle.ts'
-import { authorizationRecord, type StatementContext } from '../../server/statements.ts'
 import type { ReleaseMove } from '../../src/core/facts.ts'
-import { parsePolicy } from '../../src/core/policy-yaml.ts'
+import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 import type { MoveVerdict } from '../../src/core/verdict.ts'
 import { TestRepository } from '../make-repository.ts'
 import { ledgerRecords } from './attack.ts'

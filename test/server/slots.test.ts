@@ -1,6 +1,6 @@
 /** Who has a turn when many come at once, and one of them hangs. */
 import { expect, test } from 'vitest'
-import { Slots } from '../../server/slots.ts'
+import { Slots } from '../../server/service/slots.ts'
 import { HeadgateError } from '../../src/core/errors.ts'
 
 const PATIENT = { patienceMs: 600_000, standstillMs: 600_000 }

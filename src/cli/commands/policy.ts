@@ -36,8 +36,10 @@ export function policyCommand(cli: Argv): Argv {
               ),
             ),
         async ({ dir, json, profile }) => {
-          const { parsePolicySource, readPolicyFolder } = await import('../../../server/policy-files.ts')
-          const { policyRemarks } = await import('../../audit/policy-remarks.ts')
+          const { parsePolicySource, readPolicyFolder } = await import(
+            '../../../server/install/policy-files.ts'
+          )
+          const { policyRemarks } = await import('../../guard/policy-remarks.ts')
           const source = readPolicyFolder(dir ?? (await ownPolicyFolder()))
           const inForce = parsePolicySource(source)
           const remarks = policyRemarks(inForce)
@@ -79,7 +81,7 @@ export function policyCommand(cli: Argv): Argv {
               ),
             ),
         async ({ repo, dir, json }) => {
-          const { applyPolicyTo } = await import('../../../server/admin.ts')
+          const { applyPolicyTo } = await import('../../../server/install/admin.ts')
           const applied = await applyPolicyTo(repo, dir)
           if (json) return printJson(applied)
           printPolicy(applied)
@@ -146,7 +148,7 @@ export function policyCommand(cli: Argv): Argv {
 
 /** Where `policy check` looks if nothing is named. */
 async function ownPolicyFolder(): Promise<string> {
-  const { hasPolicy } = await import('../../../server/policy-files.ts')
+  const { hasPolicy } = await import('../../../server/install/policy-files.ts')
   if (hasPolicy('.')) return '.'
   const { ClientRepository } = await import('../client-repository.ts')
   return (await new ClientRepository().topLevel()) ?? '.'
@@ -154,7 +156,7 @@ async function ownPolicyFolder(): Promise<string> {
 
 async function inForceFiles(repo: string | undefined, remote: string) {
   if (repo !== undefined) {
-    const { policyInForce } = await import('../../../server/admin.ts')
+    const { policyInForce } = await import('../../../server/install/admin.ts')
     return policyInForce(repo)
   }
   const { ClientRepository } = await import('../client-repository.ts')

@@ -42,7 +42,7 @@ export function serveCommand(cli: Argv): Argv {
           ].join('\n'),
         ),
     async ({ repo = [], list, socket, logLevel }) => {
-      const { serve } = await import('../../../server/serve.ts')
+      const { serve } = await import('../../../server/service/serve.ts')
       await serve({
         places: repo.map((path) => resolve(path)),
         list: list === undefined ? undefined : resolve(list),

@@ -52,7 +52,7 @@ export function serverCommand(cli: Argv): Argv {
               ),
             ),
         async ({ repo, identity, host, policy, json }) => {
-          const { installAndApply } = await import('../../../server/admin.ts')
+          const { installAndApply } = await import('../../../server/install/admin.ts')
           const done = await installAndApply(repo, identity, policy, host)
           if (json) return printJson(done)
           print(`headgate is installed in ${done.repository}; pushers are known by ${done.identity}`)
@@ -88,7 +88,7 @@ export function serverCommand(cli: Argv): Argv {
             .options(jsonOption)
             .epilogue(examples(['existing hooks and settings come back', '$0 server uninstall app.git'])),
         async ({ repo, json, purge }) => {
-          const { uninstallServer } = await import('../../../server/uninstall.ts')
+          const { uninstallServer } = await import('../../../server/install/uninstall.ts')
           const { gitDirectory, restored, settings, stays } = await uninstallServer(repo, { purge })
           if (json) return printJson({ repository: gitDirectory, restored, settings, stays })
           print(`headgate no longer guards ${gitDirectory}`)

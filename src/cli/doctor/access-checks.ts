@@ -1,8 +1,8 @@
 /** Whether every account that works in a guarded repository can read and write what it must, the one that looks included. */
 import { accessSync, constants, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { accountName, actsFor, asAccount, groupName, ownName } from '../../../server/accounts.ts'
-import { findMisfits, type Misfit } from '../../../server/misfits.ts'
+import { accountName, actsFor, asAccount, groupName, ownName } from '../../../server/install/accounts.ts'
+import { findMisfits, type Misfit } from '../../../server/install/misfits.ts'
 import { SERVER_DIRECTORY } from '../../../server/settings.ts'
 import { HeadgateError } from '../../core/errors.ts'
 import { printable, shellWord } from '../../core/printable.ts'

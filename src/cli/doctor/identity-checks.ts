@@ -1,10 +1,10 @@
 /** Whether a guarded repository learns who pushes: a server that never hears a name has no operators. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { ownName } from '../../../server/accounts.ts'
+import { ownName } from '../../../server/install/accounts.ts'
 import { parseIdentitySource } from '../../../server/settings.ts'
-import type { PolicyInForce } from '../../audit/policy-in-force.ts'
-import { hasKeyFor } from '../../audit/policy-remarks.ts'
+import type { PolicyInForce } from '../../guard/policy-in-force.ts'
+import { hasKeyFor } from '../../guard/policy-remarks.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
 import { type Finding, problem, remark } from './finding.ts'
 

@@ -4,13 +4,13 @@
  * person decides that.
  */
 
-import { refsOf } from '../../audit/foresee.ts'
-import type { PolicyInForce } from '../../audit/policy-in-force.ts'
 import { printable, shellWord } from '../../core/printable.ts'
 import { namesakesOf, nameTaken } from '../../core/rules/namesake.ts'
 import { formerBranches } from '../../core/state.ts'
 import { gitWithoutHooks } from '../../git/configured-hooks.ts'
 import type { GitRepository } from '../../git/repository.ts'
+import { refsOf } from '../../guard/foresee.ts'
+import type { PolicyInForce } from '../../guard/policy-in-force.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
 import type { ClientRepository } from '../client-repository.ts'
 import { type Finding, problem, remark } from './finding.ts'

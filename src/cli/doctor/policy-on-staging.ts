@@ -1,8 +1,8 @@
-import { type PolicyInForce, parsePolicyFiles } from '../../audit/policy-in-force.ts'
 import { HeadgateError } from '../../core/errors.ts'
 import type { Oid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
 import type { GitRepository } from '../../git/repository.ts'
+import { type PolicyInForce, parsePolicyFiles } from '../../guard/policy-in-force.ts'
 import { type Finding, problem } from './finding.ts'
 
 /** Far above any policy; the server takes none that is larger. */

@@ -1,5 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs'
-import { accountName, actsFor, asAccount } from '../../../server/accounts.ts'
+import { accountName, actsFor, asAccount } from '../../../server/install/accounts.ts'
 import { printable, shellWord } from '../../core/printable.ts'
 import { type Finding, problem } from './finding.ts'
 

@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
-import { hookText, isAmongOthers } from '../../../server/hook-files.ts'
 import {
   hookPlace,
   isOurs,
@@ -11,9 +10,8 @@ import {
   SERVER_HOOKS,
   type ServerHook,
 } from '../../../server/hook-places.ts'
-import { namesNobody } from '../../../server/identity-source.ts'
-import { findFlock } from '../../../server/ledger-queue.ts'
-import { nodeComplaint } from '../../../server/node-version.ts'
+import { hookText, isAmongOthers } from '../../../server/install/hook-files.ts'
+import { namesNobody } from '../../../server/install/identity-source.ts'
 import {
   HIDDEN,
   HOOKS_PATH,
@@ -21,7 +19,9 @@ import {
   type OwnValues,
   ownValues,
   SETTINGS,
-} from '../../../server/pinned-settings.ts'
+} from '../../../server/install/pinned-settings.ts'
+import { findFlock } from '../../../server/ledger-queue.ts'
+import { nodeComplaint } from '../../../server/node-version.ts'
 import { formerSealKeys, isSealKeyInSight, readSealKey, sealKeyPath } from '../../../server/seal-key.ts'
 import {
   parseIdentitySource,

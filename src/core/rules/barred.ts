@@ -1,8 +1,8 @@
 import type { ReleaseCase, ReleaseRule } from '../decide.ts'
-import { formatDuration } from '../duration.ts'
 import { startedAt } from '../evidence.ts'
 import type { BroughtBack, ReleaseMove } from '../facts.ts'
 import { type Oid, shortOid } from '../oid.ts'
+import { formatDuration } from '../policy/duration.ts'
 import { printable } from '../printable.ts'
 import type { LedgerState } from '../state.ts'
 

@@ -1,8 +1,8 @@
 import type { ReleaseCase, ReleaseRule } from '../decide.ts'
-import { formatDuration } from '../duration.ts'
 import { endedAt, type JudgedEvidence, type Shortcoming } from '../evidence.ts'
 import type { HistoryRecord } from '../history.ts'
 import { shortOid } from '../oid.ts'
+import { formatDuration } from '../policy/duration.ts'
 import { printable } from '../printable.ts'
 
 /** Enough to see what kind of records they are. */

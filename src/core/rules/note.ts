@@ -1,6 +1,6 @@
 import type { ReleaseRule } from '../decide.ts'
 import { shortOid } from '../oid.ts'
-import type { Terms } from '../policy.ts'
+import type { Terms } from '../policy/policy.ts'
 import { pushOption } from '../push-option.ts'
 import type { MoveKind } from '../verdict.ts'
 import { promotionOptions } from './promotion-options.ts'

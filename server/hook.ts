@@ -1,5 +1,0 @@
-/** What a shell hook starts where no service answers. */
-import './require-node.ts'
-import { decideHook } from './decide-hook.ts'
-
-decideHook()

@@ -1,0 +1,217 @@
+/**
+ * What the server will say of a change before it is pushed: the same `decide` on the same facts, as far as a clone can
+ * know them. It cannot know who the server will take the pusher for, and its clock may differ a little.
+ */
+import { decide, decideStaging } from '../core/decide.ts'
+import { CLOCK_SKEW_MS } from '../core/evidence.ts'
+import { nameMove, type RefReport } from '../core/explain.ts'
+import type { BroughtBack, Certificate, Pusher, ReleaseMove } from '../core/facts.ts'
+import type { History } from '../core/history.ts'
+import type { Oid } from '../core/oid.ts'
+import type { Terms } from '../core/policy/policy.ts'
+import { printable } from '../core/printable.ts'
+import { pushOption } from '../core/push-option.ts'
+import { barRemarks } from '../core/rules/barred.ts'
+import { wantsNote } from '../core/rules/note.ts'
+import { type LedgerState, withLanded } from '../core/state.ts'
+import type { MoveVerdict, Objection, RuleName } from '../core/verdict.ts'
+import { gatherReleaseMove, gatherStagingMove } from '../git/gather-facts.ts'
+import type { RefUpdate } from '../git/hook-input.ts'
+import type { GitRepository } from '../git/repository.ts'
+import type { Snapshot } from '../ledger/ledger.ts'
+import { keysOfPusher } from '../signing/pusher-keys.ts'
+import { gatherHistory } from './gather-history.ts'
+import type { PolicyInForce, TermsInForce } from './policy-in-force.ts'
+import { withReasons } from './why-rolled-back.ts'
+
+/** The rules that judge a release branch, in the order in which `decide` tells them. */
+export const RELEASE_RULES = [
+  'release-delete',
+  'commit-object',
+  'on-staging',
+  'fast-forward',
+  'evidence',
+  'served-commit',
+  'known-good',
+  'approval',
+  'barred',
+  'frozen',
+  'drift',
+  'operator',
+  'note',
+] as const satisfies readonly RuleName[]
+
+/** The same for the staging branch. */
+export const STAGING_RULES = ['staging-history', 'log-append-only'] as const satisfies readonly RuleName[]
+
+/** A guarded remote at one moment: its ledger, the policy in force, its guarded branches. */
+export type RemoteView = {
+  readonly snapshot: Snapshot
+  readonly inForce: PolicyInForce
+  readonly refs: ReadonlyMap<string, Oid>
+}
+
+export type Foresight = {
+  readonly report: RefReport
+  /** `no`: the server refuses this, whoever pushes it. `unclear`: it depends on what a clone cannot know. */
+  readonly answer: 'yes' | 'no' | 'unclear'
+  /** Why it is unclear; else empty. */
+  readonly reason: string
+  /** From whom the server takes it. Empty for `no`, and for a branch that anybody may push. */
+  readonly pushers: readonly string[]
+  /** It has to be `git push --signed`. */
+  readonly signed: boolean
+  /** It has to have a note, which the options that are known lack. */
+  readonly note: boolean
+  /** What an override waives for this move. */
+  readonly waived: readonly Objection[]
+  /** Commits that were rolled back from, and come back with it; and what people are told of them. */
+  readonly broughtBack: readonly BroughtBack[]
+  readonly remarks: readonly string[]
+}
+
+export type ForesightOptions = {
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** A `no` must hold this much earlier and later, too: clocks differ. */
+  readonly toleranceMs: number
+  /** Only this person will push; else any of the operators may. */
+  readonly pusher?: string | undefined
+  readonly pushOptions?: readonly string[] | undefined
+}
+
+/** A push whose authorization is younger may still be under way; the server gives it 5 s, and clocks differ. */
+const UNDER_WAY_MS = CLOCK_SKEW_MS
+
+export function refsOf({ staging, release }: Terms): { staging: string; release: string } {
+  return { staging: `refs/heads/${staging}`, release: `refs/heads/${release}` }
+}
+
+/** The state that the server judges the next push by. */
+export function stateOf({ snapshot, refs }: RemoteView, now: number): LedgerState {
+  return withLanded(snapshot.state, refs, snapshot.head.seq, new Date(now).toISOString())
+}
+
+export async function foreseeRelease(
+  repository: GitRepository,
+  view: RemoteView,
+  update: RefUpdate,
+  options: ForesightOptions,
+): Promise<Foresight> {
+  const { policy } = view.inForce
+  const { pushOptions: given = [] } = options
+  const state = stateOf(view, options.now)
+  const gathered = await gatherReleaseMove(repository, {
+    update,
+    current: view.refs.get(update.ref) ?? null,
+    staging: view.refs.get(refsOf(policy).staging) ?? null,
+    pusher: { identified: false, reason: 'the server will tell' },
+    certificate: { offered: false },
+    pusherKeys: [],
+    // A note that is not written yet is foreseen like a signature that is not made yet.
+    pushOptions: [...given, 'note=still to be written'],
+    bars: state.bars.map(({ commit }) => commit),
+    releaseLog: policy.releaseLog,
+  })
+  const broughtBack = await withReasons(view.snapshot, state, gathered.broughtBack)
+  const facts = { ...gathered, broughtBack }
+  const recorded = await gatherHistory(view.snapshot, facts.to, view.inForce)
+  const history = { ...recorded, state }
+  // The server's clock is past whatever it recorded: one that says otherwise is behind.
+  const now = Math.max(options.now, ...history.about.map(({ at }) => at))
+  const best = bestPush(facts, view.inForce, history, now, options.pusher)
+  const { kind } = best.verdict
+  const foresight: Foresight = {
+    report: {
+      ref: update.ref,
+      from: facts.from,
+      to: facts.to,
+      what: nameMove(kind),
+      objections: best.verdict.objections,
+    },
+    answer: best.verdict.verdict === 'allowed' ? 'yes' : 'no',
+    reason: '',
+    pushers: best.pushers,
+    signed: best.signed,
+    note: wantsNote(policy, kind) && pushOption(given, 'note') === null,
+    waived: best.verdict.waived,
+    broughtBack,
+    remarks: barRemarks(facts, state, now),
+  }
+  const pending = history.state.open.find(
+    ({ ref, at }) => ref === update.ref && Math.abs(now - Date.parse(at)) < UNDER_WAY_MS,
+  )
+  if (pending !== undefined) {
+    const reason = `a push of ${policy.release} by ${printable(pending.by, 80)} may be under way`
+    return { ...foresight, answer: 'unclear', reason }
+  }
+  if (foresight.answer === 'no' && options.toleranceMs > 0) {
+    const times = [now - options.toleranceMs, now + options.toleranceMs]
+    const passes = times.some(
+      (time) => bestPush(facts, view.inForce, history, time, options.pusher).verdict.verdict === 'allowed',
+    )
+    if (passes) return { ...foresight, answer: 'unclear', reason: 'it depends on the minute' }
+  }
+  return foresight
+}
+
+export async function foreseeStaging(
+  repository: GitRepository,
+  view: RemoteView,
+  update: RefUpdate,
+): Promise<Foresight> {
+  const current = view.refs.get(update.ref) ?? null
+  const facts = await gatherStagingMove(repository, update, current, view.inForce.policy.releaseLog)
+  const objections = decideStaging(facts)
+  return {
+    report: { ref: update.ref, from: facts.from, to: facts.to, what: '', objections },
+    answer: objections.length === 0 ? 'yes' : 'no',
+    reason: '',
+    pushers: [],
+    signed: false,
+    note: false,
+    waived: [],
+    broughtBack: [],
+    remarks: [],
+  }
+}
+
+type BestPush = {
+  readonly verdict: MoveVerdict
+  readonly pushers: readonly string[]
+  readonly signed: boolean
+}
+
+/** Everybody who may push it, with and without a signature: the verdict of whoever gets furthest. */
+function bestPush(
+  facts: ReleaseMove,
+  { policy, signers }: Pick<TermsInForce, 'policy' | 'signers'>,
+  history: History,
+  now: number,
+  pusher: string | undefined,
+): BestPush {
+  const people = pusher === undefined ? policy.promotion.operators : [pusher]
+  const tries = people.flatMap((name) =>
+    [false, true].map((signed) => {
+      const who: Pusher = { identified: true, principal: name, source: 'foreseen' }
+      const certificate: Certificate = signed
+        ? { offered: true, good: true, principal: name, fingerprint: '', text: 'still to be made' }
+        : { offered: false }
+      const pusherKeys = keysOfPusher(signers, who, { offered: false })
+      const tried = { ...facts, pusher: who, certificate, pusherKeys }
+      const verdict = decide(tried, policy, history, now)
+      return { name, signed, verdict }
+    }),
+  )
+  const allowed = tries.filter(({ verdict }) => verdict.verdict === 'allowed')
+  const [first] =
+    allowed.length > 0
+      ? allowed
+      : tries.toSorted((a, b) => a.verdict.objections.length - b.verdict.objections.length)
+  return {
+    // A policy without operators is refused when it is parsed, so that somebody tried.
+    verdict: first!.verdict,
+    pushers: [...new Set(allowed.map(({ name }) => name))],
+    signed: allowed.length > 0 && allowed.every(({ signed }) => signed),
+  }
+}
