@@ -6,10 +6,10 @@
 import { HeadgateError } from '../src/core/errors.ts'
 import { shortRef } from '../src/core/explain.ts'
 import type { Policy } from '../src/core/policy/policy.ts'
+import { releaseRef, stagingRef } from '../src/core/refs.ts'
 import { type FormerBranch, formerBranches } from '../src/core/state.ts'
 import { parsePolicyFiles } from '../src/guard/policy-in-force.ts'
 import type { Snapshot } from '../src/ledger/ledger.ts'
-import { releaseRef, stagingRef } from './guarded-branches.ts'
 
 /**
  * What stays guarded beside the branches of `policy`, which is to come into force. Throws HeadgateError 'configuration' if

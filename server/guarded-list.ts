@@ -5,16 +5,17 @@
  * branch pass by itself that leaves the log alone. While the first policy is being recorded there is one more line,
  * `beginning ledger`: only then may branches be listed with no ledger beside them.
  */
+
 import { readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Terms } from '../src/core/policy/policy.ts'
+import { LEDGER_REF, releaseRef, stagingRef } from '../src/core/refs.ts'
 import { namesakesOf } from '../src/core/rules/namesake.ts'
 import type { FormerBranch } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { replaceFile } from '../src/git/own-files.ts'
 import { MAX_TREE_FILE_BYTES, readRegularFile } from '../src/git/tree-file.ts'
-import { releaseRef, stagingRef } from './guarded-branches.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
 
 /**
@@ -70,7 +71,7 @@ export function guardedLines(policies: readonly Terms[], former: readonly Former
     ...all.flatMap(({ ref }) => namesakesOf(ref).map((name) => `${NAMESAKE}${name}`)),
     ...policies.map(({ releaseLog }) => `${LOG}${PLAIN_PATH.test(releaseLog) ? releaseLog : '?'}`),
   ]
-  return [...new Set(lines), 'ledger refs/headgate/ledger']
+  return [...new Set(lines), `ledger ${LEDGER_REF}`]
 }
 
 /** The guarded refs in the list, of every role or of one; none where there is no list. Namesakes guard nothing themselves. */
@@ -94,7 +95,7 @@ export function readGuardedLines(gitDirectory: string): string[] {
 export function requireNeverGuarded(gitDirectory: string): void {
   if (!wasGuarded(gitDirectory)) return
   throw new HeadgateError('data', 'branches are guarded here, but the ledger with their policy is gone', {
-    hint: `the server admin brings it back from a copy: ${gitWithoutHooks(gitDirectory)} fetch COPY refs/headgate/ledger:refs/headgate/ledger`,
+    hint: `the server admin brings it back from a copy: ${gitWithoutHooks(gitDirectory)} fetch COPY ${LEDGER_REF}:${LEDGER_REF}`,
   })
 }
 

@@ -9,6 +9,7 @@ import type { HistoryRecord } from '../src/core/history.ts'
 import { isZeroOid, shortOid, zeroOidLike } from '../src/core/oid.ts'
 import type { Terms } from '../src/core/policy/policy.ts'
 import { printable } from '../src/core/printable.ts'
+import { INBOX } from '../src/core/refs.ts'
 import { isSameVoice } from '../src/core/single-use.ts'
 import { formerBranches, type LedgerState } from '../src/core/state.ts'
 import { parseStatement, type Statement, type SubmittedKind } from '../src/core/statement.ts'
@@ -19,8 +20,6 @@ import type { GitRepository } from '../src/git/repository.ts'
 import { envelopeDigest, isSubmitted, judgeSigner } from '../src/guard/gather-history.ts'
 import { type Envelope, MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../src/signing/dsse.ts'
 import type { ServerView } from './guarded-repository.ts'
-
-export const INBOX = 'refs/headgate/inbox/'
 
 export type Submission = {
   readonly envelope: Envelope

@@ -22,14 +22,11 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
-import { PAYLOAD_TYPE } from '../src/core/statement.ts'
+import { PAYLOAD_TYPE, SEAL_NAMESPACE } from '../src/core/statement.ts'
 import { replaceFile } from '../src/git/own-files.ts'
 import { type Envelope, preAuthEncoding } from '../src/signing/dsse.ts'
 import { createSshsig, ed25519PublicKeyLine, parseSshsig } from '../src/signing/sshsig.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
-
-/** The SSH signature namespace of everything that the server signs. */
-export const SEAL_NAMESPACE = 'headgate-ledger'
 
 /** The server's own key: seals records and signs authorizations, outcomes and policies, in this process. */
 export type SealKey = {

@@ -1,15 +1,16 @@
 /** What a push does to the staging branch, to branches that earlier policies named, and to the names of all of them. */
+
 import { decideStaging } from '../../src/core/decide.ts'
 import { type RefReport, shortRef } from '../../src/core/explain.ts'
 import { isZeroOid } from '../../src/core/oid.ts'
 import type { Terms } from '../../src/core/policy/policy.ts'
 import { printable, shellWord } from '../../src/core/printable.ts'
+import { guardedBranches, releaseRef, stagingRef } from '../../src/core/refs.ts'
 import { namesake, namesakesOf } from '../../src/core/rules/namesake.ts'
 import { type FormerBranch, formerBranches } from '../../src/core/state.ts'
 import type { Objection } from '../../src/core/verdict.ts'
 import { gatherStagingMove, typeOf } from '../../src/git/gather-facts.ts'
 import type { GitRepository } from '../../src/git/repository.ts'
-import { guardedBranches, releaseRef, stagingRef } from '../guarded-branches.ts'
 import type { ServerView } from '../guarded-repository.ts'
 import { reportOf } from './push-report.ts'
 import type { TargetedUpdate } from './push-targets.ts'

@@ -1,8 +1,9 @@
 /** post-receive: records what has landed, and tells the pusher. The move is done; nothing here can undo it. */
+
 import { shortRef } from '../../src/core/explain.ts'
 import { isZeroOid, shortOid } from '../../src/core/oid.ts'
+import { releaseRef } from '../../src/core/refs.ts'
 import type { LedgerState } from '../../src/core/state.ts'
-import { releaseRef } from '../guarded-branches.ts'
 import type { GuardedRepository } from '../guarded-repository.ts'
 import type { AuthorizedMove } from '../move-file.ts'
 import { recordLanded } from '../record-landed.ts'

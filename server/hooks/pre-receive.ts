@@ -9,6 +9,7 @@ import { explainRefusal, nameMove, type RefReport, shortRef } from '../../src/co
 import type { History, HistoryRecord } from '../../src/core/history.ts'
 import { isZeroOid, type Oid } from '../../src/core/oid.ts'
 import { printable } from '../../src/core/printable.ts'
+import { INBOX, releaseRef, stagingRef } from '../../src/core/refs.ts'
 import { barRemarks } from '../../src/core/rules/barred.ts'
 import { isSameVoice } from '../../src/core/single-use.ts'
 import { advanceState, withLanded } from '../../src/core/state.ts'
@@ -19,10 +20,9 @@ import type { TermsInForce } from '../../src/guard/policy-in-force.ts'
 import { withReasons } from '../../src/guard/why-rolled-back.ts'
 import type { NewRecord } from '../../src/ledger/ledger.ts'
 import { keysOfPusher } from '../../src/signing/pusher-keys.ts'
-import { releaseRef, stagingRef } from '../guarded-branches.ts'
 import { type GuardedRepository, type ServerView, viewServer } from '../guarded-repository.ts'
 import { isAskedBeforeMoves } from '../hook-places.ts'
-import { anticipate, INBOX, judgeSubmission, type Submission } from '../inbox.ts'
+import { anticipate, judgeSubmission, type Submission } from '../inbox.ts'
 import { forgetMove, writeAuthorized } from '../move-file.ts'
 import { authorizationRecord, type StatementContext } from '../records.ts'
 import { parseIdentitySource } from '../settings.ts'
@@ -89,7 +89,7 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, look: Look): Pr
   const court: Court = { guarded, push, view, judged, source, ...look }
 
   const inbox = await judgeInbox(court)
-  const reports = [...inbox.reports, ...reservedReports(push.updates, INBOX)]
+  const reports = [...inbox.reports, ...reservedReports(push.updates)]
   const tolerated: RefReport[] = []
   let move: JudgedMove | null = null
   if (inForce !== null) {

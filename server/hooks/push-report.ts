@@ -4,6 +4,8 @@ import { explainException, type RefReport } from '../../src/core/explain.ts'
 import type { ReleaseMove } from '../../src/core/facts.ts'
 import { isZeroOid, shortOid } from '../../src/core/oid.ts'
 import { printable } from '../../src/core/printable.ts'
+import { INBOX, isReserved } from '../../src/core/refs.ts'
+import { reserved } from '../../src/core/rules/reserved.ts'
 import type { MoveVerdict, Objection } from '../../src/core/verdict.ts'
 import type { RefUpdate } from '../../src/git/hook-input.ts'
 import type { Submission } from '../inbox.ts'
@@ -22,30 +24,15 @@ export type JudgedInbox = {
   readonly known: readonly number[]
 }
 
-/** Everything under refs/headgate/ is headgate's own. */
-export function isReserved(ref: string): boolean {
-  return ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
-}
-
 export function reportOf(update: RefUpdate, what: string, objections: readonly Objection[]): RefReport {
   return { ref: update.ref, from: update.from, to: update.to, what, objections }
 }
 
 /** Of headgate's own refs only those of the inbox are anybody's to write. */
-export function reservedReports(updates: readonly TargetedUpdate[], inbox: string): RefReport[] {
+export function reservedReports(updates: readonly TargetedUpdate[]): RefReport[] {
   return updates
-    .filter(({ target }) => isReserved(target) && !target.startsWith(inbox))
-    .map((update) =>
-      reportOf(update, '', [
-        {
-          rule: 'reserved',
-          found: [`${printable(update.ref, 120)} belongs to headgate: only the server writes there`],
-          fix: [
-            'evidence and approvals go to the inbox; headgate gate, evidence and approve push them there',
-          ],
-        },
-      ]),
-    )
+    .filter(({ target }) => isReserved(target) && !target.startsWith(INBOX))
+    .map((update) => reportOf(update, '', [reserved(update.ref)]))
 }
 
 /** What of a push could go by itself: nothing that changes a ref which somebody objects to, under whatever name. */

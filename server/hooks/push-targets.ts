@@ -1,11 +1,12 @@
 /** Which ref each update of a push would really change: through namespaces and symbolic refs. */
+
 import { readdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
+import { isReserved } from '../../src/core/refs.ts'
 import type { RefUpdate } from '../../src/git/hook-input.ts'
 import { isRefName, type RunGit, readRefs } from '../../src/git/refs.ts'
 import type { GitRepository } from '../../src/git/repository.ts'
 import { readGuardedNames } from '../guarded-list.ts'
-import { isReserved } from './push-report.ts'
 
 export type TargetedUpdate = RefUpdate & { readonly target: string }
 

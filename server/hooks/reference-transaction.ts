@@ -2,20 +2,19 @@
  * reference-transaction, in `prepared`: the last word before a guarded ref moves, whoever moves it. The refs are locked,
  * and a refusal aborts.
  */
+
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { shortRef } from '../../src/core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../../src/core/oid.ts'
 import { printable } from '../../src/core/printable.ts'
+import { LEDGER_REF, releaseRef } from '../../src/core/refs.ts'
 import { formerBranches, type LedgerState } from '../../src/core/state.ts'
 import type { RefUpdate } from '../../src/git/hook-input.ts'
 import type { TermsInForce } from '../../src/guard/policy-in-force.ts'
-import { releaseRef } from '../guarded-branches.ts'
 import { type GuardedRepository, viewServer } from '../guarded-repository.ts'
 import { formerRelease } from './judge-branches.ts'
 import type { HookAnswer } from './request.ts'
-
-const LEDGER_REF = 'refs/headgate/ledger'
 
 /** Allows a move of the release branch only where an open authorization covers exactly it. */
 export async function prepared(
@@ -34,7 +33,7 @@ export async function prepared(
     if (await isNoChange(guarded, update, current)) continue
     if (update.ref === LEDGER_REF) {
       objections.push(
-        'headgate: refused: refs/headgate/ledger is written by headgate alone; it is the record of every release',
+        `headgate: refused: ${LEDGER_REF} is written by headgate alone; it is the record of every release`,
       )
       continue
     }

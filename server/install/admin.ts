@@ -1,11 +1,12 @@
 /** What the server admin's commands do, on the machine that holds the repository. */
+
 import { existsSync } from 'node:fs'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
+import { stagingRef } from '../../src/core/refs.ts'
 import type { GitRepository } from '../../src/git/repository.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
 import { policyRemarks } from '../../src/guard/policy-remarks.ts'
-import { stagingRef } from '../guarded-branches.ts'
 import { type GuardedRepository, openGuarded } from '../guarded-repository.ts'
 import type { Host } from '../hook-places.ts'
 import { settingsPath } from '../settings.ts'

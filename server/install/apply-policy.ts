@@ -1,17 +1,18 @@
 import { type Oid, zeroOidLike } from '../../src/core/oid.ts'
 import type { Policy } from '../../src/core/policy/policy.ts'
 import { policyJson } from '../../src/core/policy/policy-json.ts'
+import { releaseRef, stagingRef } from '../../src/core/refs.ts'
 import { formerBranches } from '../../src/core/state.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
 import type { NewRecord, Snapshot } from '../../src/ledger/ledger.ts'
 import { formerOf } from '../former-branches.ts'
-import { releaseRef, requireNoAlias, stagingRef } from '../guarded-branches.ts'
 import { requireNeverGuarded, writeGuardedList } from '../guarded-list.ts'
 import type { GuardedRepository } from '../guarded-repository.ts'
 import { isAskedBeforeMoves } from '../hook-places.ts'
 import { authorizationRecord, outcomeRecord, policyRecord, type StatementContext } from '../records.ts'
 import { LEDGER_MOVED, NEEDS_TURN, untilDone } from '../until-done.ts'
 import type { PolicySource } from './policy-files.ts'
+import { requireNoAlias } from './require-no-alias.ts'
 
 export type AppliedPolicy = {
   readonly version: number

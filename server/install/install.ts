@@ -8,7 +8,6 @@ import { tooOld } from '../../src/git/git-version.ts'
 import type { GitRepository } from '../../src/git/repository.ts'
 import { readSharing, shareFolder } from '../../src/git/sharing.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
-import { requireNoAlias } from '../guarded-branches.ts'
 import { removeEmptyReflogs, writeGuardedList } from '../guarded-list.ts'
 import { type Host, hostBySigns, runsOwnHooks } from '../hook-places.ts'
 import { ensureSealKey } from '../seal-key.ts'
@@ -19,6 +18,7 @@ import { requireUsableSource, sourceRemarks } from './identity-source.ts'
 import { openNamed } from './open-named.ts'
 import { HOOKS_PATH, pinSettings } from './pinned-settings.ts'
 import { readFormerBranches, readPolicyInForce } from './policy-files.ts'
+import { requireNoAlias } from './require-no-alias.ts'
 
 export type Installation = {
   readonly gitDirectory: string

@@ -8,11 +8,13 @@
  *
  * `headgate/settings-before.json` keeps what each setting was, so that an uninstallation can put it back.
  */
+
 import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { HeadgateError } from '../../src/core/errors.ts'
+import { LEDGER_REF } from '../../src/core/refs.ts'
 import { replaceFile } from '../../src/git/own-files.ts'
 import { firstLines } from '../../src/git/process.ts'
 import type { GitRepository } from '../../src/git/repository.ts'
@@ -35,7 +37,7 @@ export const SETTINGS: readonly (readonly [string, string])[] = [
 export const FILTER = ['uploadpack.allowFilter', 'true'] as const
 
 export const NONCE_SEED = 'receive.certNonceSeed'
-export const HIDDEN = ['receive.hideRefs', 'refs/headgate/ledger'] as const
+export const HIDDEN = ['receive.hideRefs', LEDGER_REF] as const
 const LOCATION_FILE = `${SERVER_DIRECTORY}/location.config`
 const WORKTREES_FILE = `${SERVER_DIRECTORY}/worktrees.config`
 const WORKTREE_SECTION = 'includeIf.gitdir:**/worktrees/*'

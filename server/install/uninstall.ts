@@ -1,4 +1,5 @@
 /** Takes the guard out of a repository: looks first whether all of it can be done, then does it. */
+
 import {
   accessSync,
   constants,
@@ -12,9 +13,9 @@ import {
 import { dirname, join } from 'node:path'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { shellWord } from '../../src/core/printable.ts'
+import { guardedBranches } from '../../src/core/refs.ts'
 import type { GitRepository } from '../../src/git/repository.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
-import { guardedBranches } from '../guarded-branches.ts'
 import { readGuardedNames } from '../guarded-list.ts'
 import { type Host, hookPlace, SERVER_HOOKS } from '../hook-places.ts'
 import { formerSealKeys, sealKeyFiles, sealKeyPath } from '../seal-key.ts'

@@ -2,11 +2,12 @@
  * Whether each repository is well: it can be read, nothing that a crash left open is unsettled, and its release branch is
  * where the ledger has it. That takes a git process each, so it is done in the background, one after another.
  */
+
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { shortRef } from '../../src/core/explain.ts'
 import { shortOid, zeroOidLike } from '../../src/core/oid.ts'
-import { releaseRef } from '../guarded-branches.ts'
+import { LEDGER_REF, releaseRef } from '../../src/core/refs.ts'
 import { readGuardedNames } from '../guarded-list.ts'
 import type { ServerView } from '../guarded-repository.ts'
 import { settingsPath } from '../settings.ts'
@@ -142,7 +143,7 @@ export class RepositoryChecks {
 
 /** Changes whenever the ledger or a guarded branch does. */
 function stampOf(path: string): string {
-  const refs = ['packed-refs', 'reftable/tables.list', 'refs/headgate/ledger', ...readGuardedNames(path)]
+  const refs = ['packed-refs', 'reftable/tables.list', LEDGER_REF, ...readGuardedNames(path)]
   return [settingsPath(path), ...refs.map((ref) => join(path, ref))].map(fileStamp).join()
 }
 

@@ -1,8 +1,10 @@
 /** Everything about one authorization: it is decided again, and what it spends and where it starts from is looked at. */
+
 import { HeadgateError } from '../core/errors.ts'
 import { type HistoryRecord, movesTo } from '../core/history.ts'
 import { isZeroOid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { releaseRef } from '../core/refs.ts'
 import { payloadsOf } from '../core/single-use.ts'
 import type { LedgerState } from '../core/state.ts'
 import type { CommitAncestry } from '../git/commit-ancestry.ts'
@@ -115,7 +117,7 @@ function checkBootstrap(input: AuthorizationInput): void {
   const { ref } = record.statement.predicate['urn:headgate:move']
   const add = reporter(input)
   const known = state.landed[ref]
-  const isBaseline = ref === `refs/heads/${inForce.policy.release}` && isZeroOid(move.from)
+  const isBaseline = ref === releaseRef(inForce.policy) && isZeroOid(move.from)
   if (!afterPolicy || known !== undefined || !isBaseline || isZeroOid(move.to)) {
     const why =
       known === undefined ? 'no policy was applied with it' : `record ${known.seq} had put it elsewhere`

@@ -1,6 +1,7 @@
 import { shortRef } from '../core/explain.ts'
 import { isZeroOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
+import { releaseRef } from '../core/refs.ts'
 import type { LedgerState } from '../core/state.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { Findings } from './finding.ts'
@@ -13,7 +14,7 @@ export function checkReleaseRef(
   { policy }: PolicyInForce,
   { release, isFresh }: Branches,
 ): void {
-  const ref = `refs/heads/${policy.release}`
+  const ref = releaseRef(policy)
   const landed = state.landed[ref]
   for (const move of state.open) {
     const isThere = move.ref === ref && (release ?? '') === move.to

@@ -2,8 +2,10 @@
  * Branches that earlier policies named. A policy that names others takes nothing out of the audit: a former release branch
  * stays where its last landed move put it, a former staging branch keeps its history, until an operator retires it.
  */
+
 import { shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { branchRef } from '../core/refs.ts'
 import type { FormerBranch, LedgerState } from '../core/state.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
@@ -89,7 +91,7 @@ export class FormerBranches {
 }
 
 export function branchesOf({ policy }: PolicyInForce): FormerBranch[] {
-  return (['staging', 'release'] as const).map((role) => ({ role, ref: `refs/heads/${policy[role]}` }))
+  return (['staging', 'release'] as const).map((role) => ({ role, ref: branchRef(policy[role]) }))
 }
 
 /** Each once, and none of the others. */

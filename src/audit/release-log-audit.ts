@@ -2,9 +2,11 @@
  * The release log on the staging branch: append-only along first-parent history, from where the first policy found the
  * branch. The steps are judged by `decideStaging`, the judge of every push.
  */
+
 import { decideStaging } from '../core/decide.ts'
 import type { StagingMove } from '../core/facts.ts'
 import { isZeroOid, type Oid, shortOid } from '../core/oid.ts'
+import { stagingRef } from '../core/refs.ts'
 import type { CommitAncestry } from '../git/commit-ancestry.ts'
 import { gatherStagingMove } from '../git/gather-facts.ts'
 import { AUDIT_LIMITS } from '../git/gather-log-steps.ts'
@@ -125,7 +127,7 @@ export class ReleaseLogAudit {
   async #gather({ tip: from, policy }: Mark, to: Oid): Promise<StagingMove | Oid> {
     for (const oid of [from, to])
       if ((await this.#repository.objects().info(oid))?.type !== 'commit') return oid
-    const update = { ref: `refs/heads/${policy.staging}`, from, to }
+    const update = { ref: stagingRef(policy), from, to }
     const isAncestor = async (ancestor: Oid, descendant: Oid) =>
       (await this.#ancestry.contains(ancestor, descendant)) === true
     return gatherStagingMove(this.#repository, update, from, policy.releaseLog, isAncestor, AUDIT_LIMITS)

@@ -1,13 +1,11 @@
 /** The server's own signatures: the seal of every record, and the envelopes of what the server itself states. */
+import { SEAL_NAMESPACE } from '../core/statement.ts'
 import { type LedgerRecord, sealedPart } from '../ledger/record.ts'
 import { parseSignature, type SignedEnvelope } from '../signing/envelope-verify.ts'
 import type { SshKey } from '../signing/ssh-key.ts'
 import { type IsGenuine, type ParsedSignature, verifySshsig } from '../signing/sshsig.ts'
 import type { Objection } from '../signing/trust.ts'
 import type { Signed } from '../signing/verify-batch.ts'
-
-/** The SSH signature namespace of everything that the server signs. */
-export const SEAL_NAMESPACE = 'headgate-ledger'
 
 export type SealVerdict = {
   /** The key that the signature names; null where it names none. */

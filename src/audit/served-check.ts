@@ -1,6 +1,8 @@
 /** Whether production serves the release. */
+
 import { HeadgateError } from '../core/errors.ts'
 import { isZeroOid, shortOid } from '../core/oid.ts'
+import { releaseRef } from '../core/refs.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
 import { readServedCommit } from '../gate/served-commit.ts'
 import type { Finding, Unchecked } from './finding.ts'
@@ -29,7 +31,7 @@ export async function checkServed(
   const refused = check(production.url)
   if (refused !== null)
     throw new HeadgateError('configuration', `production: ${refused.reason}`, { hint: refused.hint })
-  const landed = state.landed[`refs/heads/${inForce.policy.release}`]
+  const landed = state.landed[releaseRef(inForce.policy)]
   const expected = landed === undefined || isZeroOid(landed.to) ? null : landed.to
   const served = await readServedCommit(
     parseBaseUrl(production.url),

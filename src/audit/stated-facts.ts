@@ -1,6 +1,8 @@
 /** What an authorization says about its circumstances, held against the record that it stands in and the policy in force. */
+
 import { canonicalJson, sha256 } from '../core/canonical-json.ts'
 import { printable } from '../core/printable.ts'
+import { releaseRef } from '../core/refs.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 
@@ -27,7 +29,7 @@ export function wrongCircumstances(
   return [
     differenceOf('about the repository', repository, policy.repository),
     differenceOf('about the commit', commit, move.to),
-    differenceOf('the ref', move.ref, `refs/heads/${policy.release}`),
+    differenceOf('the ref', move.ref, releaseRef(policy)),
     differenceOf('verified by', predicate.verifier.id, 'urn:headgate:server:v1'),
     differenceOf('verified at', Date.parse(predicate.timeVerified), Date.parse(record.at)),
     differenceOf('the resource', predicate.resourceUri, `git+https://${policy.repository}`),

@@ -6,6 +6,7 @@
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
+import { branchRef } from '../core/refs.ts'
 import { appendEntries, type LogItem, parseReleaseLog } from '../core/release-log.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type RemoteView, refsOf } from '../guard/foresee.ts'
@@ -72,7 +73,7 @@ export async function appendReleaseLog(
     }).catch((error) => {
       throw error instanceof HeadgateError ? explainFailure(error, place.branch, target) : error
     })
-    const ref = `refs/heads/${place.branch}`
+    const ref = branchRef(place.branch)
     const outcome = await pushRef({ place: target.place, ref, from: place.at, to: commit })
     if (outcome.kind === 'moved') return { branch: place.branch, commit, entries }
     // Who is late is refused by git, by headgate or by another hook, each in its own words: where the branch is, tells.
@@ -227,7 +228,7 @@ async function findPlace(
       hint: `--log-branch names a branch that is merged into ${printable(policy.staging)}`,
     })
   }
-  const ref = `refs/heads/${logBranch}`
+  const ref = branchRef(logBranch)
   const at = await client.remoteBranch(reads, ref)
   if (at === null) return { branch: logBranch, at: zeroOidLike(staging), base: staging }
   await client.fetchRefs(reads, [ref])

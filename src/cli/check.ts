@@ -4,7 +4,9 @@ import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef, shortRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
+import { fullRef, isReserved } from '../core/refs.ts'
 import { namesake, namesakesOf } from '../core/rules/namesake.ts'
+import { reserved } from '../core/rules/reserved.ts'
 import { formerBranches } from '../core/state.ts'
 import type { RuleName } from '../core/verdict.ts'
 import {
@@ -210,23 +212,13 @@ function foreseeNamesake({ ref, commit, current }: Question, branch: string): Fo
 
 function answerUnguarded(question: Question): void {
   const { options, ref } = question
-  const reserved = ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
-  if (reserved) {
-    throw new HeadgateError(
-      'refused',
-      `${printable(ref, 200)} belongs to headgate: only the server writes there`,
-      {
-        hint: 'evidence and approvals go to the inbox; headgate gate, evidence and approve push them there',
-      },
-    )
+  if (isReserved(ref)) {
+    const { found, fix } = reserved(ref)
+    throw new HeadgateError('refused', found.join(' '), { hint: fix.join(' ') })
   }
   if (options.json) answer(question, null, [])
   else
     print(
       `nobody guards ${shortRef(ref)} on ${shownRemote(options.remote)}: headgate lets any push of it pass`,
     )
-}
-
-function fullRef(name: string): string {
-  return name.startsWith('refs/') ? name : `refs/heads/${name}`
 }

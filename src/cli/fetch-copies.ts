@@ -2,9 +2,9 @@
 
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import { LEDGER_REF } from '../core/refs.ts'
 import { conflictingRef } from '../git/name-conflict.ts'
 import type { GitRepository } from '../git/repository.ts'
-import { LEDGER_REF } from '../ledger/git-ledger.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { branchCopyRef, copyAt, lacking, ledgerCopyRef } from './remote-copies.ts'

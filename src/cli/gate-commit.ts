@@ -1,7 +1,9 @@
 /** Which commit a run of gates is about, and what has become of it meanwhile. */
+
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import type { Policy } from '../core/policy/policy.ts'
+import { branchRef } from '../core/refs.ts'
 import type { ClientRepository } from './client-repository.ts'
 
 /**
@@ -15,7 +17,7 @@ export async function releasedCommit(
 ): Promise<Oid | null> {
   const hint = 'name the commit that production is to serve: --commit COMMIT'
   try {
-    return await client.remoteBranch(remote, `refs/heads/${release}`)
+    return await client.remoteBranch(remote, branchRef(release))
   } catch (cause) {
     if (!(cause instanceof HeadgateError)) throw cause
     throw new HeadgateError(cause.code, cause.message, { hint, cause })
@@ -40,7 +42,7 @@ export function containing(
     const known = await contains(served)
     if (known !== null) return known
     for (const branch of [staging, release])
-      await client.fetchRefs(remote, [`refs/heads/${branch}`]).catch(() => undefined)
+      await client.fetchRefs(remote, [branchRef(branch)]).catch(() => undefined)
     return (await contains(served)) ?? false
   }
 }

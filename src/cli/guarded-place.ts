@@ -4,7 +4,7 @@
  */
 
 import { HeadgateError } from '../core/errors.ts'
-import { LEDGER_REF } from '../ledger/git-ledger.ts'
+import { LEDGER_REF } from '../core/refs.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { remoteWord, shownRemote } from './shown-remote.ts'
 

@@ -4,6 +4,7 @@ import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { formatDuration } from '../core/policy/duration.ts'
 import type { Policy } from '../core/policy/policy.ts'
 import { printable, shellWord } from '../core/printable.ts'
+import { releaseRef } from '../core/refs.ts'
 import type { LedgerState } from '../core/state.ts'
 import { statementPayload } from '../core/statement.ts'
 import { RULE_NAMES, type RuleName, WAIVABLE } from '../core/verdict.ts'
@@ -107,7 +108,7 @@ async function permit(
   }
   const now = Date.now()
   const move: Move = {
-    ref: `refs/heads/${policy.release}`,
+    ref: releaseRef(policy),
     from,
     to,
     reason,
@@ -150,7 +151,7 @@ export async function freeze(options: Common, duration: string | null): Promise<
     )
   }
   const now = Date.now()
-  const answer = { remote: options.remote, ref: `refs/heads/${policy.release}`, commit: release }
+  const answer = { remote: options.remote, ref: releaseRef(policy), commit: release }
   if (duration === null && (state.freeze === null || Date.parse(state.freeze.until) <= now)) {
     if (options.json) printJson({ recorded: null, ...answer, until: null })
     else print(`${policy.release} is not frozen`)
@@ -177,7 +178,7 @@ export async function acceptDrift(options: Common): Promise<void> {
   const reason = requireReason(options.reason)
   const repository = new ClientRepository()
   const { place, policy, state, release } = await remoteView(repository, options.remote)
-  const ref = `refs/heads/${policy.release}`
+  const ref = releaseRef(policy)
   const expected = state.landed[ref]?.to ?? null
   const known = release ?? expected
   const answer = { remote: options.remote, ref, expected, found: release }

@@ -8,7 +8,9 @@ import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { explainRefusal, type RefReport, shortRef } from '../core/explain.ts'
 import { isZeroOid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { INBOX, isReserved } from '../core/refs.ts'
 import { DESPITE_BAR } from '../core/rules/barred.ts'
+import { reserved } from '../core/rules/reserved.ts'
 import { rememberRemote } from '../git/guarded-remotes.ts'
 import { type PushLine, parsePushLines, updateOf } from '../git/push-lines.ts'
 import type { GitRepository } from '../git/repository.ts'
@@ -24,7 +26,6 @@ import { thisProgram } from './this-program.ts'
  * while. Two short connections take a second on a bad day.
  */
 const DEADLINE_MS = 5_000
-const INBOX = 'refs/headgate/inbox/'
 
 export async function prePush(remote: string, url: string, input: Uint8Array): Promise<void> {
   try {
@@ -169,22 +170,12 @@ async function judgeLines(
   return { refusal: explainRefusal(blamed, others), unclear: '' }
 }
 
-function isReserved(ref: string): boolean {
-  return ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
-}
-
 function reservedReport(line: PushLine): RefReport {
   return {
     ref: line.ref,
     from: line.from ?? zeroOidLike(line.to),
     to: line.to,
     what: '',
-    objections: [
-      {
-        rule: 'reserved',
-        found: [`${printable(line.ref, 120)} belongs to headgate: only the server writes there`],
-        fix: ['evidence and approvals go to the inbox; headgate gate, evidence and approve push them there'],
-      },
-    ],
+    objections: [reserved(line.ref)],
   }
 }

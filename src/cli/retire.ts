@@ -4,6 +4,7 @@ import { HeadgateError } from '../core/errors.ts'
 import { shortRef } from '../core/explain.ts'
 import { zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { fullRef } from '../core/refs.ts'
 import { formerBranches } from '../core/state.ts'
 import { statementPayload } from '../core/statement.ts'
 import { refsOf } from '../guard/foresee.ts'
@@ -27,7 +28,7 @@ export async function retire(options: {
   const place = await guardedPlace(client, options.remote)
   const { inForce, snapshot, refs } = await viewGuarded(client, place.reads)
   const { policy } = inForce
-  const ref = options.branch.startsWith('refs/') ? options.branch : `refs/heads/${options.branch}`
+  const ref = fullRef(options.branch)
   const shown = printable(shortRef(ref), 200)
   const former = formerBranches(snapshot.state)
   const branch = former.find((other) => other.ref === ref)

@@ -3,6 +3,7 @@
 import { canonicalJson, sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
+import { INBOX } from '../core/refs.ts'
 import { NAMESPACES, parseStatement, type SubmittedKind } from '../core/statement.ts'
 import { signEnvelope } from '../signing/ssh-keygen-sign.ts'
 import type { ClientRepository } from './client-repository.ts'
@@ -31,7 +32,7 @@ export async function signAndSubmit(
   const text = canonicalJson(await signEnvelope({ payload, namespace, keyFile: options.key }))
   const { commit, payloadDigest } = parseStatement(Buffer.from(payload))
   const to = await storeStatement(client, text)
-  const outcome = await pushRef({ place, ref: `refs/headgate/inbox/${sha256(text)}`, to })
+  const outcome = await pushRef({ place, ref: `${INBOX}${sha256(text)}`, to })
   if (outcome.kind === 'moved' && outcome.words.some((line) => RECORDED.test(line))) return
   if (outcome.kind === 'refused' && serverWords(outcome.words).judged) throw refused(outcome.words, null)
 

@@ -5,14 +5,16 @@
  * It is a small repository of its own in the clone's git folder, so that the clone stays as deep and as whole as it is.
  * Whoever deletes it loses nothing.
  */
+
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
+import { LEDGER_REF } from '../core/refs.ts'
 import { findGit } from '../git/find-git.ts'
 import { makeFolder } from '../git/own-files.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
-import { GitLedger, LEDGER_REF } from '../ledger/git-ledger.ts'
+import { GitLedger } from '../ledger/git-ledger.ts'
 import type { LedgerRecord, PolicyFiles, Snapshot } from '../ledger/ledger.ts'
 import type { LedgerObjects, LedgerRepository, LedgerTreeEntry } from '../ledger/ledger-repository.ts'
 import { copyName } from './remote-copies.ts'

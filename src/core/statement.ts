@@ -32,6 +32,9 @@ export const PREDICATE_TYPES = {
 
 export type StatementKind = keyof typeof PREDICATE_TYPES
 
+/** The SSH signature namespace of the server's own key: seals of records, and the statements that it makes. */
+export const SEAL_NAMESPACE = 'headgate-ledger'
+
 /** The SSH signature namespaces that each statement may be signed in. */
 export const NAMESPACES: { readonly [K in StatementKind]: readonly string[] } = {
   evidence: ['headgate-evidence'],
@@ -41,9 +44,9 @@ export const NAMESPACES: { readonly [K in StatementKind]: readonly string[] } = 
   freeze: ['headgate-approval'],
   drift: ['headgate-approval'],
   retire: ['headgate-approval'],
-  authorization: ['headgate-ledger'],
-  outcome: ['headgate-ledger'],
-  policy: ['headgate-ledger'],
+  authorization: [SEAL_NAMESPACE],
+  outcome: [SEAL_NAMESPACE],
+  policy: [SEAL_NAMESPACE],
 }
 
 /** The statements that arrive by push; the others only the server makes. */

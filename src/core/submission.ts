@@ -2,9 +2,11 @@
  * Who may submit which statement when: judged by the server before it records one, and again by an auditor. What only the
  * refs on disk can tell of a drift is not here.
  */
+
 import { CLOCK_SKEW_MS } from './evidence.ts'
 import type { Terms } from './policy/policy.ts'
 import { printable } from './printable.ts'
+import { branchRef, releaseRef } from './refs.ts'
 import type { Statement, SubmittedKind } from './statement.ts'
 import { RULE_NAMES, type RuleName, WAIVABLE } from './verdict.ts'
 
@@ -23,7 +25,7 @@ export function objectionToSubmission(
 ): string | null {
   const who = printable(principal, 80)
   const isOperator = policy.promotion.operators.includes(principal)
-  const release = `refs/heads/${policy.release}`
+  const release = releaseRef(policy)
   const future = (time: string) => Date.parse(time) > at + CLOCK_SKEW_MS
   switch (statement.kind) {
     case 'evidence': {
@@ -56,7 +58,7 @@ export function objectionToSubmission(
     case 'retire': {
       const { role, ref, issuedAt } = statement.predicate
       if (!isOperator) return `${who} is not an operator and cannot retire a branch`
-      if (ref === `refs/heads/${policy[role]}`)
+      if (ref === branchRef(policy[role]))
         return `${printable(ref)} is the ${role} branch; only one that an earlier policy named can be retired`
       return future(issuedAt) ? 'it says that it was issued in the future' : null
     }

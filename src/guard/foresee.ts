@@ -2,6 +2,7 @@
  * What the server will say of a change before it is pushed: the same `decide` on the same facts, as far as a clone can
  * know them. It cannot know who the server will take the pusher for, and its clock may differ a little.
  */
+
 import { decide, decideStaging } from '../core/decide.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { nameMove, type RefReport } from '../core/explain.ts'
@@ -11,6 +12,7 @@ import type { Oid } from '../core/oid.ts'
 import type { Terms } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
 import { pushOption } from '../core/push-option.ts'
+import { releaseRef, stagingRef } from '../core/refs.ts'
 import { barRemarks } from '../core/rules/barred.ts'
 import { wantsNote } from '../core/rules/note.ts'
 import { type LedgerState, withLanded } from '../core/state.ts'
@@ -83,8 +85,8 @@ export type ForesightOptions = {
 /** A push whose authorization is younger may still be under way; the server gives it 5 s, and clocks differ. */
 const UNDER_WAY_MS = CLOCK_SKEW_MS
 
-export function refsOf({ staging, release }: Terms): { staging: string; release: string } {
-  return { staging: `refs/heads/${staging}`, release: `refs/heads/${release}` }
+export function refsOf(policy: Terms): { staging: string; release: string } {
+  return { staging: stagingRef(policy), release: releaseRef(policy) }
 }
 
 /** The state that the server judges the next push by. */

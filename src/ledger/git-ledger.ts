@@ -6,6 +6,7 @@
 import { sha256 } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid } from '../core/oid.ts'
+import { LEDGER_REF } from '../core/refs.ts'
 import { advanceState, emptyState, type LedgerState } from '../core/state.ts'
 import type { Statement } from '../core/statement.ts'
 import { readCommits } from './commit-log.ts'
@@ -16,8 +17,6 @@ import type { LedgerRepository, RefAt } from './ledger-repository.ts'
 import { LedgerTree } from './ledger-tree.ts'
 import { type LedgerRecord, parseRecord, sealRecord } from './record.ts'
 import { swapRef } from './swap-ref.ts'
-
-export const LEDGER_REF = 'refs/headgate/ledger'
 
 /** Signs a record's bytes with the server's key; the base64 of an SSHSIG blob. */
 export type Seal = (bytes: Uint8Array) => string

@@ -2,6 +2,7 @@
  * Ledgers as a forger would make them: the records of an honest one, changed in any way, in commits of the forger's own
  * making. Whoever forges may have the server's seal key.
  */
+
 import { execFileSync } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -9,11 +10,12 @@ import { join } from 'node:path'
 import { type VerifyInput, verifyLedger } from '../../src/audit/verify-ledger.ts'
 import { canonicalJson, sha256 } from '../../src/core/canonical-json.ts'
 import { HeadgateError } from '../../src/core/errors.ts'
+import { LEDGER_REF } from '../../src/core/refs.ts'
 import { advanceState, emptyState, type LedgerState } from '../../src/core/state.ts'
 import { PAYLOAD_TYPE } from '../../src/core/statement.ts'
 import { openRepository } from '../../src/git/repository.ts'
 import { commitMessage } from '../../src/ledger/commit-stream.ts'
-import { GitLedger, LEDGER_REF } from '../../src/ledger/git-ledger.ts'
+import { GitLedger } from '../../src/ledger/git-ledger.ts'
 import { entryPath, stateFile } from '../../src/ledger/ledger-tree.ts'
 import { type Envelope, type LedgerRecord, parseRecord } from '../../src/ledger/record.ts'
 import { preAuthEncoding } from '../../src/signing/dsse.ts'

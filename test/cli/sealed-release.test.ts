@@ -1,10 +1,11 @@
 /** `deploy-check --seal-key` in front of a server that does not have the seal key, and says whatever it likes. */
+
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { canonicalJson, sha256 } from '../../src/core/canonical-json.ts'
+import { LEDGER_REF } from '../../src/core/refs.ts'
 import type { LedgerState } from '../../src/core/state.ts'
-import { LEDGER_REF } from '../../src/ledger/git-ledger.ts'
 import { stateFile } from '../../src/ledger/ledger-tree.ts'
 import { type Draft, type ForgedCommit, Forger, sealOf } from '../audit/forged-ledger.ts'
 import { lastCommits, releasedTwice } from '../beginnings.ts'

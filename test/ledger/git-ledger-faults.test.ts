@@ -2,14 +2,16 @@
  * A table of faults: each step of an append fails, once before it took effect and once after. Either the records are
  * stored and the append says so, or they are not and it says that; where it cannot know, it says that it does not.
  */
+
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
+import { LEDGER_REF } from '../../src/core/refs.ts'
 import { type GitRepository, openRepository } from '../../src/git/repository.ts'
-import { GitLedger, LEDGER_REF } from '../../src/ledger/git-ledger.ts'
+import { GitLedger } from '../../src/ledger/git-ledger.ts'
 import type { Head } from '../../src/ledger/ledger.ts'
 import type { LedgerRepository } from '../../src/ledger/ledger-repository.ts'
 import { evidence, invalidation, oidOf, seal } from './records.ts'

@@ -1,11 +1,13 @@
 /** The git ledger under several processes, and under processes that die. */
+
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { LEDGER_REF } from '../../src/core/refs.ts'
 import { openRepository } from '../../src/git/repository.ts'
-import { GitLedger, LEDGER_REF } from '../../src/ledger/git-ledger.ts'
+import { GitLedger } from '../../src/ledger/git-ledger.ts'
 import { EMPTY_HEAD, type LedgerRecord } from '../../src/ledger/ledger.ts'
 import { collect } from './ledger-contract.ts'
 import { evidence, oidOf, seal } from './records.ts'

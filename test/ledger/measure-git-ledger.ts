@@ -3,14 +3,16 @@
  * the machine. The ledger is built by one `git fast-import` of the stream that appends use, every record about a commit
  * of its own.
  */
+
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { LEDGER_REF } from '../../src/core/refs.ts'
 import { advanceState, emptyState } from '../../src/core/state.ts'
 import { openRepository } from '../../src/git/repository.ts'
-import { GitLedger, LEDGER_REF } from '../../src/ledger/git-ledger.ts'
+import { GitLedger } from '../../src/ledger/git-ledger.ts'
 import { EMPTY_HEAD } from '../../src/ledger/ledger.ts'
 import { parseRecord, sealRecord } from '../../src/ledger/record.ts'
 import { importStream } from './import-stream.ts'

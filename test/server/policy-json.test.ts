@@ -2,13 +2,14 @@
  * What a policy says stands as JSON beside its text: hooks decide by it without a reader of YAML, a ledger from before has
  * none and still works, and an auditor finds one that says something else than the text.
  */
+
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { policyJson } from '../../src/core/policy/policy-json.ts'
 import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
-import { LEDGER_REF } from '../../src/ledger/git-ledger.ts'
+import { LEDGER_REF } from '../../src/core/refs.ts'
 import { Forger } from '../audit/forged-ledger.ts'
 import { POLICY, PROGRAM, TestRepository, unwrapped } from '../make-repository.ts'
 import { RunningService } from './running-service.ts'

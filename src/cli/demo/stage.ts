@@ -1,8 +1,10 @@
 /** The place where the tour plays: a temporary folder with a server's repository, two clones, keys, two applications. */
+
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import { shortOid } from '../../core/oid.ts'
+import { branchRef } from '../../core/refs.ts'
 import { type Application, buildSchema } from './application.ts'
 import { Narrator } from './narrator.ts'
 import { Programs, type Ran } from './programs.ts'
@@ -79,7 +81,7 @@ export class Stage {
 
   /** Deploys what the server has on a branch, as a pipeline that follows the branch would. */
   async deploy(application: Application, branch: string): Promise<void> {
-    const commit = await this.quietly('admin', ['git', '-C', 'app.git', 'rev-parse', `refs/heads/${branch}`])
+    const commit = await this.quietly('admin', ['git', '-C', 'app.git', 'rev-parse', branchRef(branch)])
     const text = await this.quietly('admin', ['git', '-C', 'app.git', 'show', `${commit}:app.json`])
     application.deploy(commit, buildSchema.parse(JSON.parse(text)))
     this.narrator.aside(`${application.environment} follows ${branch} and serves ${shortOid(commit)} now`)

@@ -4,6 +4,7 @@ import { guardedLines, readGuardedLines, wasGuarded } from '../../../server/guar
 import { isZeroOid, type Oid, shortOid } from '../../core/oid.ts'
 import { policyJson } from '../../core/policy/policy-json.ts'
 import { printable, shellWord } from '../../core/printable.ts'
+import { LEDGER_REF } from '../../core/refs.ts'
 import { formerBranches } from '../../core/state.ts'
 import { gitWithoutHooks } from '../../git/configured-hooks.ts'
 import type { GitRepository } from '../../git/repository.ts'
@@ -26,7 +27,7 @@ export async function checkLedger(repository: GitRepository, identity: string): 
   if (files === null && wasGuarded(repository.commonDirectory)) {
     const what =
       'branches are guarded here, but the ledger with their policy is gone: every push of them is refused'
-    const fix = `${git} fetch COPY refs/headgate/ledger:refs/headgate/ledger  # COPY: a mirror that has it; in a clone it is refs/headgate-copies/origin/ledger`
+    const fix = `${git} fetch COPY ${LEDGER_REF}:${LEDGER_REF}  # COPY: a mirror that has it; in a clone it is refs/headgate-copies/origin/ledger`
     return [problem('ledger-gone', what, fix)]
   }
   if (files === null) {

@@ -1,4 +1,5 @@
 /** A guarded repository on its server: hooks, settings, keys, service, and what the ledger says of the branches. */
+
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -31,6 +32,7 @@ import {
 } from '../../../server/settings.ts'
 import { HeadgateError } from '../../core/errors.ts'
 import { printable, shellWord } from '../../core/printable.ts'
+import { LEDGER_REF } from '../../core/refs.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { readSharing } from '../../git/sharing.ts'
 import { MAX_TREE_FILE_BYTES, readRegularFile } from '../../git/tree-file.ts'
@@ -265,7 +267,7 @@ function checkLocks(directory: string): Finding[] {
   // With a reftable all refs have one lock, and `refs/heads` is a file.
   const names = existsSync(join(directory, 'reftable'))
     ? ['reftable/tables.list.lock']
-    : ['refs/headgate/ledger', ...guardedNames(directory)].map((name) => `${name}.lock`)
+    : [LEDGER_REF, ...guardedNames(directory)].map((name) => `${name}.lock`)
   return names.flatMap((name) => {
     const status = lstatSync(join(directory, name), { throwIfNoEntry: false })
     if (status === undefined || Date.now() - status.mtimeMs < 60_000) return []

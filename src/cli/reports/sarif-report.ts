@@ -1,7 +1,9 @@
 /** The report as SARIF 2.1.0 (OASIS), which code scanning services show. */
+
 import type { Finding } from '../../audit/finding.ts'
 import type { AuditReport, Check } from '../../audit/report.ts'
 import { jsonText, printable } from '../../core/printable.ts'
+import { LEDGER_REF } from '../../core/refs.ts'
 import { VERSION } from '../../core/version.ts'
 
 const LEVELS = { violation: 'error', exception: 'warning', note: 'note' } as const
@@ -61,10 +63,10 @@ function resultOf(finding: Finding, rules: readonly { readonly id: string }[]) {
       {
         // A record is no file of the tree that is scanned; services that insist on one show the ref's name.
         physicalLocation: {
-          artifactLocation: { uri: 'refs/headgate/ledger' },
+          artifactLocation: { uri: LEDGER_REF },
           region: { startLine: Math.max(1, record ?? 1) },
         },
-        logicalLocations: [{ name, kind: 'element', fullyQualifiedName: `refs/headgate/ledger/${name}` }],
+        logicalLocations: [{ name, kind: 'element', fullyQualifiedName: `${LEDGER_REF}/${name}` }],
       },
     ],
     properties: { record, at, commit, key },

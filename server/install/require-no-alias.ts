@@ -1,20 +1,8 @@
-/** The full names of the branches that a policy guards. */
-import { HeadgateError } from '../src/core/errors.ts'
-import type { Terms } from '../src/core/policy/policy.ts'
-import { printable, shellWord } from '../src/core/printable.ts'
-import type { GitRepository } from '../src/git/repository.ts'
-
-export function stagingRef(policy: Terms): string {
-  return `refs/heads/${policy.staging}`
-}
-
-export function releaseRef(policy: Terms): string {
-  return `refs/heads/${policy.release}`
-}
-
-export function guardedBranches(policy: Terms): string[] {
-  return [stagingRef(policy), releaseRef(policy)]
-}
+import { HeadgateError } from '../../src/core/errors.ts'
+import type { Terms } from '../../src/core/policy/policy.ts'
+import { printable, shellWord } from '../../src/core/printable.ts'
+import { guardedBranches } from '../../src/core/refs.ts'
+import type { GitRepository } from '../../src/git/repository.ts'
 
 /**
  * Throws HeadgateError 'configuration' if one of them is a symbolic ref: it would move whenever its target does, under a
