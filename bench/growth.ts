@@ -1,12 +1,14 @@
 /** Whether a promotion and a push of an unguarded branch cost more with a longer ledger or a longer history. */
+
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readSealKey } from '../server/seal-key.ts'
+import { LEDGER_REF } from '../src/core/refs.ts'
 import { advanceState } from '../src/core/state.ts'
 import { openRepository } from '../src/git/repository.ts'
-import { GitLedger, LEDGER_REF } from '../src/ledger/git-ledger.ts'
+import { GitLedger } from '../src/ledger/git-ledger.ts'
 import { parseRecord, sealRecord } from '../src/ledger/record.ts'
 import { importStream } from '../test/ledger/import-stream.ts'
 import { evidence, oidOf } from '../test/ledger/records.ts'

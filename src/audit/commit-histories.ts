@@ -1,13 +1,13 @@
 /** What the records before a move say about its commit, for one move after another, in bounded memory. */
+
 import type { HistoryRecord } from '../core/history.ts'
 import type { Oid } from '../core/oid.ts'
 import { isSameVoice, type Voice } from '../core/single-use.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
+import { MAX_RECORDS_ABOUT } from '../ledger/ledger-tree.ts'
 
 /** Bytes of records that are kept; parsed, they take some times as much. */
 const MAX_KEPT_BYTES = 32 * 1024 * 1024
-/** The server judges no commit with more of them. */
-export const MAX_RECORDS_ABOUT = 10_000
 
 type Kept = {
   records: HistoryRecord[]

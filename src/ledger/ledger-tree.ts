@@ -27,7 +27,7 @@ const MAX_COMMIT_BYTES = 64 * 1024
 /** Grows with policies and rollbacks, some 100 bytes each. */
 const MAX_STATE_BYTES = 8 * 1024 * 1024
 /** Far above a gate run an hour for a year; a commit with more of them needs a person, not a decision. */
-const MAX_RECORDS_ABOUT = 10_000
+export const MAX_RECORDS_ABOUT = 10_000
 /** Objects asked for at once: enough to keep git busy, few enough to hold. */
 const BATCH = 64
 

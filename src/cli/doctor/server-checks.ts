@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
+import { readGuardedNames } from '../../../server/guarded-list.ts'
 import {
   hookPlace,
   isOurs,
@@ -267,7 +268,7 @@ function checkLocks(directory: string): Finding[] {
   // With a reftable all refs have one lock, and `refs/heads` is a file.
   const names = existsSync(join(directory, 'reftable'))
     ? ['reftable/tables.list.lock']
-    : [LEDGER_REF, ...guardedNames(directory)].map((name) => `${name}.lock`)
+    : [...new Set([LEDGER_REF, ...readGuardedNames(directory)])].map((name) => `${name}.lock`)
   return names.flatMap((name) => {
     const status = lstatSync(join(directory, name), { throwIfNoEntry: false })
     if (status === undefined || Date.now() - status.mtimeMs < 60_000) return []
@@ -279,15 +280,6 @@ function checkLocks(directory: string): Finding[] {
       ),
     ]
   })
-}
-
-function guardedNames(directory: string): string[] {
-  try {
-    const text = readText(join(directory, SERVER_DIRECTORY, 'guarded'))
-    return [...text.matchAll(/^(?:staging|release) (.+)$/gm)].map(([, name = '']) => name)
-  } catch {
-    return []
-  }
 }
 
 /** Whether a hook of the host's runs what is in the folder that has its name with `.d`. */
