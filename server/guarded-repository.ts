@@ -1,3 +1,4 @@
+import { viewLine } from '../src/core/decision-lines.ts'
 import { HeadgateError } from '../src/core/errors.ts'
 import type { Oid } from '../src/core/oid.ts'
 import type { Terms } from '../src/core/policy/policy.ts'
@@ -6,6 +7,7 @@ import { printable } from '../src/core/printable.ts'
 import { guardedBranches, LEDGER_REF } from '../src/core/refs.ts'
 import { formerBranches } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
+import { debug } from '../src/git/debug.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
 import { parseSigners } from '../src/guard/parse-signers.ts'
 import type { TermsInForce } from '../src/guard/policy-in-force.ts'
@@ -101,6 +103,7 @@ export async function viewServer(guarded: GuardedRepository): Promise<ServerView
       hint: `the server admin makes it a branch again: ${git} symbolic-ref --delete ${name}, then ${git} update-ref ${name} ${known}`,
     })
   }
+  debug(() => viewLine(snapshot.head, inForce, refs))
   return { snapshot, inForce, refs }
 }
 

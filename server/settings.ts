@@ -22,6 +22,8 @@ const settingsSchema = z.strictObject({
   identity: z.string(),
   git: z.string().check(z.startsWith('/')),
   host: z._default(z.enum(HOSTS), 'plain'),
+  /** The hooks tell each pusher what they do. Nobody but the server admin says so: see docs/operations.md. */
+  debug: z._default(z.boolean(), false),
 })
 
 export type ServerSettings = z.output<typeof settingsSchema>
@@ -46,7 +48,9 @@ export function settingsPath(gitDirectory: string): string {
 }
 
 export function writeSettings(gitDirectory: string, settings: ServerSettings): void {
-  replaceFile(settingsPath(gitDirectory), `${JSON.stringify(settings, null, 2)}\n`)
+  // What is off is left out: a version of headgate that does not know it refuses a key that it does not know.
+  const { debug, ...rest } = settings
+  replaceFile(settingsPath(gitDirectory), `${JSON.stringify(debug ? settings : rest, null, 2)}\n`)
 }
 
 /** Whoever shares the repository's folder can put a pipe or a device into the place of a file. */

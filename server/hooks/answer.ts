@@ -1,6 +1,7 @@
 /** One answer to one hook, the same whether the service or a process of the hook's own gives it. */
 import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
+import { debugging, type Listener } from '../../src/git/debug.ts'
 import { verifyQuarantine } from '../../src/git/environment.ts'
 import { type GuardedRepository, inQuarantine } from '../guarded-repository.ts'
 import { recordLanded } from '../record-landed.ts'
@@ -18,7 +19,34 @@ export type Asker = {
   tell(text: string): void
 }
 
-export async function answerHook(
+/** A pipe holds 64 KiB: a pusher who does not read must not stop a hook that has its turn at the ledger. */
+const MAX_DEBUG_BYTES = 32 * 1024
+
+/** Where the server admin wants it, the pusher hears what is done for this push, and nothing of another one. */
+export function answerHook(
+  repository: GuardedRepository,
+  request: HookRequest,
+  clock: () => number,
+  asker: Asker,
+): Promise<HookAnswer> {
+  const work = () => answer(repository, request, clock, asker)
+  return repository.settings.debug ? debugging(bounded(asker), work) : work()
+}
+
+function bounded({ tell }: Asker): Listener {
+  let left = MAX_DEBUG_BYTES
+  return (line) => {
+    if (left < 0) return
+    left -= Buffer.byteLength(line) + 1
+    try {
+      tell(left < 0 ? 'headgate: debug: the rest is left out' : line)
+    } catch {
+      // What cannot be said changes no decision.
+    }
+  }
+}
+
+async function answer(
   repository: GuardedRepository,
   request: HookRequest,
   clock: () => number,

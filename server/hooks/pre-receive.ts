@@ -4,6 +4,7 @@
  */
 
 import { decide } from '../../src/core/decide.ts'
+import { decisionLines, pusherLine } from '../../src/core/decision-lines.ts'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { explainRefusal, nameMove, type RefReport, shortRef } from '../../src/core/explain.ts'
 import type { History, HistoryRecord } from '../../src/core/history.ts'
@@ -14,6 +15,7 @@ import { barRemarks } from '../../src/core/rules/barred.ts'
 import { isSameVoice } from '../../src/core/single-use.ts'
 import { advanceState, withLanded } from '../../src/core/state.ts'
 import type { Objection } from '../../src/core/verdict.ts'
+import { debug } from '../../src/git/debug.ts'
 import { gatherReleaseMove } from '../../src/git/gather-facts.ts'
 import { gatherHistory } from '../../src/guard/gather-history.ts'
 import type { TermsInForce } from '../../src/guard/policy-in-force.ts'
@@ -90,6 +92,7 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, look: Look): Pr
 
   const inbox = await judgeInbox(court)
   const reports = [...inbox.reports, ...reservedReports(push.updates)]
+  debug(() => reports.flatMap((report) => decisionLines(report)))
   const tolerated: RefReport[] = []
   let move: JudgedMove | null = null
   if (inForce !== null) {
@@ -97,6 +100,7 @@ async function judgeOnce(guarded: GuardedRepository, push: Push, look: Look): Pr
     const input = { ...court, repository: guarded.repository, updates: push.updates, policy: inForce.policy }
     const judgedBranches = await judgeBranches(input)
     if (judgedBranches === UNREAD) return { again: `${inForce.policy.staging} keeps moving` }
+    debug(() => judgedBranches.flatMap((report) => decisionLines(report)))
     const branches = [...judgedBranches]
     const release = push.updates.filter((update) => update.target === releaseRef(inForce.policy))
     const [update] = release
@@ -243,6 +247,7 @@ async function judgeRelease(
     `${nameMove(verdict.kind)}${who}`,
     verdict.objections,
   )
+  debug(() => [pusherLine(pusher), ...decisionLines(report, verdict)])
   const remarks = barRemarks(facts, history.state, now)
   return { facts, verdict, report, remarks }
 }

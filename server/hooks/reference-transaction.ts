@@ -10,6 +10,7 @@ import { isZeroOid, type Oid, shortOid } from '../../src/core/oid.ts'
 import { printable } from '../../src/core/printable.ts'
 import { LEDGER_REF, releaseRef } from '../../src/core/refs.ts'
 import { formerBranches, type LedgerState } from '../../src/core/state.ts'
+import { debug } from '../../src/git/debug.ts'
 import type { RefUpdate } from '../../src/git/hook-input.ts'
 import type { TermsInForce } from '../../src/guard/policy-in-force.ts'
 import { type GuardedRepository, viewServer } from '../guarded-repository.ts'
@@ -42,6 +43,9 @@ export async function prepared(
     if (update.ref !== releaseRef(inForce.policy) && !isFormer) continue
     const covered = snapshot.state.open.some(
       (move) => move.ref === update.ref && move.to === update.to && sameValue(move.from, current),
+    )
+    debug(
+      () => `${shortRef(update.ref)}: ${covered ? 'an open authorization covers' : 'none covers'} this move`,
     )
     if (covered) continue
     if (isFormer) {

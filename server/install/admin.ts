@@ -43,6 +43,7 @@ export async function installAndApply(
   named: string | undefined,
   folder: string | undefined,
   host?: Host,
+  debug?: boolean,
 ): Promise<{
   repository: string
   identity: string
@@ -54,7 +55,7 @@ export async function installAndApply(
   // A wrong policy is found before anything is written.
   const source = await findPolicy(path, folder)
   const policies = source === null ? [] : [parsePolicySource(source).policy]
-  const { gitDirectory, ...done } = await installServer(path, named, host, policies)
+  const { gitDirectory, ...done } = await installServer(path, named, host, policies, debug)
   const policy = await withGuarded(gitDirectory, async (guarded) => {
     const inForce = source ?? (await sourceInForce(guarded.repository))
     return inForce === null ? null : apply(guarded, inForce)

@@ -151,6 +151,7 @@ function render(
     '@PERL@': quote(findPerl()),
     '@GIT@': quote(settings.git),
     '@KEPT@': quote(kept),
+    '@DEBUG@': settings.debug ? 'yes' : '',
     '@HOST@': settings.host,
     '@UP@': dirname(place)
       .split('/')
@@ -164,7 +165,10 @@ function render(
     .replace(/^@(ASK|GUARDED|LINES|PLAIN-GIT|SHORT-WAY)@\n/gm, (_, name: string) =>
       readFileSync(join(root, 'hooks', 'server', name.toLowerCase()), 'utf8'),
     )
-    .replace(/@(?:NODE|APP|PERL|GIT|KEPT|HOST|UP|PUSHER|LOGIN)@/g, (placeholder) => values[placeholder] ?? '')
+    .replace(
+      /@(?:NODE|APP|PERL|GIT|KEPT|DEBUG|HOST|UP|PUSHER|LOGIN)@/g,
+      (placeholder) => values[placeholder] ?? '',
+    )
 }
 
 /** The variable that says who pushes, or where that stands. */

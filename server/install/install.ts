@@ -35,13 +35,14 @@ export type Installation = {
 /**
  * Installs hooks, seal key and repository settings. Everything that the hooks need is put in place before they are, so
  * that an interrupted installation guards nothing rather than half; run again it completes itself. Without `named`, the
- * identity source, it is that of the last installation; so is the host, else plain. `policies` are about to be applied.
+ * identity source, it is that of the last installation; so is the host, else plain, and whether the hooks tell what they do, else not. `policies` are about to be applied.
  */
 export async function installServer(
   path: string,
   named: string | undefined,
   host?: Host,
   policies: readonly Policy[] = [],
+  debug?: boolean,
 ): Promise<Installation> {
   if (named !== undefined) requireUsableSource(named)
   const repository = await openNamed(path)
@@ -62,7 +63,13 @@ export async function installServer(
     shareFolder(join(gitDirectory, SERVER_DIRECTORY), sharing)
     ensureSealKey(gitDirectory)
     if (before !== undefined && before !== chosen) uninstallHooks(gitDirectory, before)
-    const settings: ServerSettings = { version: 1, identity, git: repository.gitPath, host: chosen }
+    const settings: ServerSettings = {
+      version: 1,
+      identity,
+      git: repository.gitPath,
+      host: chosen,
+      debug: debug ?? last?.debug ?? false,
+    }
     writeSettings(gitDirectory, settings)
     const former = inForce === null ? [] : await readFormerBranches(repository)
     writeGuardedList(gitDirectory, inForce === null ? [] : [parsePolicyFiles(inForce).policy], { former })
@@ -73,12 +80,16 @@ export async function installServer(
     const remarks = [
       ...(identity === last?.identity ? [] : sourceRemarks(identity)),
       ...(runsOwnHooks(chosen) ? hooksElsewhere(repository) : []),
+      ...(settings.debug ? [DEBUG_REMARK] : []),
     ]
     return { gitDirectory, identity, kept, settings: await pinSettings(repository, chosen), remarks }
   } finally {
     repository.close()
   }
 }
+
+const DEBUG_REMARK =
+  'the hooks tell everybody who pushes what they do, with paths of this machine; to end it: headgate server install REPO.git --no-debug-hooks'
 
 /** Refuses, before anything is written, a place where the guard would not hold or would put something else out of use. */
 async function requireGuardable(path: string, repository: GitRepository, host: Host): Promise<void> {

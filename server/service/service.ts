@@ -51,7 +51,7 @@ export function hookService(repositories: ServedRepositories, log: Logger): Hono
     const soon = await Promise.race([answering, wait.dot()])
     if (soon !== ALIVE) {
       wait.end()
-      return context.text(soon)
+      return context.text(wait.told() + soon)
     }
     return stream(context, async (output) => {
       for (;;) {
@@ -59,7 +59,7 @@ export function hookService(repositories: ServedRepositories, log: Logger): Hono
         const next = await Promise.race([answering, wait.dot()])
         if (next === ALIVE) continue
         wait.end()
-        await output.write(next)
+        await output.write(wait.told() + next)
         return
       }
     })
@@ -98,16 +98,21 @@ class Waiting {
     return !left && performance.now() - this.#lastDot < MAX_SILENCE_MS
   }
 
-  /** A line for the pusher; it goes out with the next dot. */
+  /** A line for the pusher; it goes out with the next dot, or with the answer. */
   tell(text: string): void {
     this.#told += `progress ${text}\n`
   }
 
   /** What is sent: that somebody works on it, and what there is to say. */
   sign(): string {
+    return `.${this.told()}`
+  }
+
+  /** What there is to say, once. */
+  told(): string {
     const told = this.#told
     this.#told = ''
-    return `.${told}`
+    return told
   }
 
   dot(): Promise<typeof ALIVE> {

@@ -1,12 +1,13 @@
 /** The user's own clone and its remotes: porcelain, with the user's environment, configuration and credentials. */
 
 import { existsSync } from 'node:fs'
-import { GitError, type SimpleGit, simpleGit } from 'simple-git'
+import { GitError, type SimpleGit, type SimpleGitOptions, simpleGit } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { LEDGER_REF } from '../core/refs.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
+import { debugGit } from '../git/debug.ts'
 import { findGit } from '../git/find-git.ts'
 import { locateBare } from '../git/locate.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
@@ -37,7 +38,8 @@ export type ClientOptions = {
 }
 
 export class ClientRepository {
-  readonly #git: SimpleGit
+  /** Of one command, whose exit code it tells. */
+  readonly #git: (ended: (exitCode: number) => void) => SimpleGit
   /** Before every command. */
   readonly #where: readonly string[]
   #directory: Promise<string> | undefined
@@ -48,7 +50,7 @@ export class ClientRepository {
     process.env.LC_ALL = 'C'
     const bare = process.env.GIT_DIR === undefined ? locateBare(folder) : null
     this.#where = bare === null ? [] : [`--git-dir=${bare}`]
-    this.#git = simpleGit({
+    const options: Partial<SimpleGitOptions> = {
       baseDir: folder,
       binary: 'git',
       // simple-git hides GIT_* from git unless told; here it is the user's own environment, GIT_SSH_COMMAND among it.
@@ -57,9 +59,16 @@ export class ClientRepository {
       unsafe: { allowUnsafeConfigPaths: true, allowUnsafeInclude: true },
       config: ['color.ui=false'],
       ...(abort === undefined ? {} : { abort }),
-    })
-    // simple-git waits 50 ms longer for a process that has printed nothing, and most of ours print nothing.
-    this.#git.outputHandler((_, stdout) => stdout.once('end', () => stdout.emit('data', Buffer.alloc(0))))
+    }
+    this.#git = (ended) =>
+      simpleGit({
+        ...options,
+        errors: (error, { exitCode }) => {
+          ended(exitCode)
+          return error
+        },
+        // simple-git waits 50 ms longer for a process that has printed nothing, and most of ours print nothing.
+      }).outputHandler((_, stdout) => stdout.once('end', () => stdout.emit('data', Buffer.alloc(0))))
   }
 
   /** Runs git and returns its standard output. A failure is 'unavailable' with git's own last words. */
@@ -276,11 +285,18 @@ export class ClientRepository {
   }
 
   async #try(args: string[]): Promise<string | GitError> {
+    const told = debugGit([...this.#where, ...args])
+    let ended = 'broken off'
     try {
-      return await this.#git.raw([...this.#where, ...args])
+      const git = this.#git((exitCode) => {
+        ended = `exit ${exitCode}`
+      })
+      return await git.raw([...this.#where, ...args])
     } catch (error) {
       if (error instanceof GitError) return error
       throw error
+    } finally {
+      told(ended)
     }
   }
 }

@@ -7,6 +7,7 @@ import { nodeComplaint } from '../../server/node-version.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { VERSION } from '../core/version.ts'
+import { debugTo } from '../git/debug.ts'
 import { checkCommand } from './commands/check.ts'
 import { completionCommand } from './commands/completion.ts'
 import { demoCommand } from './commands/demo.ts'
@@ -66,6 +67,14 @@ function commandLine(): Argv {
     .version(VERSION)
     .alias('help', 'h')
     .strict()
+    .option('debug', {
+      type: 'boolean',
+      default: false,
+      describe: 'tell what git is asked, and why a decision comes out so [$HEADGATE_DEBUG=1]',
+    })
+    .middleware(({ debug }) => {
+      if (debug) startDebugging()
+    }, true)
     .demandCommand(1, 'name a command')
     .parserConfiguration({ 'dot-notation': false })
     .wrap(Math.min(100, process.stdout.columns ?? 80))
@@ -80,6 +89,10 @@ function commandLine(): Argv {
     })
   for (const add of COMMANDS) add(cli)
   return cli
+}
+
+function startDebugging(): void {
+  debugTo(note)
 }
 
 /** yargs takes `--key` without a value for an empty text, and `--key a --key b` for a list. */
@@ -104,6 +117,7 @@ async function main(args: string[]): Promise<void> {
     throw new HeadgateError('configuration', complaint, {
       hint: 'install a newer Node, and put it first in PATH',
     })
+  if (process.env.HEADGATE_DEBUG === '1') startDebugging()
   if (args.length === 0) {
     note(await commandLine().getHelp())
     process.exitCode = EXIT_CODES.usage

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { HeadgateError } from '../core/errors.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { debugGit } from '../git/debug.ts'
 import type { GuardedPlace } from './guarded-place.ts'
 import { serverWords } from './server-words.ts'
 
@@ -129,6 +130,7 @@ function remoteLines(stderr: string): string[] {
 
 function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
+    const told = debugGit(args)
     const child = spawn('git', args, {
       // git reads the words of its own processes, too, and they must be in one language.
       env: { ...process.env, LC_ALL: 'C' },
@@ -148,6 +150,9 @@ function run(args: readonly string[]): Promise<{ code: number; stdout: string; s
         }),
       )
     })
-    child.on('close', (code) => resolve({ code: code ?? -1, ...output }))
+    child.on('close', (code, signal) => {
+      told(signal === null ? `exit ${code}` : `killed by ${signal}`)
+      resolve({ code: code ?? -1, ...output })
+    })
   })
 }

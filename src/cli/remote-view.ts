@@ -1,6 +1,8 @@
+import { viewLine } from '../core/decision-lines.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { LEDGER_REF } from '../core/refs.ts'
+import { debug } from '../git/debug.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type RemoteView, refsOf } from '../guard/foresee.ts'
 import { readPolicyOf } from '../guard/policy-in-force.ts'
@@ -60,6 +62,7 @@ export async function lookAt(
     if (!agree) continue
     const { snapshot, inForce } = now
     const view = { snapshot, inForce, refs }
+    debug(() => `${shownRemote(remote)}: ${viewLine(snapshot.head, inForce, refs)}`)
     // A server lists its refs one after the other: a push that lands meanwhile looks like drift. Real drift stays.
     const seen = JSON.stringify([tip, ...refs])
     if (!isExplained(view) && seen !== unexplained) {

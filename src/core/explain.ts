@@ -63,7 +63,8 @@ export function shortRef(ref: string): string {
   return printable(ref.replace(/^refs\/heads\//, ''), 120)
 }
 
-function span(from: Oid, to: Oid): string {
+/** From where to where, in short ids. */
+export function span(from: Oid, to: Oid): string {
   if (isZeroOid(to)) return `delete${isZeroOid(from) ? '' : ` ${shortOid(from)}`}`
   return isZeroOid(from) ? `create at ${shortOid(to)}` : `${shortOid(from)} -> ${shortOid(to)}`
 }

@@ -12,6 +12,7 @@ import type { Socket } from 'node:net'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { debug, shownCommand } from './debug.ts'
 import type { GitObject, GitObjectType, ObjectInfo } from './git-object.ts'
 import { tooOld } from './git-version.ts'
 import { firstLines, type GitCommand, incompleteProblem, startGit } from './process.ts'
@@ -122,18 +123,25 @@ export class ObjectReader {
 
   async #ask(question: Question): Promise<GitObject | null> {
     if (this.#closed) throw new HeadgateError('unavailable', 'the object reader is closed')
-    return new Promise((resolve, reject) => {
+    const answer = await new Promise<GitObject | null>((resolve, reject) => {
       this.#pending.push({ ...question, deaths: 0, resolve, reject })
       if (this.#child === undefined) this.#start()
       else this.#child.stdin.write(lineOf(question))
       this.#watch()
     })
+    // How large an object is, is asked before its contents: that is told where it is all that is asked.
+    if (answer === null || question.bodyBytes !== null || question.mayLack) {
+      const found = answer === null ? 'missing' : `${answer.type}, ${answer.size} bytes`
+      debug(() => `git cat-file ${lineOf(question).trimEnd()}: ${found}`)
+    }
+    return answer
   }
 
   #start(): void {
     let child: ChildProcessWithoutNullStreams
     try {
       child = startGit(this.#command)
+      debug(() => `${shownCommand(this.#command.args)}: runs until it is closed`)
     } catch (error) {
       this.#stop(error as Error)
       return

@@ -3,6 +3,7 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
+import { debugGit } from './debug.ts'
 import { isShallow } from './locate.ts'
 import { isPartial, MAKE_WHOLE } from './missing-object.ts'
 
@@ -129,8 +130,12 @@ function pour(input: AsyncIterable<string>, child: ChildProcessWithoutNullStream
 export function startGit(command: GitCommand): ChildProcessWithoutNullStreams {
   const { spawn } = process.getBuiltinModule('node:child_process')
   const { gitPath, args, cwd, env } = command
+  const told = debugGit(args)
   const child = spawn(gitPath, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true })
-  if (child.stdin !== undefined) return child
+  if (child.stdin !== undefined) {
+    child.once('close', (code, signal) => told(signal === null ? `exit ${code}` : `killed by ${signal}`))
+    return child
+  }
   // No file descriptor is left for the pipes. Node tells that later, by an event.
   child.on('error', () => {})
   throw problem(command, 'could not be started (EMFILE)')

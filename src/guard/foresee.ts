@@ -4,6 +4,7 @@
  */
 
 import { decide, decideStaging } from '../core/decide.ts'
+import { decisionLines } from '../core/decision-lines.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { nameMove, type RefReport } from '../core/explain.ts'
 import type { BroughtBack, Certificate, Pusher, ReleaseMove } from '../core/facts.ts'
@@ -17,6 +18,7 @@ import { barRemarks } from '../core/rules/barred.ts'
 import { wantsNote } from '../core/rules/note.ts'
 import { type LedgerState, withLanded } from '../core/state.ts'
 import type { MoveVerdict, Objection, RuleName } from '../core/verdict.ts'
+import { debug } from '../git/debug.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../git/gather-facts.ts'
 import type { RefUpdate } from '../git/hook-input.ts'
 import type { GitRepository } from '../git/repository.ts'
@@ -140,6 +142,7 @@ export async function foreseeRelease(
     broughtBack,
     remarks: barRemarks(facts, state, now),
   }
+  debug(() => decisionLines(foresight.report, best.verdict))
   const pending = history.state.open.find(
     ({ ref, at }) => ref === update.ref && Math.abs(now - Date.parse(at)) < UNDER_WAY_MS,
   )
@@ -165,8 +168,10 @@ export async function foreseeStaging(
   const current = view.refs.get(update.ref) ?? null
   const facts = await gatherStagingMove(repository, update, current, view.inForce.policy.releaseLog)
   const objections = decideStaging(facts)
+  const report = { ref: update.ref, from: facts.from, to: facts.to, what: '', objections }
+  debug(() => decisionLines(report))
   return {
-    report: { ref: update.ref, from: facts.from, to: facts.to, what: '', objections },
+    report,
     answer: objections.length === 0 ? 'yes' : 'no',
     reason: '',
     pushers: [],

@@ -32,6 +32,11 @@ export function serverCommand(cli: Argv): Argv {
               describe:
                 'folder with policy.yaml and allowed_signers [default: .headgate/ at the tip of main]',
             })
+            .option('debug-hooks', {
+              type: 'boolean',
+              describe:
+                'have the hooks tell each pusher what they do; --no-debug-hooks ends it [default: as before]',
+            })
             .options(jsonOption)
             .epilogue(
               examples(
@@ -51,9 +56,9 @@ export function serverCommand(cli: Argv): Argv {
                 ['people are known by git push --signed', '$0 server install app.git --identity push-cert'],
               ),
             ),
-        async ({ repo, identity, host, policy, json }) => {
+        async ({ repo, identity, host, policy, debugHooks, json }) => {
           const { installAndApply } = await import('../../../server/install/admin.ts')
-          const done = await installAndApply(repo, identity, policy, host)
+          const done = await installAndApply(repo, identity, policy, host, debugHooks)
           if (json) return printJson(done)
           print(`headgate is installed in ${done.repository}; pushers are known by ${done.identity}`)
           for (const name of done.kept) {

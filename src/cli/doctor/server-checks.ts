@@ -57,7 +57,15 @@ export async function checkServer(repository: GitRepository): Promise<Finding[]>
     ...(await checkService(directory)),
     ...checkLocks(directory),
     ...checkQueue(),
+    ...checkDebug(directory, settings),
   ]
+}
+
+function checkDebug(directory: string, { debug }: ServerSettings): Finding[] {
+  if (!debug) return []
+  const what = 'the hooks tell everybody who pushes what they do, with paths of this machine'
+  const fix = `when the mistake is found: headgate server install ${shellWord(directory)} --no-debug-hooks`
+  return [remark('debug-hooks', what, fix)]
 }
 
 function checkQueue(): Finding[] {
