@@ -35,7 +35,8 @@ export type Installation = {
 /**
  * Installs hooks, seal key and repository settings. Everything that the hooks need is put in place before they are, so
  * that an interrupted installation guards nothing rather than half; run again it completes itself. Without `named`, the
- * identity source, it is that of the last installation; so is the host, else plain, and whether the hooks tell what they do, else not. `policies` are about to be applied.
+ * identity source, it is that of the last installation; so is the host, else plain. `policies` are about to be applied.
+ * `debug`: whether the hooks tell what they do; undefined: as before, else not.
  */
 export async function installServer(
   path: string,
