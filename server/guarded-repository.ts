@@ -9,10 +9,11 @@ import { formerBranches } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { debug } from '../src/git/debug.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
+import type { GuardedView } from '../src/guard/guarded-view.ts'
 import { parseSigners } from '../src/guard/parse-signers.ts'
 import type { TermsInForce } from '../src/guard/policy-in-force.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
-import type { Ledger, PolicyFiles, RefValue, Snapshot } from '../src/ledger/ledger.ts'
+import type { Ledger, PolicyFiles, RefValue } from '../src/ledger/ledger.ts'
 import { POLICY_JSON_FILE, policyPath } from '../src/ledger/ledger-tree.ts'
 import { readGuardedNames, requireNeverGuarded } from './guarded-list.ts'
 import { LedgerQueue } from './ledger-queue.ts'
@@ -38,13 +39,8 @@ export type GuardedRepository = {
   close(): void
 }
 
-/** What the server knows at one moment: the ledger at one head, the policy in force there, the guarded refs on disk. */
-export type ServerView = {
-  readonly snapshot: Snapshot
-  /** Null until an admin applies the first policy: then nothing is guarded but headgate's own refs. */
-  readonly inForce: TermsInForce | null
-  readonly refs: ReadonlyMap<string, Oid>
-}
+/** Without a policy, until an admin applies the first one, nothing is guarded but headgate's own refs. */
+export type ServerView = GuardedView<TermsInForce | null>
 
 /** `readPolicy` is given: a hook has no reader of YAML at hand, and nearly never needs one. */
 export async function openGuarded(

@@ -13,11 +13,12 @@ import { printable } from '../../src/core/printable.ts'
 import { INBOX, releaseRef, stagingRef } from '../../src/core/refs.ts'
 import { barRemarks } from '../../src/core/rules/barred.ts'
 import { isSameVoice } from '../../src/core/single-use.ts'
-import { advanceState, withLanded } from '../../src/core/state.ts'
+import { advanceState } from '../../src/core/state.ts'
 import type { Objection } from '../../src/core/verdict.ts'
 import { debug } from '../../src/git/debug.ts'
 import { gatherReleaseMove } from '../../src/git/gather-facts.ts'
 import { gatherHistory } from '../../src/guard/gather-history.ts'
+import { stateOf } from '../../src/guard/guarded-view.ts'
 import type { TermsInForce } from '../../src/guard/policy-in-force.ts'
 import { withReasons } from '../../src/guard/why-rolled-back.ts'
 import type { NewRecord } from '../../src/ledger/ledger.ts'
@@ -263,7 +264,7 @@ async function historyWith(
   const about: HistoryRecord[] = [...recorded.about]
   const at = new Date(now).toISOString()
   // The records that this push adds begin with the outcomes of what has landed.
-  let state = withLanded(recorded.state, view.refs, view.snapshot.head.seq, at)
+  let state = stateOf(view, now)
   let seq = view.snapshot.head.seq + landedMoves(view).length
   for (const submission of submissions) {
     const record = anticipate(submission, ++seq, now, submission.principal)

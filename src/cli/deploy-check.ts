@@ -1,4 +1,5 @@
 /** May this commit be deployed there? Asked by deploy pipelines, which go by the exit code. */
+
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { sealFindings } from '../audit/sealed-release.ts'
@@ -9,8 +10,9 @@ import { jsonText, printable, shellWord } from '../core/printable.ts'
 import { jsonWithoutSecrets } from '../core/without-secrets.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { isBelow, writeTreeFile } from '../git/tree-file.ts'
-import { type RemoteView, refsOf } from '../guard/foresee.ts'
+import { refsOf } from '../guard/foresee.ts'
 import { age } from '../guard/gather-status.ts'
+import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { recordedSmoke } from '../guard/release-entry.ts'
 import { namedHosts } from './allowed.ts'

@@ -1,7 +1,7 @@
 import { HeadgateError } from '../core/errors.ts'
 import { isShallow } from '../git/locate.ts'
 import type { GitRepository } from '../git/repository.ts'
-import type { RemoteView } from '../guard/foresee.ts'
+import type { RemoteView } from '../guard/guarded-view.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { lookAt } from './remote-view.ts'
 import { remoteWord, shownRemote } from './shown-remote.ts'

@@ -1,10 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { viewLine } from '../core/decision-lines.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { LEDGER_REF } from '../core/refs.ts'
 import { debug } from '../git/debug.ts'
+import { elapsedMs } from '../git/elapsed.ts'
 import type { GitRepository } from '../git/repository.ts'
-import { type RemoteView, refsOf } from '../guard/foresee.ts'
+import { refsOf } from '../guard/foresee.ts'
+import type { RemoteView } from '../guard/guarded-view.ts'
 import { readPolicyOf } from '../guard/policy-in-force.ts'
 import type { ClientRepository } from './client-repository.ts'
 import { lacking } from './remote-copies.ts'
@@ -29,8 +32,10 @@ export async function pushTarget(client: ClientRepository, remote: string, pushU
   return fetches.replace(/\n$/, '') === pushUrl ? remote : pushUrl
 }
 
-/** Somebody may push between the connections; more often than that in a row, nobody can tell. */
+/** Somebody may push between the connections. Where that happens for so long, nobody can tell. */
 const ATTEMPTS = 5
+const PATIENCE_MS = 10_000
+const MAX_PAUSE_MS = 500
 
 /**
  * Looks at a remote: where its guarded branches are, the ledger, and every object that a verdict needs.
@@ -43,7 +48,10 @@ export async function lookAt(
   remote: string,
 ): Promise<Look> {
   let unexplained = ''
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+  const start = elapsedMs()
+  for (let attempt = 1; attempt <= ATTEMPTS || elapsedMs() - start < PATIENCE_MS; attempt++) {
+    // Those who push go on pushing: at another pace the two do not meet each time.
+    if (attempt > 2) await sleep(Math.random() * Math.min(100 * attempt, MAX_PAUSE_MS))
     const before = await readCopy(client, repository, remote)
     const names = before === null ? [] : Object.values(refsOf(before.inForce.policy))
     const refs = await client.remoteRefs(remote, [LEDGER_REF, ...names])

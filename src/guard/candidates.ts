@@ -1,12 +1,14 @@
 /** The commits of the staging branch that the release branch does not have yet, and which of them may go. */
+
 import { assessEvidence, endedAt } from '../core/evidence.ts'
 import type { History } from '../core/history.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import type { Policy } from '../core/policy/policy.ts'
 import { isDespite } from '../core/rules/barred.ts'
 import type { GitRepository } from '../git/repository.ts'
-import { type Foresight, foreseeRelease, type RemoteView, refsOf } from './foresee.ts'
+import { type Foresight, foreseeRelease, refsOf } from './foresee.ts'
 import { gatherHistory } from './gather-history.ts'
+import type { RemoteView } from './guarded-view.ts'
 
 /** A commit and what people know it by. */
 export type Described = {

@@ -9,23 +9,21 @@ import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { nameMove, type RefReport } from '../core/explain.ts'
 import type { BroughtBack, Certificate, Pusher, ReleaseMove } from '../core/facts.ts'
 import type { History } from '../core/history.ts'
-import type { Oid } from '../core/oid.ts'
 import type { Terms } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
 import { pushOption } from '../core/push-option.ts'
 import { releaseRef, stagingRef } from '../core/refs.ts'
 import { barRemarks } from '../core/rules/barred.ts'
 import { wantsNote } from '../core/rules/note.ts'
-import { type LedgerState, withLanded } from '../core/state.ts'
 import type { MoveVerdict, Objection, RuleName } from '../core/verdict.ts'
 import { debug } from '../git/debug.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../git/gather-facts.ts'
 import type { RefUpdate } from '../git/hook-input.ts'
 import type { GitRepository } from '../git/repository.ts'
-import type { Snapshot } from '../ledger/ledger.ts'
 import { keysOfPusher } from '../signing/pusher-keys.ts'
 import { gatherHistory } from './gather-history.ts'
-import type { PolicyInForce, TermsInForce } from './policy-in-force.ts'
+import { type RemoteView, stateOf } from './guarded-view.ts'
+import type { TermsInForce } from './policy-in-force.ts'
 import { withReasons } from './why-rolled-back.ts'
 
 /** The rules that judge a release branch, in the order in which `decide` tells them. */
@@ -47,13 +45,6 @@ export const RELEASE_RULES = [
 
 /** The same for the staging branch. */
 export const STAGING_RULES = ['staging-history', 'log-append-only'] as const satisfies readonly RuleName[]
-
-/** A guarded remote at one moment: its ledger, the policy in force, its guarded branches. */
-export type RemoteView = {
-  readonly snapshot: Snapshot
-  readonly inForce: PolicyInForce
-  readonly refs: ReadonlyMap<string, Oid>
-}
 
 export type Foresight = {
   readonly report: RefReport
@@ -89,11 +80,6 @@ const UNDER_WAY_MS = CLOCK_SKEW_MS
 
 export function refsOf(policy: Terms): { staging: string; release: string } {
   return { staging: stagingRef(policy), release: releaseRef(policy) }
-}
-
-/** The state that the server judges the next push by. */
-export function stateOf({ snapshot, refs }: RemoteView, now: number): LedgerState {
-  return withLanded(snapshot.state, refs, snapshot.head.seq, new Date(now).toISOString())
 }
 
 export async function foreseeRelease(

@@ -14,7 +14,8 @@ import {
   isOffered,
   searchPromotable,
 } from './candidates.ts'
-import { type RemoteView, refsOf, stateOf } from './foresee.ts'
+import { refsOf } from './foresee.ts'
+import { type RemoteView, stateOf } from './guarded-view.ts'
 import { type LandedMove, landedMoves } from './landed-moves.ts'
 import { recordedSmoke } from './release-entry.ts'
 import { type RollbackOption, rollbackOptions } from './rollback-targets.ts'

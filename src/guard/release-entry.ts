@@ -1,11 +1,12 @@
 /** What the ledger says of a landed move, as an entry of the release log. */
+
 import type { HistoryRecord } from '../core/history.ts'
 import type { LoggedRun } from '../core/logged-run.ts'
 import { isZeroOid } from '../core/oid.ts'
 import { pushOption } from '../core/push-option.ts'
 import type { LogEntry } from '../core/release-log.ts'
-import type { RemoteView } from './foresee.ts'
 import { gatherHistory } from './gather-history.ts'
+import type { RemoteView } from './guarded-view.ts'
 import type { LandedMove } from './landed-moves.ts'
 
 type TrustedRun = HistoryRecord<'evidence'> & { signer: { trusted: true } }

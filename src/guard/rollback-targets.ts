@@ -1,11 +1,13 @@
 /** Where a release branch can go back to: what it was before, newest first, with what the server would say. */
+
 import { type Approvals, collectApprovals } from '../core/approval.ts'
 import type { Oid } from '../core/oid.ts'
 import type { Objection } from '../core/verdict.ts'
 import { gatherReleaseMove } from '../git/gather-facts.ts'
 import type { GitRepository } from '../git/repository.ts'
-import { type Foresight, foreseeRelease, type RemoteView, refsOf } from './foresee.ts'
+import { type Foresight, foreseeRelease, refsOf } from './foresee.ts'
 import { gatherHistory } from './gather-history.ts'
+import type { RemoteView } from './guarded-view.ts'
 import { type LandedMove, landedMoves } from './landed-moves.ts'
 
 export type RollbackOption = {

@@ -1,4 +1,5 @@
 /** A developer's clone: its hooks, its keys, and the remotes that it pushes to. */
+
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
@@ -7,7 +8,8 @@ import { printable, shellWord } from '../../core/printable.ts'
 import { findGit } from '../../git/find-git.ts'
 import { readRemoteList } from '../../git/guarded-remotes.ts'
 import type { GitRepository } from '../../git/repository.ts'
-import { type RemoteView, refsOf } from '../../guard/foresee.ts'
+import { refsOf } from '../../guard/foresee.ts'
+import type { RemoteView } from '../../guard/guarded-view.ts'
 import { type ClonePlaces, findPlaces } from '../client-hooks/clone-places.ts'
 import { CLIENT_HOOKS } from '../client-hooks/hook-script.ts'
 import { findRunner } from '../client-hooks/install.ts'
