@@ -1,13 +1,10 @@
 /** What a clone can know of the server's verdict, and what it must leave open. */
+
 import { expect, onTestFinished, test } from 'vitest'
 import type { LedgerState } from '../../src/core/state.ts'
 import { openRepository } from '../../src/git/repository.ts'
-import {
-  type ForesightOptions,
-  foreseeRelease,
-  foreseeStaging,
-  type RemoteView,
-} from '../../src/guard/foresee.ts'
+import { type ForesightOptions, foreseeRelease, foreseeStaging } from '../../src/guard/foresee.ts'
+import type { RemoteView } from '../../src/guard/guarded-view.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
 import { GitLedger } from '../../src/ledger/git-ledger.ts'
 import type { Snapshot } from '../../src/ledger/ledger.ts'
