@@ -71,6 +71,18 @@ describe('a command', () => {
     expect(debugLines(ran)).toContainEqual(
       expect.stringMatching(/^git ls-remote -- http:\/\/127\.0\.0\.1:9\/app\.git .*: exit 128, \d+ ms$/),
     )
+    const frozen = repository.headgate(
+      'freeze',
+      '--reason',
+      'sale',
+      '--for',
+      '1h',
+      '--key',
+      repository.key('alice'),
+    )
+    expect(debugLines(repository.mustRun(frozen))).toContainEqual(
+      expect.stringMatching(/^git push --porcelain .* \w{40}:refs\/headgate\/inbox\/\w{64}: exit 0, \d+ ms$/),
+    )
     repository.git('remote', 'set-url', 'origin', url)
     for (const args of [['status'], ['check'], ['doctor'], ['promote', '--yes', '--no-record']]) {
       const failed = repository.headgate(...args)
