@@ -8,7 +8,7 @@ import { INBOX, isReserved } from '../../src/core/refs.ts'
 import { reserved } from '../../src/core/rules/reserved.ts'
 import type { MoveVerdict, Objection } from '../../src/core/verdict.ts'
 import type { RefUpdate } from '../../src/git/hook-input.ts'
-import type { Submission } from '../inbox.ts'
+import type { GatheredInbox } from './gather-push.ts'
 import type { TargetedUpdate } from './push-targets.ts'
 
 export type JudgedMove = {
@@ -16,12 +16,6 @@ export type JudgedMove = {
   readonly verdict: MoveVerdict
   readonly report: RefReport
   readonly remarks: readonly string[]
-}
-
-export type JudgedInbox = {
-  readonly reports: readonly RefReport[]
-  readonly submissions: readonly Submission[]
-  readonly known: readonly number[]
 }
 
 export function reportOf(update: RefUpdate, what: string, objections: readonly Objection[]): RefReport {
@@ -45,7 +39,7 @@ export function unblamed(updates: readonly TargetedUpdate[], reports: readonly R
 }
 
 export function announce(
-  inbox: JudgedInbox,
+  inbox: GatheredInbox,
   move: JudgedMove | null,
   tolerated: readonly RefReport[],
   lastSeq: number,

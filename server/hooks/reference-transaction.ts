@@ -14,7 +14,7 @@ import { debug } from '../../src/git/debug.ts'
 import type { RefUpdate } from '../../src/git/hook-input.ts'
 import type { TermsInForce } from '../../src/guard/policy-in-force.ts'
 import { type GuardedRepository, viewServer } from '../guarded-repository.ts'
-import { formerRelease } from './judge-branches.ts'
+import { formerRelease } from './judge-push.ts'
 import type { HookAnswer } from './request.ts'
 
 /** Allows a move of the release branch only where an open authorization covers exactly it. */
