@@ -13,7 +13,7 @@ import type { LedgerRecord } from '../ledger/record.ts'
 import { isAsWritten } from './commit-message.ts'
 import { ExpectedTree } from './expected-tree.ts'
 
-type Objection = { readonly rule: 'tree' | 'state' | 'message'; readonly found: string }
+type Misfit = { readonly rule: 'tree' | 'state' | 'message'; readonly found: string }
 type Repository = Pick<LedgerRepository, 'blobId' | 'objects' | 'oidLength'>
 
 export class LedgerFiles {
@@ -46,8 +46,8 @@ export class LedgerFiles {
     record: LedgerRecord,
     state: LedgerState,
     inForce: PolicyInForce | null,
-  ): Promise<Objection[]> {
-    const objections: Objection[] = []
+  ): Promise<Misfit[]> {
+    const objections: Misfit[] = []
     const expected = this.#policyFiles(record)
     const jsonPath = policyJsonPath(record)
     const json = commit.changes.find(({ path }) => path === jsonPath)
@@ -144,6 +144,6 @@ function policyJsonPath({ statement }: LedgerRecord): string | null {
   return statement.kind === 'policy' ? policyPath(statement.predicate.version, POLICY_JSON_FILE) : null
 }
 
-function treeObjection(found: string): Objection {
+function treeObjection(found: string): Misfit {
   return { rule: 'tree', found }
 }

@@ -138,7 +138,7 @@ function withoutUrls(history: History): History {
 }
 
 /** In the order of the bars: what the commits say or, where they are not here to ask, the server. */
-function broughtBackBy(move: Move, { bars }: MoveGraph): BroughtBack[] {
+function broughtBackBy(move: StatedMove, { bars }: MoveGraph): BroughtBack[] {
   const said = Array.isArray(move.facts.broughtBack) ? move.facts.broughtBack : []
   const asked = bars.found.filter(({ commit }) => !bars.unknown.includes(commit))
   const trusted = said.flatMap((entry): BroughtBack[] => {
@@ -156,7 +156,7 @@ function broughtBackBy(move: Move, { bars }: MoveGraph): BroughtBack[] {
 const IDENTITY_SOURCE = /^(?:env:[A-Z_][A-Z0-9_]{0,99}|ssh-auth-info|push-cert)$/
 
 type Authorization = Extract<LedgerRecord['statement'], { readonly kind: 'authorization' }>['predicate']
-type Move = Authorization['urn:headgate:move']
+type StatedMove = Authorization['urn:headgate:move']
 
 /**
  * Where the client believed the branch to be is not recorded. A push that was wrong about it is only ever authorized in
@@ -167,7 +167,7 @@ function decideAsRecorded(
   { policy }: PolicyInForce,
   history: History,
   at: number,
-  move: Move,
+  move: StatedMove,
 ): MoveVerdict {
   const verdict = decide(facts, policy, history, at)
   if (policy.enforcement === 'enforce' || sameRules(verdict, move)) return verdict
@@ -234,7 +234,7 @@ function ownRules({ objections, waived }: MoveVerdict): NamedRule[] {
 }
 
 /** The words of an objection may change from version to version; which rules object does not. */
-function sameRules(verdict: MoveVerdict, move: Move): boolean {
+function sameRules(verdict: MoveVerdict, move: StatedMove): boolean {
   return rulesOf(ownRules(verdict)) === rulesOf(move.objections)
 }
 

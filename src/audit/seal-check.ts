@@ -4,7 +4,7 @@ import { type LedgerRecord, sealedPart } from '../ledger/record.ts'
 import { parseSignature, type SignedEnvelope } from '../signing/envelope-verify.ts'
 import type { SshKey } from '../signing/ssh-key.ts'
 import { type IsGenuine, type ParsedSignature, verifySshsig } from '../signing/sshsig.ts'
-import type { Objection } from '../signing/trust.ts'
+import type { Distrust } from '../signing/trust.ts'
 import type { Signed } from '../signing/verify-batch.ts'
 
 export type SealVerdict = {
@@ -15,7 +15,7 @@ export type SealVerdict = {
 }
 
 /** The seal of a record, parsed, and what it should be over. */
-export type Seal = { readonly message: Buffer; readonly signature: ParsedSignature | Objection }
+export type Seal = { readonly message: Buffer; readonly signature: ParsedSignature | Distrust }
 
 export function parseSeal(record: LedgerRecord): Seal {
   return { message: sealedPart(record), signature: parseSignature(record.seal) }
@@ -54,7 +54,7 @@ export function serverSignatures(message: Buffer, signatures: SignedEnvelope['si
 }
 
 function checkSignature(
-  signature: ParsedSignature | Objection,
+  signature: ParsedSignature | Distrust,
   message: Uint8Array,
   isGenuine: IsGenuine = verifySshsig,
 ): SealVerdict {

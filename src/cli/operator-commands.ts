@@ -72,7 +72,7 @@ function requireWaivable(waive: readonly string[]): RuleName[] {
 }
 
 /** What approvals and overrides have in common. */
-type Move = {
+type NamedMove = {
   readonly ref: string
   readonly from: Oid
   readonly to: Oid
@@ -83,7 +83,7 @@ type Move = {
 }
 
 /** What programs may want to know of it. */
-function told({ ref, from, to, expiresAt }: Move): object {
+function told({ ref, from, to, expiresAt }: NamedMove): object {
   return { ref, from, to, expiresAt }
 }
 
@@ -91,8 +91,8 @@ function told({ ref, from, to, expiresAt }: Move): object {
 async function permit(
   kind: 'approval' | 'override',
   options: Permission,
-  write: (repository: string, move: Move) => string,
-): Promise<{ release: string; from: string; to: string; push: string; move: Move }> {
+  write: (repository: string, move: NamedMove) => string,
+): Promise<{ release: string; from: string; to: string; push: string; move: NamedMove }> {
   const key = requireKey(options.key)
   const reason = requireReason(options.reason)
   const expiresMs = requireDuration('expires', options.expires)
@@ -107,7 +107,7 @@ async function permit(
     })
   }
   const now = Date.now()
-  const move: Move = {
+  const move: NamedMove = {
     ref: releaseRef(policy),
     from,
     to,

@@ -7,7 +7,7 @@ import { debugGit } from '../git/debug.ts'
 import type { GuardedPlace } from './guarded-place.ts'
 import { serverWords } from './server-words.ts'
 
-export type Push = {
+export type RefPush = {
   readonly place: GuardedPlace
   /** Full name. */
   readonly ref: string
@@ -32,7 +32,7 @@ export type PushOutcome =
 const MAX_OUTPUT_BYTES = 1024 * 1024
 
 /** Never throws for what the remote does; throws 'configuration' if git cannot be started. */
-export async function pushRef(push: Push): Promise<PushOutcome> {
+export async function pushRef(push: RefPush): Promise<PushOutcome> {
   const { place, ref, from, to, options = [], signed = false } = push
   const { code, stdout, stderr } = await run([
     ...place.writes.config,

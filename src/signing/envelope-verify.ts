@@ -3,7 +3,7 @@ import type { AllowedSigner } from './allowed-signers.ts'
 import { decodeBase64 } from './base64.ts'
 import { type Envelope, payloadBytes, preAuthEncoding } from './dsse.ts'
 import { type IsGenuine, type ParsedSignature, parseSshsig } from './sshsig.ts'
-import { isListed, moreTelling, type Objection, type Trust, verifyBy } from './trust.ts'
+import { type Distrust, isListed, moreTelling, type Trust, verifyBy } from './trust.ts'
 import type { Signed } from './verify-batch.ts'
 
 export type EnvelopeTrust = { readonly trust: Trust; readonly others: readonly Trust[] }
@@ -11,7 +11,7 @@ export type EnvelopeTrust = { readonly trust: Trust; readonly others: readonly T
 /** The signatures of an envelope, parsed, and what each should be over. Nothing is proved by it. */
 export type SignedEnvelope = {
   readonly message: Buffer
-  readonly signatures: readonly (ParsedSignature | Objection)[]
+  readonly signatures: readonly (ParsedSignature | Distrust)[]
 }
 
 export function parseSignatures(envelope: Envelope): SignedEnvelope {
@@ -62,7 +62,7 @@ export function verifyEnvelope(
 }
 
 /** One signature in base64, as envelopes and records have them. */
-export function parseSignature(sig: string): ParsedSignature | Objection {
+export function parseSignature(sig: string): ParsedSignature | Distrust {
   try {
     return parseSshsig(decodeBase64(sig, 'the signature'))
   } catch (error) {

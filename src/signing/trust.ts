@@ -5,7 +5,7 @@ import { isLiteral, literalPrincipal, matchesPatternList } from './pattern-list.
 import { authorityCertified, type PresentedKey, type SshCertificate } from './ssh-certificate.ts'
 import { type IsGenuine, type ParsedSignature, verifySshsig } from './sshsig.ts'
 
-export type Objection = {
+export type Distrust = {
   readonly verdict:
     | 'unknown-key'
     | 'wrong-namespace'
@@ -21,7 +21,7 @@ export type Objection = {
 
 export type Trust =
   | { readonly verdict: 'trusted'; readonly principal: string; readonly fingerprint: string }
-  | Objection
+  | Distrust
 
 /** From the least telling to the most: how far the signature came before something was wrong. */
 const TELLING = [
@@ -31,10 +31,10 @@ const TELLING = [
   'not-yet-valid-key',
   'expired-key',
   'bad-signature',
-] as const satisfies readonly Objection['verdict'][]
+] as const satisfies readonly Distrust['verdict'][]
 
 /** The objection that tells more; of two that tell as much, the first. */
-export function moreTelling(first: Objection, second: Objection): Objection {
+export function moreTelling(first: Distrust, second: Distrust): Distrust {
   return TELLING.indexOf(second.verdict) > TELLING.indexOf(first.verdict) ? second : first
 }
 
@@ -66,7 +66,7 @@ export function verifyBy(
   const namespaces = typeof input.namespace === 'string' ? [input.namespace] : input.namespace
   requireTime(at)
   const { fingerprint, certificate } = signature
-  const object = (verdict: Objection['verdict'], reason: string): Objection => ({
+  const object = (verdict: Distrust['verdict'], reason: string): Distrust => ({
     verdict,
     fingerprint,
     reason,
@@ -122,7 +122,7 @@ type Circumstances = {
 
 /** The first of these lines about a key that trusts it, else the most telling objection. */
 function firstTrust(lines: readonly AllowedSigner[], key: PresentedKey, circumstances: Circumstances): Trust {
-  let objection: Objection | undefined
+  let objection: Distrust | undefined
   for (const signer of lines) {
     const trust = judgeLine(signer, key, circumstances)
     if (trust.verdict === 'trusted') return trust
@@ -150,7 +150,7 @@ function judgeLine(
 ): Trust {
   const named =
     certificate === undefined ? literalPrincipal(signer.principals) : certifiedPrincipal(signer, certificate)
-  const object = (verdict: Objection['verdict'], reason: string): Objection => ({
+  const object = (verdict: Distrust['verdict'], reason: string): Distrust => ({
     verdict,
     fingerprint,
     ...(named === undefined ? {} : { principal: named }),
@@ -194,7 +194,7 @@ function objectionTo(
   certificate: SshCertificate,
   at: number,
   optionsKept: boolean,
-): [Objection['verdict'], string] | undefined {
+): [Distrust['verdict'], string] | undefined {
   const second = BigInt(at / 1000)
   if (certificate.kind !== 'user') return ['unknown-key', 'the certificate is for a host, not for a person']
   // A critical option must be refused by whoever does not enforce it; source-address and force-command mean nothing

@@ -8,9 +8,9 @@ import { HeadgateError } from '../../core/errors.ts'
 import { printable, shellWord } from '../../core/printable.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { readSharing, type Sharing } from '../../git/sharing.ts'
-import { type Finding, problem } from './finding.ts'
+import { type Diagnosis, problem } from './diagnosis.ts'
 
-export async function checkAccess(repository: GitRepository): Promise<Finding[]> {
+export async function checkAccess(repository: GitRepository): Promise<Diagnosis[]> {
   const directory = repository.commonDirectory
   let sharing: Sharing
   try {
@@ -28,7 +28,7 @@ export async function checkAccess(repository: GitRepository): Promise<Finding[]>
 }
 
 /** What is wrong in the same way with files and folders of one account. */
-function explain(directory: string, group: readonly Misfit[]): Finding {
+function explain(directory: string, group: readonly Misfit[]): Diagnosis {
   const [{ kind, path, uid, mode, wanted }] = group as readonly [Misfit, ...Misfit[]]
   const root = statSync(directory)
   const owner = accountName(uid)
@@ -57,7 +57,7 @@ function explain(directory: string, group: readonly Misfit[]): Finding {
 }
 
 /** The account that looks, where it is none that pushes may run as. */
-function outsider(directory: string, sharing: Sharing): Finding[] {
+function outsider(directory: string, sharing: Sharing): Diagnosis[] {
   const root = statSync(directory)
   if (
     actsFor(root.uid) ||

@@ -17,14 +17,14 @@ import type { ClientRepository } from '../client-repository.ts'
 import { pushSigning, signsInVain } from '../push-signing.ts'
 import { lookAt, pushTarget, pushUrls } from '../remote-view.ts'
 import { checkCloneHooks } from './clone-hooks.ts'
-import { type Finding, problem, remark } from './finding.ts'
+import { type Diagnosis, problem, remark } from './diagnosis.ts'
 import { checkGitVersion } from './git-age.ts'
 import { driftFindings } from './ledger-checks.ts'
 import { guardedRefs, ownNamesakes, remoteNamesakes } from './namesake-checks.ts'
 import { checkPolicyOnStaging } from './policy-on-staging.ts'
 import { checkPrivateKey } from './private-key.ts'
 
-export async function checkClone(client: ClientRepository): Promise<Finding[]> {
+export async function checkClone(client: ClientRepository): Promise<Diagnosis[]> {
   const places = await findPlaces(client)
   const hooks = checkTree(places)
   return [
@@ -36,7 +36,7 @@ export async function checkClone(client: ClientRepository): Promise<Finding[]> {
 }
 
 /** The server judges in any case: a clone without the hooks lacks nothing but an early word. */
-const WITHOUT_HOOKS: Finding = {
+const WITHOUT_HOOKS: Diagnosis = {
   code: 'hooks-optional',
   level: 'remark',
   what: "headgate's hooks, which are optional, are not in this clone: only the server judges its pushes",
@@ -45,7 +45,7 @@ const WITHOUT_HOOKS: Finding = {
 }
 
 /** Whether nobody ever put hooks of headgate here, and nothing of what is there would keep them from running. */
-function isWithoutHooks(places: ClonePlaces, findings: readonly Finding[]): boolean {
+function isWithoutHooks(places: ClonePlaces, findings: readonly Diagnosis[]): boolean {
   const missing = findings.filter(({ code }) => code === 'hook-missing').length
   return (
     readRemoteList(places.common) === null && missing === findings.length && missing >= CLIENT_HOOKS.length
@@ -53,7 +53,7 @@ function isWithoutHooks(places: ClonePlaces, findings: readonly Finding[]): bool
 }
 
 /** The hooks, as far as they can be looked at: the tree may have something else where a file should be. */
-function checkTree(places: ClonePlaces): Finding[] {
+function checkTree(places: ClonePlaces): Diagnosis[] {
   try {
     return checkCloneHooks(places, findRunner(places))
   } catch (error) {
@@ -63,7 +63,7 @@ function checkTree(places: ClonePlaces): Finding[] {
 }
 
 /** The list that tells the hooks what to start. */
-function checkPrograms(common: string): Finding[] {
+function checkPrograms(common: string): Diagnosis[] {
   const list = readRemoteList(common)
   if (list === null) {
     const what = 'the hooks do not know the remotes of this clone yet and go by .headgate/policy.yaml'
@@ -78,7 +78,7 @@ function checkPrograms(common: string): Finding[] {
 }
 
 /** The keys that this account signs with: HEADGATE_KEY, and git's where it signs with SSH. */
-async function checkKeys(client: ClientRepository): Promise<Finding[]> {
+async function checkKeys(client: ClientRepository): Promise<Diagnosis[]> {
   const value = async (name: string) => (await client.git('config', '--default', '', '--get', name)).trim()
   const keys: string[] = []
   if (process.env.HEADGATE_KEY) keys.push(process.env.HEADGATE_KEY)
@@ -95,12 +95,12 @@ async function checkKeys(client: ClientRepository): Promise<Finding[]> {
   })
 }
 
-async function checkRemotes(client: ClientRepository): Promise<Finding[]> {
+async function checkRemotes(client: ClientRepository): Promise<Diagnosis[]> {
   const names = (await client.git('remote')).split('\n').filter((name) => name !== '')
   if (names.length === 0)
     return [problem('no-remote', 'this clone has no remote', 'git remote add origin URL && headgate init')]
-  const findings: Finding[] = []
-  const outOfReach: Finding[] = []
+  const findings: Diagnosis[] = []
+  const outOfReach: Diagnosis[] = []
   const repository = await client.open()
   try {
     let guarded = 0
@@ -137,9 +137,9 @@ async function checkRemote(
   repository: GitRepository,
   { name, url, target }: { readonly name: string; readonly url: string; readonly target: string },
   { snapshot, inForce, refs }: RemoteView,
-): Promise<Finding[]> {
+): Promise<Diagnosis[]> {
   const shown = printable(name, 100)
-  const findings: Finding[] = []
+  const findings: Diagnosis[] = []
   const { staging, release } = refsOf(inForce.policy)
   const list = readRemoteList(repository.commonDirectory)
   const known = list?.guarded.find((remote) => remote.name === name || remote.url === url)

@@ -15,12 +15,12 @@ import {
   placeBesidePreCommit,
 } from '../client-hooks/pre-commit.ts'
 import { missingSharedHooks, sharedScripts, staleSharedHooks } from '../client-hooks/shared-hooks.ts'
-import { type Finding, problem } from './finding.ts'
+import { type Diagnosis, problem } from './diagnosis.ts'
 
 const INIT = 'headgate init'
 const INSTALL = { kind: 'install' } as const
 
-export function checkCloneHooks(places: ClonePlaces, runner: Runner): Finding[] {
+export function checkCloneHooks(places: ClonePlaces, runner: Runner): Diagnosis[] {
   if (places.hooksPath !== null && runner.kind !== 'own-folder' && areHooksOff(places)) {
     const { value, scope } = places.hooksPath
     const what = `no hook runs here: core.hooksPath (${scope} configuration) is "${printable(value, 300)}"`
@@ -54,7 +54,7 @@ export function checkCloneHooks(places: ClonePlaces, runner: Runner): Finding[] 
   }
 }
 
-function checkFolder(folder: string, place: (name: ClientHook) => string): Finding[] {
+function checkFolder(folder: string, place: (name: ClientHook) => string): Diagnosis[] {
   return CLIENT_HOOKS.flatMap((name) => {
     const path = join(folder, place(name))
     const there = readHook(path)
@@ -65,7 +65,7 @@ function checkFolder(folder: string, place: (name: ClientHook) => string): Findi
           : `the ${name} hook is somebody else's, and headgate's is missing`
       return [problem('hook-missing', `${what} (${printable(path, 500)})`, INIT, INSTALL)]
     }
-    const findings: Finding[] = []
+    const findings: Diagnosis[] = []
     if (!isExecutable(path))
       findings.push(
         problem(
@@ -83,7 +83,7 @@ function checkFolder(folder: string, place: (name: ClientHook) => string): Findi
   })
 }
 
-function checkShared(top: string, runner: 'husky' | 'lefthook' | 'pre-commit'): Finding[] {
+function checkShared(top: string, runner: 'husky' | 'lefthook' | 'pre-commit'): Diagnosis[] {
   return [
     ...missingSharedHooks(top, sharedScripts(runner)).map((path) =>
       problem('hook-missing', `${path} is missing`, INIT, INSTALL),
@@ -100,12 +100,12 @@ function checkShared(top: string, runner: 'husky' | 'lefthook' | 'pre-commit'): 
 }
 
 /** What an older version put into a file of others': every push fails where git checks that out with CR LF. */
-function olderBlock(file: string): Finding {
+function olderBlock(file: string): Diagnosis {
   const what = `${printable(file, 300)} has several lines of an older headgate, which no shell takes with CRLF line ends`
   return problem('hook-stale', what, `${INIT}  # then commit it`, INSTALL)
 }
 
-function checkHusky({ top, hooks }: ClonePlaces, runner: Extract<Runner, { kind: 'husky' }>): Finding[] {
+function checkHusky({ top, hooks }: ClonePlaces, runner: Extract<Runner, { kind: 'husky' }>): Diagnosis[] {
   const findings = checkShared(top, 'husky')
   for (const name of missingInHusky(top, runner.folder))
     findings.push(problem('hook-missing', `husky does not start headgate's ${name} hook`, INIT, INSTALL))
@@ -122,7 +122,7 @@ function checkHusky({ top, hooks }: ClonePlaces, runner: Extract<Runner, { kind:
   return findings
 }
 
-function checkLefthook({ top, hooks }: ClonePlaces, file: string): Finding[] {
+function checkLefthook({ top, hooks }: ClonePlaces, file: string): Diagnosis[] {
   const findings = checkShared(top, 'lefthook')
   if (!isInLefthook(top, file))
     findings.push(problem('hook-missing', `${file} does not name headgate's hooks`, INIT, INSTALL))
@@ -136,7 +136,7 @@ function checkLefthook({ top, hooks }: ClonePlaces, file: string): Finding[] {
   return findings
 }
 
-function checkPreCommit({ top, hooks }: ClonePlaces): Finding[] {
+function checkPreCommit({ top, hooks }: ClonePlaces): Diagnosis[] {
   const findings = [
     ...checkShared(top, 'pre-commit'),
     ...checkFolder(hooks, (name) => placeBesidePreCommit(hooks, name)),
@@ -150,7 +150,7 @@ function checkPreCommit({ top, hooks }: ClonePlaces): Finding[] {
 }
 
 /** Ours are in the usual folder, and git looks elsewhere. */
-function checkShadowed({ common, hooks, hooksPath }: ClonePlaces, runner: Runner): Finding[] {
+function checkShadowed({ common, hooks, hooksPath }: ClonePlaces, runner: Runner): Diagnosis[] {
   const usual = join(common, 'hooks')
   if (usual === hooks || hooksPath === null || runner.kind === 'husky') return []
   const names = CLIENT_HOOKS.filter((name) => readHook(join(usual, name))?.ours)

@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process'
 import { printable, shellWord } from '../../core/printable.ts'
 import { hookNames } from '../../git/configured-hooks.ts'
 import { gitVersion } from '../../git/git-version.ts'
-import { type Finding, problem, remark } from './finding.ts'
+import { type Diagnosis, problem, remark } from './diagnosis.ts'
 
 /** Of the repository, the account and the machine: those that a push by this account starts. */
-export function checkConfiguredHooks(gitPath: string, directory: string): Finding[] {
+export function checkConfiguredHooks(gitPath: string, directory: string): Diagnosis[] {
   if (gitVersion(gitPath) < 2054) return []
   const config = (...args: string[]) =>
     spawnSync(gitPath, [`--git-dir=${directory}`, 'config', '--null', ...args], { encoding: 'utf8' }).stdout

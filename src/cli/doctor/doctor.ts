@@ -14,14 +14,14 @@ import { colour, plural, print, printError, printJson } from '../output.ts'
 import { wrapText } from '../wrap-text.ts'
 import { checkAccess } from './access-checks.ts'
 import { checkClone } from './clone-checks.ts'
-import type { Finding, Repair } from './finding.ts'
+import type { Diagnosis, Repair } from './diagnosis.ts'
 import { checkLedger } from './ledger-checks.ts'
 import { checkServer } from './server-checks.ts'
 
 type Patient = {
   readonly path: string
   readonly kind: 'server' | 'clone'
-  readonly check: () => Promise<Finding[]>
+  readonly check: () => Promise<Diagnosis[]>
   readonly install: () => Promise<void>
 }
 
@@ -39,7 +39,7 @@ export async function doctor(options: {
   const problems = after.filter(({ level }) => level === 'problem')
   process.exitCode = problems.length === 0 ? EXIT_CODES.ok : EXIT_CODES.refused
   if (options.json) {
-    const show = ({ repair, ...finding }: Finding) => ({ ...finding, fixable: repair !== undefined })
+    const show = ({ repair, ...finding }: Diagnosis) => ({ ...finding, fixable: repair !== undefined })
     printJson({
       repository: patient.path,
       kind: patient.kind,
@@ -105,7 +105,7 @@ async function findPatient(named: string | undefined): Promise<Patient> {
   }
 }
 
-async function examineServer(directory: string): Promise<Finding[]> {
+async function examineServer(directory: string): Promise<Diagnosis[]> {
   const repository = await openNamed(directory)
   try {
     const findings = [...(await checkServer(repository)), ...(await checkAccess(repository))]
@@ -123,7 +123,7 @@ async function examineServer(directory: string): Promise<Finding[]> {
 }
 
 /** Does what the findings ask for, each thing once. Returns what was done. */
-async function repair(patient: Patient, findings: readonly Finding[]): Promise<Repair[]> {
+async function repair(patient: Patient, findings: readonly Diagnosis[]): Promise<Repair[]> {
   const done: Repair[] = []
   for (const { repair } of findings) {
     if (repair === undefined || done.some((other) => JSON.stringify(other) === JSON.stringify(repair)))

@@ -6,7 +6,7 @@ import { parseIdentitySource } from '../../../server/settings.ts'
 import type { PolicyInForce } from '../../guard/policy-in-force.ts'
 import { hasKeyFor } from '../../guard/policy-remarks.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
-import { type Finding, problem, remark } from './finding.ts'
+import { type Diagnosis, problem, remark } from './diagnosis.ts'
 
 /** Enough to see whether pushers have names; records are a few kilobytes each. */
 const RECENT_RECORDS = 20
@@ -17,7 +17,7 @@ export async function checkIdentity(
   { policy, signers }: PolicyInForce,
   identity: string,
   directory: string,
-): Promise<Finding[]> {
+): Promise<Diagnosis[]> {
   const source = parseIdentitySource(identity)
   const { named, nameless } = await countNames(snapshot)
   const nobody = `the last ${nameless === 1 ? 'push' : `${nameless} records`} came from nobody: the identity source ${identity} yields no name`
@@ -26,7 +26,7 @@ export async function checkIdentity(
     const fix = `headgate server install ${directory} --identity SOURCE  # or set what it names where people connect: docs/operations.md`
     return [problem('identity', nobody, fix)]
   }
-  const findings: Finding[] = []
+  const findings: Diagnosis[] = []
   if (!policy.promotion.operators.some((name) => hasKeyFor(signers, name, 'git'))) {
     findings.push(
       problem(

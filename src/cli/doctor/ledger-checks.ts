@@ -14,12 +14,12 @@ import { policyRemarks } from '../../guard/policy-remarks.ts'
 import { GitLedger } from '../../ledger/git-ledger.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
 import { POLICY_JSON_FILE, policyPath } from '../../ledger/ledger-tree.ts'
-import { type Finding, problem, remark } from './finding.ts'
+import { type Diagnosis, problem, remark } from './diagnosis.ts'
 import { checkIdentity } from './identity-checks.ts'
 import { guardedRefs, serverNamesakes } from './namesake-checks.ts'
 import { checkPolicyOnStaging } from './policy-on-staging.ts'
 
-export async function checkLedger(repository: GitRepository, identity: string): Promise<Finding[]> {
+export async function checkLedger(repository: GitRepository, identity: string): Promise<Diagnosis[]> {
   const snapshot = await new GitLedger(repository).snapshot()
   const files = await snapshot.policyInForce()
   const directory = shellWord(repository.commonDirectory)
@@ -37,7 +37,7 @@ export async function checkLedger(repository: GitRepository, identity: string): 
   const inForce = parsePolicyFiles(files)
   const { staging, release } = refsOf(inForce.policy)
   const refs = await repository.refs([staging, release])
-  const findings: Finding[] = []
+  const findings: Diagnosis[] = []
   for (const [name, { symref }] of refs) {
     if (symref === undefined) continue
     findings.push(
@@ -70,7 +70,7 @@ export async function checkLedger(repository: GitRepository, identity: string): 
 }
 
 /** Whether the JSON by which the server decides is there, and is what the policy says. */
-function jsonFindings({ files, policy, version }: PolicyInForce, apply: string): Finding[] {
+function jsonFindings({ files, policy, version }: PolicyInForce, apply: string): Diagnosis[] {
   if (files.json === policyJson(policy)) return []
   if (files.json === undefined) {
     const what =
@@ -82,7 +82,7 @@ function jsonFindings({ files, policy, version }: PolicyInForce, apply: string):
 }
 
 /** Whether the hooks know all that is guarded. A list that says more costs time and is no fault. */
-function checkGuardedList(directory: string, snapshot: Snapshot, { policy }: PolicyInForce): Finding[] {
+function checkGuardedList(directory: string, snapshot: Snapshot, { policy }: PolicyInForce): Diagnosis[] {
   const there = readGuardedLines(directory)
   const missing = guardedLines([policy], formerBranches(snapshot.state)).filter(
     (line) => !there.includes(line),
@@ -97,7 +97,7 @@ function checkGuardedList(directory: string, snapshot: Snapshot, { policy }: Pol
 }
 
 /** Whether the release branch is where its last landed move put it. Also for a copy of the ledger in a clone. */
-export function driftFindings(snapshot: Snapshot, { policy }: PolicyInForce, found: Oid | null): Finding[] {
+export function driftFindings(snapshot: Snapshot, { policy }: PolicyInForce, found: Oid | null): Diagnosis[] {
   const { release } = refsOf(policy)
   const { landed, open } = snapshot.state
   const onItsWay = open.filter(({ ref }) => ref === release)

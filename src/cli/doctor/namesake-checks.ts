@@ -13,7 +13,7 @@ import { refsOf } from '../../guard/foresee.ts'
 import type { PolicyInForce } from '../../guard/policy-in-force.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
 import type { ClientRepository } from '../client-repository.ts'
-import { type Finding, problem, remark } from './finding.ts'
+import { type Diagnosis, problem, remark } from './diagnosis.ts'
 
 /** The branches that are guarded, those of earlier policies too. */
 export function guardedRefs(snapshot: Snapshot, { policy }: PolicyInForce): string[] {
@@ -25,7 +25,7 @@ export function guardedRefs(snapshot: Snapshot, { policy }: PolicyInForce): stri
 export async function serverNamesakes(
   repository: GitRepository,
   branches: readonly string[],
-): Promise<Finding[]> {
+): Promise<Diagnosis[]> {
   const git = gitWithoutHooks(repository.commonDirectory)
   const taken = takenNames(branches)
   const found = await repository.refs(taken.keys())
@@ -42,7 +42,7 @@ export async function remoteNamesakes(
   client: ClientRepository,
   remote: { readonly name: string; readonly target: string },
   branches: readonly string[],
-): Promise<Finding[]> {
+): Promise<Diagnosis[]> {
   const taken = takenNames(branches)
   const found = await client.remoteRefs(remote.target, [...taken.keys()])
   const shown = printable(remote.name, 100)
@@ -62,7 +62,7 @@ export async function ownNamesakes(
   repository: GitRepository,
   remote: string,
   branches: readonly string[],
-): Promise<Finding[]> {
+): Promise<Diagnosis[]> {
   const taken = takenNames(branches)
   for (const branch of branches) {
     const name = `${remote}/${branch.replace(/^refs\/heads\//, '')}`

@@ -3,7 +3,7 @@ import type { Oid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { type PolicyInForce, parsePolicyFiles } from '../../guard/policy-in-force.ts'
-import { type Finding, problem } from './finding.ts'
+import { type Diagnosis, problem } from './diagnosis.ts'
 
 /** Far above any policy; the server takes none that is larger. */
 const MAX_FILE_BYTES = 256 * 1024
@@ -14,7 +14,7 @@ export async function checkPolicyOnStaging(
   tip: Oid,
   { files, policy }: PolicyInForce,
   apply: string,
-): Promise<Finding[]> {
+): Promise<Diagnosis[]> {
   const read = async (name: string) => {
     const info = await repository.objects().info(`${tip}:.headgate/${name}`)
     if (info?.type !== 'blob' || info.size > MAX_FILE_BYTES) return null

@@ -1,13 +1,13 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { accountName, actsFor, asAccount } from '../../../server/install/accounts.ts'
 import { printable, shellWord } from '../../core/printable.ts'
-import { type Finding, problem } from './finding.ts'
+import { type Diagnosis, problem } from './diagnosis.ts'
 
 /**
  * What is wrong with a private key's file: it must be readable for its owner and nobody else (`mask` tells who else).
  * `repository` is the guarded one that the key belongs to.
  */
-export function checkPrivateKey(path: string, mask = 0o077, repository: string | null = null): Finding[] {
+export function checkPrivateKey(path: string, mask = 0o077, repository: string | null = null): Diagnosis[] {
   const shown = printable(path, 500)
   const status = statSync(path, { throwIfNoEntry: false })
   if (status === undefined)

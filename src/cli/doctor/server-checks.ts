@@ -38,13 +38,13 @@ import type { GitRepository } from '../../git/repository.ts'
 import { readSharing } from '../../git/sharing.ts'
 import { MAX_TREE_FILE_BYTES, readRegularFile } from '../../git/tree-file.ts'
 import { checkConfiguredHooks } from './configured-hooks.ts'
-import { type Finding, problem, remark } from './finding.ts'
+import { type Diagnosis, problem, remark } from './diagnosis.ts'
 import { checkGitVersion } from './git-age.ts'
 import { checkPrivateKey } from './private-key.ts'
 
 const INSTALL = { kind: 'install' } as const
 
-export async function checkServer(repository: GitRepository): Promise<Finding[]> {
+export async function checkServer(repository: GitRepository): Promise<Diagnosis[]> {
   const directory = repository.commonDirectory
   const settings = readSettings(directory)
   const install = `headgate server install ${shellWord(directory)} --identity ${shellWord(settings.identity)}`
@@ -61,14 +61,14 @@ export async function checkServer(repository: GitRepository): Promise<Finding[]>
   ]
 }
 
-function checkDebug(directory: string, { debug }: ServerSettings): Finding[] {
+function checkDebug(directory: string, { debug }: ServerSettings): Diagnosis[] {
   if (!debug) return []
   const what = 'the hooks tell everybody who pushes what they do, with paths of this machine'
   const fix = `when the mistake is found: headgate server install ${shellWord(directory)} --no-debug-hooks`
   return [remark('debug-hooks', what, fix)]
 }
 
-function checkQueue(): Finding[] {
+function checkQueue(): Diagnosis[] {
   if (findFlock() !== undefined) return []
   const what = 'there is no flock(1) here: pushes that write to the ledger at once are not served in turn'
   return [remark('no-flock', what, 'install flock (package util-linux)')]
@@ -81,8 +81,8 @@ const WITHOUT: Record<ServerHook, string> = {
   'post-receive': 'pushers are not told what landed, and the inbox is not emptied',
 }
 
-function checkHooks(directory: string, settings: ServerSettings, install: string): Finding[] {
-  const findings: Finding[] = []
+function checkHooks(directory: string, settings: ServerSettings, install: string): Diagnosis[] {
+  const findings: Diagnosis[] = []
   for (const name of SERVER_HOOKS) {
     const place = hookPlace(settings.host, name)
     const without = WITHOUT[name]
@@ -141,8 +141,8 @@ async function checkSettings(
   repository: GitRepository,
   settings: ServerSettings,
   install: string,
-): Promise<Finding[]> {
-  const findings: Finding[] = []
+): Promise<Diagnosis[]> {
+  const findings: Diagnosis[] = []
   const wrong = (what: string) => findings.push(problem('setting', what, install, INSTALL))
   const own = await ownValues(repository)
   for (const [name, value] of SETTINGS) {
@@ -185,8 +185,8 @@ async function checkHooksPath(
   repository: GitRepository,
   own: OwnValues,
   install: string,
-): Promise<Finding[]> {
-  const findings: Finding[] = []
+): Promise<Diagnosis[]> {
+  const findings: Diagnosis[] = []
   const { stdout } = await repository.run(['config', '--local', '--includes', '--get', HOOKS_PATH], {
     allowExit: [0, 1],
   })
@@ -221,7 +221,7 @@ function whatHides(own: OwnValues, ref: string): { readonly name: string; readon
   return hider
 }
 
-async function checkSealKey(repository: GitRepository, install: string): Promise<Finding[]> {
+async function checkSealKey(repository: GitRepository, install: string): Promise<Diagnosis[]> {
   const directory = repository.commonDirectory
   const sharing = await readSharing(repository).catch(() => null)
   const mask = sharing !== null && (sharing.mode & 0o020) !== 0 ? 0o037 : 0o077
@@ -244,7 +244,7 @@ async function checkSealKey(repository: GitRepository, install: string): Promise
 }
 
 /** The file is there as long as hooks are to ask a service. */
-async function checkService(directory: string): Promise<Finding[]> {
+async function checkService(directory: string): Promise<Diagnosis[]> {
   let socket: string
   try {
     socket = readText(join(directory, SERVER_DIRECTORY, 'service')).split('\n')[0] ?? ''
@@ -272,7 +272,7 @@ async function checkService(directory: string): Promise<Finding[]> {
 }
 
 /** git removes its locks; one that stays belongs to a git that died, and stops every push of the branch. */
-function checkLocks(directory: string): Finding[] {
+function checkLocks(directory: string): Diagnosis[] {
   // With a reftable all refs have one lock, and `refs/heads` is a file.
   const names = existsSync(join(directory, 'reftable'))
     ? ['reftable/tables.list.lock']
