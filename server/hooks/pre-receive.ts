@@ -4,6 +4,7 @@
  *
  * Each look has four steps: gather (gather-push.ts), judge (judge-push.ts), record, explain.
  */
+
 import { decisionLines } from '../../src/core/decision-lines.ts'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { explainRefusal, shortRef } from '../../src/core/explain.ts'
@@ -11,6 +12,7 @@ import { isZeroOid } from '../../src/core/oid.ts'
 import { printable } from '../../src/core/printable.ts'
 import { releaseRef } from '../../src/core/refs.ts'
 import type { Move } from '../../src/core/state.ts'
+import { refusedLine } from '../../src/core/verdict-line.ts'
 import { debug } from '../../src/git/debug.ts'
 import type { TermsInForce } from '../../src/guard/policy-in-force.ts'
 import type { NewRecord } from '../../src/ledger/ledger.ts'
@@ -51,8 +53,9 @@ async function lookOnce(guarded: GuardedRepository, push: Push, look: Look): Pro
       return waitOrClose(guarded, push, gathered, judgement.move, look)
     case 'refused': {
       const { reports } = judgement
+      const objections = reports.flatMap((report) => report.objections)
       const text = explainRefusal(reports, unblamed(push.updates, reports))
-      return { done: { accepted: false, text } }
+      return { done: { accepted: false, text: `${text}\n${refusedLine(objections)}` } }
     }
     case 'allowed': {
       const recorded = await record(guarded, push, gathered, judgement, look)

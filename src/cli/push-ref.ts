@@ -1,8 +1,10 @@
 /** Pushing one ref to one place, and what came of it as far as git and the server say. */
+
 import { spawn } from 'node:child_process'
 import { HeadgateError } from '../core/errors.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { isVerdictLine } from '../core/verdict-line.ts'
 import { debugGit } from '../git/debug.ts'
 import type { GuardedPlace } from './guarded-place.ts'
 import { serverWords } from './server-words.ts'
@@ -103,7 +105,9 @@ function refusal(words: readonly string[], ref: string, line: string): HeadgateE
 
 function verdictLines(words: readonly string[]): string[] {
   return words.filter(
-    (line) => !/^(?:headgate: push refused|git takes or refuses a push as a whole)/.test(line),
+    (line) =>
+      !isVerdictLine(line) &&
+      !/^(?:headgate: push refused|git takes or refuses a push as a whole)/.test(line),
   )
 }
 

@@ -39,7 +39,8 @@ release: create at ${short(first)}, a promotion by alice
          the result:
            headgate gate --mode staging --commit ${short(first)} --record --key FILE
 
-git takes or refuses a push as a whole, so nothing was moved.`)
+git takes or refuses a push as a whole, so nothing was moved.
+headgate: verdict 1 refused evidence`)
     expect(release()).toBeNull()
   })
 

@@ -213,7 +213,7 @@ describe('the hook service', () => {
     const refused = repository.push('main')
     expect(refused.code).not.toBe(0)
     expect(remote(refused.stderr)).toContain(
-      'headgate: guarded refs are refused while no decision can be made; push other branches by themselves.',
+      'headgate: guarded refs are refused while no decision can be made; push other branches by themselves.\nheadgate: verdict 1 undecided',
     )
     repository.mustRun(repository.push('main:refs/heads/topic'))
   })
