@@ -1,13 +1,11 @@
 /** The user's own clone and its remotes: porcelain, with the user's environment, configuration and credentials. */
 
 import { existsSync } from 'node:fs'
-import { GitError, type SimpleGit, type SimpleGitOptions, simpleGit } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { LEDGER_REF } from '../core/refs.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
-import { debugGit } from '../git/debug.ts'
 import { findGit } from '../git/find-git.ts'
 import { locateBare } from '../git/locate.ts'
 import { type GitRepository, openRepository } from '../git/repository.ts'
@@ -17,12 +15,7 @@ import { notACommit } from './not-a-commit.ts'
 import { copyAt, ledgerCopyRef } from './remote-copies.ts'
 import { shownRemote } from './shown-remote.ts'
 import { isPlainName, isTipsAlone, TipCopy } from './tip-copy.ts'
-
-/**
- * The environment that headgate was started in, which is what gates get: the same for every command. What is set below for
- * git is not in it.
- */
-export const CALLERS_ENVIRONMENT: Readonly<Record<string, string | undefined>> = { ...process.env }
+import { type UserEnvironment, type UserGitOptions, userGit } from './user-git.ts'
 
 /** What git says of a remote that is not there, or lets nobody in. */
 const NO_ANSWER =
@@ -33,42 +26,25 @@ const FETCH_ATTEMPTS = 5
 
 export type ClientOptions = {
   readonly folder?: string
+  /** What git is started with; without it the environment of this process. */
+  readonly environment?: UserEnvironment
   /** Ends every git that is running. */
   readonly abort?: AbortSignal
 }
 
+/** What git has written where it failed. */
+export class GitFailure extends Error {}
+
 export class ClientRepository {
-  /** Of one command, whose exit code it tells. */
-  readonly #git: (ended: (exitCode: number) => void) => SimpleGit
+  readonly #options: UserGitOptions
   /** Before every command. */
   readonly #where: readonly string[]
   #directory: Promise<string> | undefined
 
-  constructor({ folder = process.cwd(), abort }: ClientOptions = {}) {
-    // What git says is read below, so it must say it in one language. simple-git gives git the environment of this process
-    // and refuses another that has an editor or an ssh command in it.
-    process.env.LC_ALL = 'C'
-    const bare = process.env.GIT_DIR === undefined ? locateBare(folder) : null
+  constructor({ folder = process.cwd(), environment = process.env, abort }: ClientOptions = {}) {
+    const bare = environment.GIT_DIR === undefined ? locateBare(folder) : null
     this.#where = bare === null ? [] : [`--git-dir=${bare}`]
-    const options: Partial<SimpleGitOptions> = {
-      baseDir: folder,
-      binary: 'git',
-      // simple-git hides GIT_* from git unless told; here it is the user's own environment, GIT_SSH_COMMAND among it.
-      allowEnvironment: Object.keys(process.env),
-      // What headgate itself names: the git folder of a bare repository, the configuration of this clone.
-      unsafe: { allowUnsafeConfigPaths: true, allowUnsafeInclude: true },
-      config: ['color.ui=false'],
-      ...(abort === undefined ? {} : { abort }),
-    }
-    this.#git = (ended) =>
-      simpleGit({
-        ...options,
-        errors: (error, { exitCode }) => {
-          ended(exitCode)
-          return error
-        },
-        // simple-git waits 50 ms longer for a process that has printed nothing, and most of ours print nothing.
-      }).outputHandler((_, stdout) => stdout.once('end', () => stdout.emit('data', Buffer.alloc(0))))
+    this.#options = { environment, folder, abort }
   }
 
   /** Runs git and returns its standard output. A failure is 'unavailable' with git's own last words. */
@@ -90,7 +66,8 @@ export class ClientRepository {
   /** git takes a tag for a branch of the same name, with no more than a warning, and a move would be of the wrong commit. */
   async #requireOneMeaning(name: string): Promise<void> {
     const meanings = meaningsOf(name)
-    const found = [...(await (await this.open()).refs(meanings)).keys()]
+    const refs = await (await this.open()).refs(meanings)
+    const found = meanings.filter((ref) => refs.has(ref))
     if (found.length < 2 || found[0] === name) return
     const commits = new Map<string, string>()
     for (const ref of found) {
@@ -195,7 +172,7 @@ export class ClientRepository {
       return true
     } catch (error) {
       const { cause } = error as Error
-      if (cause instanceof GitError && NO_ANSWER.test(cause.message))
+      if (cause instanceof GitFailure && NO_ANSWER.test(cause.message))
         throw await this.#unreachable(remote, cause)
       if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
       return false
@@ -250,7 +227,7 @@ export class ClientRepository {
     throw await this.#unreachable(remote, result)
   }
 
-  async #unreachable(remote: string, cause: GitError): Promise<HeadgateError> {
+  async #unreachable(remote: string, cause: GitFailure): Promise<HeadgateError> {
     const shown = shownRemote(remote)
     const remotes = (await this.git('remote')).split('\n').filter((name) => name !== '')
     if (!remotes.includes(remote) && !/[/:\\]/.test(remote) && !existsSync(remote)) {
@@ -272,7 +249,6 @@ export class ClientRepository {
   async #findDirectory(): Promise<string> {
     const result = await this.#try(['rev-parse', '--absolute-git-dir'])
     if (typeof result === 'string') return result.replace(/\n$/, '')
-    if (/spawn git ENOENT/.test(result.message)) findGit()
     if (/not a git repository/.test(result.message)) {
       throw new HeadgateError('usage', 'this folder is not in a git repository', {
         hint: 'run it in a clone of the guarded repository',
@@ -284,20 +260,11 @@ export class ClientRepository {
     })
   }
 
-  async #try(args: string[]): Promise<string | GitError> {
-    const told = debugGit([...this.#where, ...args])
-    let ended = 'broken off'
-    try {
-      const git = this.#git((exitCode) => {
-        ended = `exit ${exitCode}`
-      })
-      return await git.raw([...this.#where, ...args])
-    } catch (error) {
-      if (error instanceof GitError) return error
-      throw error
-    } finally {
-      told(ended)
-    }
+  /** An exit code without a word is an answer: `config --get` and `rev-parse --quiet` find nothing. */
+  async #try(args: string[]): Promise<string | GitFailure> {
+    const ended = await userGit([...this.#where, '-c', 'color.ui=false', ...args], this.#options)
+    if (ended.code === null) return new GitFailure(ended.stderr || 'a signal ended it')
+    return ended.code === 0 || ended.stderr === '' ? ended.stdout : new GitFailure(ended.stderr)
   }
 }
 

@@ -21,6 +21,7 @@ import { note } from './output.ts'
 import { type Look, lookAt, pushTarget, readCopy } from './remote-view.ts'
 import { shownRemote } from './shown-remote.ts'
 import { thisProgram } from './this-program.ts'
+import type { UserEnvironment } from './user-git.ts'
 
 /**
  * For what is asked of the remote. git has opened its connection to the server already, and a server hangs up after a
@@ -60,8 +61,7 @@ async function judge(remote: string, url: string, lines: readonly PushLine[]): P
   try {
     const target = await pushTarget(client, remote, url)
     if (await passesByCopy(client, repository, target, lines)) return NOTHING
-    await askNothing(client)
-    const look = await lookInTime(repository, remote, target)
+    const look = await lookInTime(repository, remote, target, await askingNothing(client))
     const names = look.kind === 'guarded' ? refsOf(look.view.inForce.policy) : null
     rememberRemote(repository.commonDirectory, thisProgram(), { name: remote, url }, names)
     return look.kind === 'open' ? NOTHING : await judgeLines(repository, look.view, lines)
@@ -70,10 +70,14 @@ async function judge(remote: string, url: string, lines: readonly PushLine[]): P
   }
 }
 
-async function lookInTime(repository: GitRepository, remote: string, target: string): Promise<Look> {
+async function lookInTime(
+  repository: GitRepository,
+  remote: string,
+  target: string,
+  environment: UserEnvironment,
+): Promise<Look> {
   const abort = new AbortController()
-  // A client keeps the environment of its beginning.
-  const looking = lookAt(new ClientRepository({ abort: abort.signal }), repository, target)
+  const looking = lookAt(new ClientRepository({ environment, abort: abort.signal }), repository, target)
   const timer = setTimeout(() => {
     letGo(`${shownRemote(remote)} did not answer within ${DEADLINE_MS / 1000} seconds`)
     abort.abort()
@@ -88,20 +92,24 @@ async function lookInTime(repository: GitRepository, remote: string, target: str
 }
 
 /** A hook has no terminal to itself: whatever would ask for a password fails instead, and the server decides. */
-async function askNothing(client: ClientRepository): Promise<void> {
-  process.env.GIT_TERMINAL_PROMPT = '0'
-  // An editor that pushes answers by a program of its own, without asking; those of a desktop open a window.
-  process.env.GIT_ASKPASS ??= ''
-  process.env.GCM_INTERACTIVE ??= 'never'
-  // What is left of a connection that was given up ends by itself, too.
-  process.env.GIT_HTTP_LOW_SPEED_LIMIT ??= '1'
-  process.env.GIT_HTTP_LOW_SPEED_TIME ??= `${DEADLINE_MS / 1000}`
-  const { GIT_SSH, GIT_SSH_COMMAND } = process.env
-  if (GIT_SSH !== undefined && GIT_SSH_COMMAND === undefined) return
+async function askingNothing(client: ClientRepository): Promise<UserEnvironment> {
+  const seconds = DEADLINE_MS / 1000
+  const environment: UserEnvironment = {
+    // An editor that pushes answers by a program of its own, without asking; those of a desktop open a window.
+    GIT_ASKPASS: '',
+    GCM_INTERACTIVE: 'never',
+    // What is left of a connection that was given up ends by itself, too.
+    GIT_HTTP_LOW_SPEED_LIMIT: '1',
+    GIT_HTTP_LOW_SPEED_TIME: `${seconds}`,
+    ...process.env,
+    GIT_TERMINAL_PROMPT: '0',
+  }
+  const { GIT_SSH, GIT_SSH_COMMAND } = environment
+  if (GIT_SSH !== undefined && GIT_SSH_COMMAND === undefined) return environment
   const configured = await client.git('config', '--default', 'ssh', '--get', 'core.sshCommand')
   const command = GIT_SSH_COMMAND ?? configured.replace(/\n$/, '')
-  if (/^(?:\S*\/)?ssh(?:\s|$)/.test(command))
-    process.env.GIT_SSH_COMMAND = `${command} -o BatchMode=yes -o ConnectTimeout=${DEADLINE_MS / 1000}`
+  if (!/^(?:\S*\/)?ssh(?:\s|$)/.test(command)) return environment
+  return { ...environment, GIT_SSH_COMMAND: `${command} -o BatchMode=yes -o ConnectTimeout=${seconds}` }
 }
 
 /**

@@ -1,13 +1,11 @@
 /** Pushing one ref to one place, and what came of it as far as git and the server say. */
-
-import { spawn } from 'node:child_process'
 import { HeadgateError } from '../core/errors.ts'
 import { isZeroOid, type Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { isVerdictLine } from '../core/verdict-line.ts'
-import { debugGit } from '../git/debug.ts'
 import type { GuardedPlace } from './guarded-place.ts'
 import { serverWords } from './server-words.ts'
+import { type Ended, userGit } from './user-git.ts'
 
 export type RefPush = {
   readonly place: GuardedPlace
@@ -29,9 +27,6 @@ export type PushOutcome =
   | { readonly kind: 'refused'; readonly error: HeadgateError; readonly words: readonly string[] }
   /** The server did not say: it may have moved the ref or not, and may be at it still. */
   | { readonly kind: 'unknown'; readonly error: HeadgateError }
-
-/** A server's refusal is a few lines. */
-const MAX_OUTPUT_BYTES = 1024 * 1024
 
 /** Never throws for what the remote does; throws 'configuration' if git cannot be started. */
 export async function pushRef(push: RefPush): Promise<PushOutcome> {
@@ -111,7 +106,7 @@ function verdictLines(words: readonly string[]): string[] {
   )
 }
 
-function failure(code: number, stderr: string): HeadgateError {
+function failure(code: number | null, stderr: string): HeadgateError {
   const lines = stderr.split(/\r\n|[\r\n]/).filter((line) => line.trim() !== '')
   const last =
     lines.find((line) => /^(?:fatal|error): /.test(line)) ??
@@ -132,31 +127,6 @@ function remoteLines(stderr: string): string[] {
     .filter((line) => line !== '')
 }
 
-function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve, reject) => {
-    const told = debugGit(args)
-    const child = spawn('git', args, {
-      // git reads the words of its own processes, too, and they must be in one language.
-      env: { ...process.env, LC_ALL: 'C' },
-      stdio: ['inherit', 'pipe', 'pipe'],
-    })
-    const output = { stdout: '', stderr: '' }
-    for (const stream of ['stdout', 'stderr'] as const) {
-      child[stream].setEncoding('utf8').on('data', (text: string) => {
-        if (output[stream].length < MAX_OUTPUT_BYTES) output[stream] += text
-      })
-    }
-    child.on('error', (cause) => {
-      reject(
-        new HeadgateError('configuration', `git cannot be started: ${cause.message}`, {
-          hint: 'have git in PATH',
-          cause,
-        }),
-      )
-    })
-    child.on('close', (code, signal) => {
-      told(signal === null ? `exit ${code}` : `killed by ${signal}`)
-      resolve({ code: code ?? -1, ...output })
-    })
-  })
+function run(args: readonly string[]): Promise<Ended> {
+  return userGit(args, { environment: process.env, stdin: 'inherit' })
 }

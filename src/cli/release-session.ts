@@ -15,7 +15,7 @@ import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { hasEntry, recordedSmoke } from '../guard/release-entry.ts'
 import { allowedVariables } from './allowed.ts'
 import { type AppendedLog, appendReleaseLog, type LogTarget, loggedSoFar } from './append-release-log.ts'
-import { CALLERS_ENVIRONMENT, ClientRepository } from './client-repository.ts'
+import { ClientRepository } from './client-repository.ts'
 import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
 import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { Interruption } from './interruption.ts'
@@ -226,7 +226,7 @@ export class ReleaseSession {
     try {
       const { waitMs } = this.options
       const isCurrent = () => this.#isReleased(commit)
-      const variables = { values: CALLERS_ENVIRONMENT, allowed: await allowedVariables(this.client) }
+      const variables = { values: process.env, allowed: await allowedVariables(this.client) }
       if (!(await waitUntilServed(production, commit, { variables, waitMs, signal, isCurrent })))
         return this.#movedOn(commit)
       const { client, policy, place } = this

@@ -10,7 +10,7 @@ import { parseBaseUrl } from '../gate/base-url.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
 import { isBelow, writeTreeFile } from '../git/tree-file.ts'
 import { allowedVariables } from './allowed.ts'
-import { CALLERS_ENVIRONMENT, ClientRepository } from './client-repository.ts'
+import { ClientRepository } from './client-repository.ts'
 import { containing, releasedCommit } from './gate-commit.ts'
 import { evidencePayload } from './gate-evidence.ts'
 import { htmlText } from './gate-html.ts'
@@ -97,7 +97,7 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
     baseUrl,
     commit,
     folder,
-    variables: CALLERS_ENVIRONMENT,
+    variables: process.env,
     allowedVariables: await allowedVariables(repository),
     quiet: options.json,
     signal: interruption.signal,

@@ -62,7 +62,6 @@ export function removeOwnFolder(places: ClonePlaces): string[] {
   return changed
 }
 
-/** simple-git sets no core.hooksPath, whose value could come from somebody else; this one is ours. */
 function setHooksPath({ top }: ClonePlaces, folder: string | null): void {
   const args = folder === null ? ['--unset-all', 'core.hooksPath'] : ['core.hooksPath', folder]
   const { status, stderr } = spawnSync('git', ['config', '--local', ...args], { cwd: top, encoding: 'utf8' })

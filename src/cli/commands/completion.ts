@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { basename } from 'node:path'
 import yargs, { type Argv } from 'yargs'
 import { examples } from '../examples.ts'
 import { printExactly } from '../output.ts'
+import { thisProgram } from '../this-program.ts'
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const
 
@@ -27,10 +29,12 @@ export function completionCommand(cli: Argv): Argv {
         printExactly(FISH)
         return
       }
-      // yargs looks at these when it starts, and at nothing else.
-      if (shell !== undefined) {
-        process.env.SHELL = shell
-        delete process.env.ZSH_NAME
+      // yargs takes the shell from the environment that the process began with, and from nothing else.
+      if (shell !== undefined && shell !== basename(process.env.SHELL ?? '')) {
+        const { ZSH_NAME: _, ...environment } = process.env
+        const { node, app } = thisProgram()
+        spawnSync(node, [app, 'completion'], { env: { ...environment, SHELL: shell }, stdio: 'inherit' })
+        return
       }
       yargs().scriptName('headgate').showCompletionScript()
     },
