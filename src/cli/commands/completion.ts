@@ -1,9 +1,7 @@
-import { spawnSync } from 'node:child_process'
 import { basename } from 'node:path'
 import yargs, { type Argv } from 'yargs'
 import { examples } from '../examples.ts'
 import { printExactly } from '../output.ts'
-import { thisProgram } from '../this-program.ts'
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const
 
@@ -24,13 +22,15 @@ export function completionCommand(cli: Argv): Argv {
             ['fish', '$0 completion fish > ~/.config/fish/completions/headgate.fish'],
           ),
         ),
-    ({ shell }) => {
+    async ({ shell }) => {
       if ((shell ?? basename(process.env.SHELL ?? '')) === 'fish') {
         printExactly(FISH)
         return
       }
       // yargs takes the shell from the environment that the process began with, and from nothing else.
-      if (shell !== undefined && shell !== basename(process.env.SHELL ?? '')) {
+      if (shell !== undefined) {
+        const { spawnSync } = await import('node:child_process')
+        const { thisProgram } = await import('../this-program.ts')
         const { ZSH_NAME: _, ...environment } = process.env
         const { node, app } = thisProgram()
         spawnSync(node, [app, 'completion'], { env: { ...environment, SHELL: shell }, stdio: 'inherit' })
