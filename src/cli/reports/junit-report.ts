@@ -2,44 +2,33 @@
 import type { Finding } from '../../audit/finding.ts'
 import type { AuditReport, Check } from '../../audit/report.ts'
 import { printable } from '../../core/printable.ts'
-import { escapeMarkup } from './markup.ts'
+import { type JunitCase, junitXml } from './junit-xml.ts'
 
 export function junitReport({ checks, findings, checkedAt, verdict }: AuditReport): string {
-  const failures = checks.filter(({ violations }) => violations > 0).length
-  const skipped = checks.filter((check) => isSkipped(check)).length
-  const head = `tests="${checks.length}" failures="${failures}" errors="0" skipped="${skipped}"`
-  return [
-    '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="headgate verify" ${head}>`,
-    `  <testsuite name="headgate verify" ${head} timestamp="${checkedAt.replace('Z', '')}">`,
-    ...checks.map((check) => testCase(check, findings)),
-    `    <system-out>${escapeMarkup(printable(verdict, 500))}</system-out>`,
-    '  </testsuite>',
-    '</testsuites>',
-  ].join('\n')
+  return junitXml({
+    name: 'headgate verify',
+    timestamp: checkedAt,
+    cases: checks.map((check) => testCase(check, findings)),
+    output: printable(verdict, 500),
+  })
 }
 
-function testCase(check: Check, findings: readonly Finding[]): string {
+function testCase(check: Check, findings: readonly Finding[]): JunitCase {
   const { rule, says, unchecked } = check
   const own = findings.filter((finding) => finding.rule === rule)
-  const open = `    <testcase classname="headgate.verify" name="${escapeMarkup(`${rule}: ${says}`)}">`
-  const text = (list: readonly Finding[]) => escapeMarkup(list.map(line).join('\n'))
   const violations = own.filter((finding) => finding.grade === 'violation')
   const others = own.filter((finding) => finding.grade !== 'violation')
   const [first] = violations
-  return [
-    open,
-    ...(isSkipped(check)
-      ? [`      <skipped message="${escapeMarkup(`not checked: ${printable(unchecked ?? '', 300)}`)}"/>`]
-      : []),
+  const text = (list: readonly Finding[]) => list.map(line).join('\n')
+  return {
+    name: `${rule}: ${says}`,
+    className: 'headgate.verify',
+    ...(isSkipped(check) ? { skipped: `not checked: ${printable(unchecked ?? '', 300)}` } : {}),
     ...(first === undefined
-      ? []
-      : [
-          `      <failure message="${escapeMarkup(printable(first.found, 300))}">${text(violations)}</failure>`,
-        ]),
-    ...(others.length === 0 ? [] : [`      <system-out>${text(others)}</system-out>`]),
-    '    </testcase>',
-  ].join('\n')
+      ? {}
+      : { failure: { message: printable(first.found, 300), text: text(violations) } }),
+    ...(others.length === 0 ? {} : { output: text(others) }),
+  }
 }
 
 /** A case that failed is not skipped as well, whatever else was not checked. */
