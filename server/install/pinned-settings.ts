@@ -8,13 +8,12 @@
  *
  * `headgate/settings-before.json` keeps what each setting was, so that an uninstallation can put it back.
  */
-
 import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { LEDGER_REF } from '../../src/core/refs.ts'
+import * as z from '../../src/core/zod-mini.ts'
 import { replaceFile } from '../../src/git/own-files.ts'
 import { firstLines } from '../../src/git/process.ts'
 import type { GitRepository } from '../../src/git/repository.ts'
@@ -194,7 +193,7 @@ const BEFORE_FILE = `${SERVER_DIRECTORY}/settings-before.json`
 function readBefore(directory: string): Record<string, string | null> {
   try {
     const value: unknown = JSON.parse(readFileSync(join(directory, BEFORE_FILE), 'utf8'))
-    return z.record(z.string(), z.string().nullable()).parse(value)
+    return z.record(z.string(), z.nullable(z.string())).parse(value)
   } catch {
     return {}
   }

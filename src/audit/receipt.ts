@@ -9,11 +9,11 @@
  * the trees from it down to each record. The ids of the objects tie the records to the head; the seals tie all to the
  * server.
  */
-import * as z from 'zod'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { escapeJson, jsonText } from '../core/printable.ts'
+import * as z from '../core/zod-mini.ts'
 import { objectId } from '../git/object-id.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { parseTree } from '../git/tree.ts'
@@ -34,10 +34,15 @@ export const MAX_RECEIPT_BYTES = 64 * 1024 * 1024
 
 const schema = z.strictObject({
   receipt: z.literal(TYPE),
-  authorization: z.int().positive(),
-  head: z.strictObject({ seq: z.int().positive(), hash: z.string().regex(/^[0-9a-f]{64}$/) }),
-  records: z.array(z.string()).min(3).max(10_000),
-  objects: z.array(z.strictObject({ type: z.enum(['commit', 'tree']), body: z.base64() })).max(10_000),
+  authorization: z.int().check(z.positive()),
+  head: z.strictObject({
+    seq: z.int().check(z.positive()),
+    hash: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  }),
+  records: z.array(z.string()).check(z.minLength(3), z.maxLength(10_000)),
+  objects: z
+    .array(z.strictObject({ type: z.enum(['commit', 'tree']), body: z.base64() }))
+    .check(z.maxLength(10_000)),
 })
 
 /** Makes the receipt of the move that record `seq` authorized. Throws HeadgateError 'usage' if it authorized none. */

@@ -8,61 +8,66 @@
  * The tip names everything before it by hash, so that this is all that must be kept. Only a ledger without a violation
  * is remembered: what was found once is found again.
  */
-import * as z from 'zod'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid } from '../core/oid.ts'
+import * as z from '../core/zod-mini.ts'
 import { AUDIT_RULES, type AuditRule } from './finding.ts'
 
-const oid = z.string().refine(isOid)
-const hash = z.string().regex(/^[0-9a-f]{64}$/)
-const text = z.string().max(8192)
+const oid = z.string().check(z.refine(isOid))
+const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/))
+const text = z.string().check(z.maxLength(8192))
 
 const schema = z.strictObject({
   version: z.literal(1),
   tip: oid,
-  head: z.strictObject({ seq: z.int().positive(), hash }),
+  head: z.strictObject({ seq: z.int().check(z.positive()), hash }),
   stateDigest: hash,
-  sealKeys: z.array(text).max(1000),
-  sealKey: z.int().nonnegative(),
+  sealKeys: z.array(text).check(z.maxLength(1000)),
+  sealKey: z.int().check(z.nonnegative()),
   /** Whether somebody vouched for the seal keys, at this audit or before. */
-  isVouched: z.boolean().default(false),
+  isVouched: z._default(z.boolean(), false),
   /** When the ledger was asked for that ended with `head`, or with an earlier one, ms since the epoch. */
-  seenAt: z.number().nullable().default(null),
+  seenAt: z._default(z.nullable(z.number()), null),
   latest: z.number(),
   afterPolicy: z.boolean(),
   /** Whether the last move was made under the weaker form of the guard. What older versions remember does not say. */
-  isWeaker: z.boolean().default(false),
+  isWeaker: z._default(z.boolean(), false),
   /** Of older versions, which did not know of branches that earlier policies named. */
-  staging: z.unknown().optional(),
+  staging: z.optional(z.unknown()),
   /** Where it is missing, nobody has looked: then the next audit begins anew. */
-  branches: z
-    .strictObject({
+  branches: z.exactOptional(
+    z.strictObject({
       statesKeys: z.boolean(),
       former: z.array(z.strictObject({ role: z.enum(['staging', 'release']), ref: text })),
       /** Those of them that a policy kept which refused. What older versions remember does not say. */
-      enforced: z.array(text).default([]),
+      enforced: z._default(z.array(text), []),
       seen: z.array(
-        z.strictObject({ branch: text, tip: oid, seq: z.int().nonnegative(), onlyEvaluated: z.boolean() }),
+        z.strictObject({
+          branch: text,
+          tip: oid,
+          seq: z.int().check(z.nonnegative()),
+          onlyEvaluated: z.boolean(),
+        }),
       ),
-    })
-    .exactOptional(),
+    }),
+  ),
   /** The staging branch up to which the release log was looked at. */
-  stagingTip: oid.nullable(),
+  stagingTip: z.nullable(oid),
   /** Exceptions and notes: an audit that goes on from here still tells of them. */
   findings: z.array(
     z.strictObject({
       grade: z.enum(['exception', 'note']),
-      rule: z.string().refine((name): name is AuditRule => Object.hasOwn(AUDIT_RULES, name)),
-      record: z.number().nullable(),
-      at: text.nullable(),
-      commit: text.nullable(),
-      key: text.nullable(),
+      rule: z.enum(Object.keys(AUDIT_RULES) as AuditRule[]),
+      record: z.nullable(z.number()),
+      at: z.nullable(text),
+      commit: z.nullable(text),
+      key: z.nullable(text),
       found: text,
       fix: text,
-      more: z.int().positive().exactOptional(),
+      more: z.exactOptional(z.int().check(z.positive())),
     }),
   ),
-  counts: z.strictObject({ moves: z.int().nonnegative() }),
+  counts: z.strictObject({ moves: z.int().check(z.nonnegative()) }),
   verifiedAt: text,
 })
 

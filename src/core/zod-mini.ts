@@ -1,6 +1,7 @@
 /**
- * zod in its small form, with the messages of the large one. A schema of it takes a third of the time to make, which is
- * what a hook does that decides once.
+ * zod as all of headgate uses it: its small form, with the messages of the large one. With the large form a hook would be
+ * 350 KB and not 255, and
+ * would take a fifth longer to load.
  */
 import { config } from 'zod/mini'
 import en from 'zod/v4/locales/en.js'

@@ -1,8 +1,8 @@
 /** Where the hooks of this clone are, and who else looks after them. */
 import { existsSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
-import * as z from 'zod'
 import { HeadgateError } from '../../core/errors.ts'
+import * as z from '../../core/zod-mini.ts'
 import { readTreeText, treeFolder } from '../../git/tree-file.ts'
 import { ClientRepository } from '../client-repository.ts'
 
@@ -103,8 +103,8 @@ export function isHuskyActive({ hooks }: ClonePlaces, husky: string): boolean {
 }
 
 const packageSchema = z.object({
-  dependencies: z.record(z.string(), z.unknown()).optional(),
-  devDependencies: z.record(z.string(), z.unknown()).optional(),
+  dependencies: z.optional(z.record(z.string(), z.unknown())),
+  devDependencies: z.optional(z.record(z.string(), z.unknown())),
 })
 
 function dependsOn(top: string, name: string): boolean {

@@ -5,7 +5,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import * as z from 'zod'
+import * as z from '../../core/zod-mini.ts'
 
 /** What a commit's `app.json` says. */
 export const buildSchema = z.strictObject({ greeting: z.string(), model: z.string() })

@@ -1,5 +1,5 @@
 /** What a gate may expect of an answer, as the file of a policy writes it. */
-import * as z from 'zod'
+import * as z from '../zod-mini.ts'
 import type { HttpExpectation, Match, Status } from './policy.ts'
 import { duration, headerName, jsonPath, namesHeadersOnce, section } from './policy-words.ts'
 
@@ -8,10 +8,14 @@ export const EXPECTATIONS = ['status', 'statusIn', 'bodyIncludes', 'bodyExcludes
 
 const pattern = z
   .string()
-  .min(1)
-  .max(500)
-  .refine(isRegExp, 'is not a regular expression')
-  .describe('A JavaScript regular expression (flag u), found anywhere in the text unless it uses ^ and $.')
+  .check(
+    z.minLength(1),
+    z.maxLength(500),
+    z.refine(isRegExp, 'is not a regular expression'),
+    z.describe(
+      'A JavaScript regular expression (flag u), found anywhere in the text unless it uses ^ and $.',
+    ),
+  )
 
 function isRegExp(text: string): boolean {
   try {
@@ -39,13 +43,18 @@ function matchProblem(alternatives: string) {
 }
 
 const jsonMatch = z.union(
-  [scalar, section('One of these values.', { oneOf: z.array(scalar).min(1).max(100) }), matches, absent],
+  [
+    scalar,
+    section('One of these values.', { oneOf: z.array(scalar).check(z.minLength(1), z.maxLength(100)) }),
+    matches,
+    absent,
+  ],
   { error: matchProblem('a single value, { oneOf: [...] }, { matches: ... } or { absent: true }') },
 )
 const headerMatch = z.union(
   [
     z.string(),
-    section('One of these texts.', { oneOf: z.array(z.string()).min(1).max(100) }),
+    section('One of these texts.', { oneOf: z.array(z.string()).check(z.minLength(1), z.maxLength(100)) }),
     matches,
     absent,
   ],
@@ -59,52 +68,60 @@ function toMatch(match: z.output<typeof jsonMatch>): Match {
 }
 
 const statusProblem = 'must be a number from 200 to 599, or one of 2xx, 3xx, 4xx and 5xx'
-const status = z.union([z.int().min(200).max(599), z.string().regex(/^[2-5]xx$/, statusProblem)], {
-  error: statusProblem,
-})
+const status = z.union(
+  [z.int().check(z.minimum(200), z.maximum(599)), z.string().check(z.regex(/^[2-5]xx$/, statusProblem))],
+  {
+    error: statusProblem,
+  },
+)
 
 export const expectation = section('What must hold of the answer; all of it.', {
-  status: status.describe('The status, or its class: 200, 2xx.').optional(),
-  statusIn: z
-    .array(status)
-    .min(1)
-    .max(50)
-    .describe('The status is one of these. With neither status nor statusIn it must be 200 to 299.')
-    .optional(),
-  json: z
-    .record(jsonPath, jsonMatch)
-    .refine((paths) => Object.keys(paths).length > 0, 'must not be empty')
-    .describe('Dotted paths into the JSON of the answer, and what must stand there.')
-    .optional(),
-  headers: z
-    .record(headerName, headerMatch)
-    .refine((headers) => Object.keys(headers).length > 0, 'must not be empty')
-    .refine(namesHeadersOnce, 'names a header twice')
-    .describe('Headers of the answer, and what they must be.')
-    .optional(),
-  bodyIncludes: z
-    .array(z.string().min(1))
-    .min(1)
-    .max(50)
-    .describe('Texts that the body contains.')
-    .optional(),
-  bodyExcludes: z
-    .array(z.string().min(1))
-    .min(1)
-    .max(50)
-    .describe('Texts that the body must not contain.')
-    .optional(),
-  maxTime: duration(
-    'The whole answer is there by then, counted from before the connection.',
-    '10m',
-  ).optional(),
-  corsDenied: z
-    .literal(true, { error: 'must be true, or left out' })
-    .describe(
-      'The foreign origin of the gate gets neither * nor itself allowed, on the request and on its preflight.',
-    )
-    .optional(),
-}).meta({ minProperties: 1 })
+  status: z.optional(status.check(z.describe('The status, or its class: 200, 2xx.'))),
+  statusIn: z.optional(
+    z
+      .array(status)
+      .check(
+        z.minLength(1),
+        z.maxLength(50),
+        z.describe('The status is one of these. With neither status nor statusIn it must be 200 to 299.'),
+      ),
+  ),
+  json: z.optional(
+    z.record(jsonPath, jsonMatch).check(
+      z.refine((paths) => Object.keys(paths).length > 0, 'must not be empty'),
+      z.describe('Dotted paths into the JSON of the answer, and what must stand there.'),
+    ),
+  ),
+  headers: z.optional(
+    z.record(headerName, headerMatch).check(
+      z.refine((headers) => Object.keys(headers).length > 0, 'must not be empty'),
+      z.refine(namesHeadersOnce, 'names a header twice'),
+      z.describe('Headers of the answer, and what they must be.'),
+    ),
+  ),
+  bodyIncludes: z.optional(
+    z
+      .array(z.string().check(z.minLength(1)))
+      .check(z.minLength(1), z.maxLength(50), z.describe('Texts that the body contains.')),
+  ),
+  bodyExcludes: z.optional(
+    z
+      .array(z.string().check(z.minLength(1)))
+      .check(z.minLength(1), z.maxLength(50), z.describe('Texts that the body must not contain.')),
+  ),
+  maxTime: z.optional(
+    duration('The whole answer is there by then, counted from before the connection.', '10m'),
+  ),
+  corsDenied: z.optional(
+    z
+      .literal(true, { error: 'must be true, or left out' })
+      .check(
+        z.describe(
+          'The foreign origin of the gate gets neither * nor itself allowed, on the request and on its preflight.',
+        ),
+      ),
+  ),
+}).check(z.meta({ minProperties: 1 }))
 
 /** The expectation of a gate with its defaults. `corsDenied` is no part of it: that is another kind of gate. */
 export function toExpectation(file: z.output<typeof expectation>): HttpExpectation {

@@ -1,5 +1,5 @@
 /** How a gate must be shaped in the file of a policy, and what it means. What needs two keys is in policy-relations.ts. */
-import * as z from 'zod'
+import * as z from '../zod-mini.ts'
 import type { Environment, Gate, GateRequest, Secret } from './policy.ts'
 import { expectation, toExpectation } from './policy-expect-schema.ts'
 import { duration, headerName, headerValue, namesHeadersOnce, requestPath, section } from './policy-words.ts'
@@ -29,21 +29,24 @@ const sentHeaderName = headerName.check((context) => {
 })
 
 const secret = section('A value that only the environment of `headgate gate` knows.', {
-  env: z
-    .string()
-    .max(100)
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-    .refine(
+  env: z.string().check(
+    z.maxLength(100),
+    z.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable'),
+    z.refine(
       (name) => !/^(?:HEADGATE_(?!GATE_.).*|MODE|BASE|PATH|HOME)$/.test(name),
       'is a variable with another meaning',
-    )
-    .describe('The environment variable that holds it.'),
-  prefix: z
-    .string()
-    .max(100)
-    .regex(/^[ -~]*$/, 'must be printable ASCII on one line')
-    .describe('What goes before it, such as "Bearer ".')
-    .optional(),
+    ),
+    z.describe('The environment variable that holds it.'),
+  ),
+  prefix: z.optional(
+    z
+      .string()
+      .check(
+        z.maxLength(100),
+        z.regex(/^[ -~]*$/, 'must be printable ASCII on one line'),
+        z.describe('What goes before it, such as "Bearer ".'),
+      ),
+  ),
 })
 
 export const sentHeaders = z
@@ -56,117 +59,147 @@ export const sentHeaders = z
           : 'must be a text or { env: VARIABLE }, perhaps with a prefix',
     }),
   )
-  .refine(namesHeadersOnce, 'names a header twice')
+  .check(z.refine(namesHeadersOnce, 'names a header twice'))
 
 /** No system starts a program whose words have a NUL in them. */
-const word = z
-  .string()
-  .max(2000)
-  .regex(/^[^\0]*$/, 'must not have a NUL character')
-const commandLine = word.min(1)
+const word = z.string().check(z.maxLength(2000), z.regex(/^[^\0]*$/, 'must not have a NUL character'))
+const commandLine = word.check(z.minLength(1))
 
 const methods = Object.fromEntries(
   METHODS.map((method) => [
     method,
-    requestPath
-      .describe(`Send ${method.toUpperCase()} to this path below the url of the environment.`)
-      .optional(),
+    z.optional(
+      requestPath.check(
+        z.describe(`Send ${method.toUpperCase()} to this path below the url of the environment.`),
+      ),
+    ),
   ]),
-) as Record<(typeof METHODS)[number], z.ZodOptional<typeof requestPath>>
+) as Record<(typeof METHODS)[number], z.ZodMiniOptional<typeof requestPath>>
 
 const gateFile = section('One check: a request and what must hold of the answer, or a program.', {
   name: z
     .string()
-    .max(100)
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/, 'must be letters, digits and . _ : / - only')
-    .describe('The name under which evidence reports this gate; once in an environment.'),
+    .check(
+      z.maxLength(100),
+      z.regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/, 'must be letters, digits and . _ : / - only'),
+      z.describe('The name under which evidence reports this gate; once in an environment.'),
+    ),
   ...methods,
-  run: z
-    .union([commandLine, z.array(word).min(1).max(50)], {
-      error: 'must be a command line, or a list of a program and its arguments',
-    })
-    .describe(
-      'A command line for the shell, or a program and its arguments; passes with exit code 0. It runs at the top of the working tree.',
-    )
-    .optional(),
-  json: z.unknown().describe('The body of the request, sent as JSON.').optional(),
-  body: z
-    .union([z.string(), secret], { error: 'must be a text, or { env: VARIABLE }' })
-    .describe('The body of the request, sent as it is.')
-    .optional(),
-  contentType: headerValue
-    .describe(
-      'Content type of the body. Default: application/json with json, text/plain; charset=utf-8 with body.',
-    )
-    .optional(),
-  headers: sentHeaders
-    .describe(
-      'Headers of the request. Secrets by the name of an environment variable only: the policy is public to everyone who can fetch.',
-    )
-    .optional(),
-  origin: z
-    .string()
-    .max(300)
-    .regex(
-      /^(?:https?:\/\/[A-Za-z0-9.[\]:-]+|null)$/,
-      'must be an origin like https://not-allowed.example, without a path, or "null" in quotes',
-    )
-    .describe(
-      'The Origin header of the request: as a page of that origin would send it; "null", as a sandboxed frame would.',
-    )
-    .optional(),
-  redirects: z.int().min(0).max(10).describe('How many redirects are followed.').default(0),
-  burst: section('The same request many times.', {
-    requests: z.int().min(2).max(MAX_BURST_REQUESTS).describe('How often the request is sent.'),
-    concurrency: z
-      .int()
-      .min(1)
-      .max(MAX_BURST_CONCURRENCY)
-      .describe('How many are under way at any time. Default: 10, or all where there are fewer.')
-      .optional(),
-  }).optional(),
-  optional: z
-    .boolean()
-    .describe('If true, a failure of this gate makes the run WARNED, not FAILED.')
-    .default(false),
-  timeout: duration(
-    'Bound on each exchange, from connecting to the last byte; on the whole of a command. Default: 10s, and 5m for run.',
-    '10m',
-  ).optional(),
-  retries: z
-    .union(
-      [
-        z.int().min(1).max(10),
-        section('How often, and how long after.', {
-          times: z.int().min(1).max(10).describe('How often at most.'),
-          backOff: duration(
-            'Pause before the first retry; each further one is twice as long.',
-            '1m',
-          ).optional(),
-        }),
-      ],
-      {
-        error:
-          'must be a whole number from 1 to 10, or { times: 3, backOff: 1s } with a backOff of at most 1m',
-      },
-    )
-    .describe('Tries again if the gate fails. The evidence says how many attempts it took.')
-    .optional(),
-  after: z
-    .string()
-    .max(100)
-    .describe('The gate that must pass first; cookies that its answer sets are sent along.')
-    .optional(),
-  expect: expectation.optional(),
+  run: z.optional(
+    z
+      .union([commandLine, z.array(word).check(z.minLength(1), z.maxLength(50))], {
+        error: 'must be a command line, or a list of a program and its arguments',
+      })
+      .check(
+        z.describe(
+          'A command line for the shell, or a program and its arguments; passes with exit code 0. It runs at the top of the working tree.',
+        ),
+      ),
+  ),
+  json: z.optional(z.unknown().check(z.describe('The body of the request, sent as JSON.'))),
+  body: z.optional(
+    z
+      .union([z.string(), secret], { error: 'must be a text, or { env: VARIABLE }' })
+      .check(z.describe('The body of the request, sent as it is.')),
+  ),
+  contentType: z.optional(
+    headerValue.check(
+      z.describe(
+        'Content type of the body. Default: application/json with json, text/plain; charset=utf-8 with body.',
+      ),
+    ),
+  ),
+  headers: z.optional(
+    sentHeaders.check(
+      z.describe(
+        'Headers of the request. Secrets by the name of an environment variable only: the policy is public to everyone who can fetch.',
+      ),
+    ),
+  ),
+  origin: z.optional(
+    z
+      .string()
+      .check(
+        z.maxLength(300),
+        z.regex(
+          /^(?:https?:\/\/[A-Za-z0-9.[\]:-]+|null)$/,
+          'must be an origin like https://not-allowed.example, without a path, or "null" in quotes',
+        ),
+        z.describe(
+          'The Origin header of the request: as a page of that origin would send it; "null", as a sandboxed frame would.',
+        ),
+      ),
+  ),
+  redirects: z._default(
+    z.int().check(z.minimum(0), z.maximum(10), z.describe('How many redirects are followed.')),
+    0,
+  ),
+  burst: z.optional(
+    section('The same request many times.', {
+      requests: z
+        .int()
+        .check(z.minimum(2), z.maximum(MAX_BURST_REQUESTS), z.describe('How often the request is sent.')),
+      concurrency: z.optional(
+        z
+          .int()
+          .check(
+            z.minimum(1),
+            z.maximum(MAX_BURST_CONCURRENCY),
+            z.describe('How many are under way at any time. Default: 10, or all where there are fewer.'),
+          ),
+      ),
+    }),
+  ),
+  optional: z._default(
+    z.boolean().check(z.describe('If true, a failure of this gate makes the run WARNED, not FAILED.')),
+    false,
+  ),
+  timeout: z.optional(
+    duration(
+      'Bound on each exchange, from connecting to the last byte; on the whole of a command. Default: 10s, and 5m for run.',
+      '10m',
+    ),
+  ),
+  retries: z.optional(
+    z
+      .union(
+        [
+          z.int().check(z.minimum(1), z.maximum(10)),
+          section('How often, and how long after.', {
+            times: z.int().check(z.minimum(1), z.maximum(10), z.describe('How often at most.')),
+            backOff: z.optional(
+              duration('Pause before the first retry; each further one is twice as long.', '1m'),
+            ),
+          }),
+        ],
+        {
+          error:
+            'must be a whole number from 1 to 10, or { times: 3, backOff: 1s } with a backOff of at most 1m',
+        },
+      )
+      .check(z.describe('Tries again if the gate fails. The evidence says how many attempts it took.')),
+  ),
+  after: z.optional(
+    z
+      .string()
+      .check(
+        z.maxLength(100),
+        z.describe('The gate that must pass first; cookies that its answer sets are sent along.'),
+      ),
+  ),
+  expect: z.optional(expectation),
 })
 
 type GateFile = z.output<typeof gateFile>
 
-export const gate = gateFile
-  .meta({
-    oneOf: [...METHODS.map((method) => ({ required: [method, 'expect'] })), { required: ['run'] }],
-  })
-  .transform(toGate)
+export const gate = z.pipe(
+  gateFile.check(
+    z.meta({
+      oneOf: [...METHODS.map((method) => ({ required: [method, 'expect'] })), { required: ['run'] }],
+    }),
+  ),
+  z.transform(toGate),
+)
 
 function toGate(file: GateFile): Gate {
   const head = {

@@ -1,6 +1,6 @@
 /** The small words that the schema of a policy is made of: names, durations, paths, URLs. */
-import * as z from 'zod'
 import { HeadgateError } from '../errors.ts'
+import * as z from '../zod-mini.ts'
 import { DURATION_PATTERN, parseDuration } from './duration.ts'
 
 /** Why a short branch name is none (git check-ref-format --branch, and what headgate itself can't do); null if fine. */
@@ -23,66 +23,68 @@ export function section<Shape extends z.core.$ZodLooseShape>(description: string
   const known = Object.keys(shape).join(' ')
   return z
     .strictObject(shape, { error: (issue) => (issue.code === 'unrecognized_keys' ? known : undefined) })
-    .describe(description)
+    .check(z.describe(description))
 }
 
 export function duration(description: string, longest?: string) {
   const error = 'must be a duration like 90s, 15m, 24h, 7d or 1h30m'
-  return z
-    .string({ error })
-    .regex(DURATION_PATTERN, { abort: true, error })
-    .describe(description)
-    .transform((text, context) => {
+  return z.pipe(
+    z.string({ error }).check(z.regex(DURATION_PATTERN, { abort: true, error }), z.describe(description)),
+    z.transform((text: string, context) => {
+      const refuse = (message: string) => {
+        context.issues.push({ code: 'custom', input: text, message })
+        return z.NEVER
+      }
       try {
         const ms = parseDuration(text)
         if (ms > 0 && (longest === undefined || ms <= parseDuration(longest))) return ms
-        context.addIssue(ms === 0 ? 'must be longer than nothing' : `must be at most ${longest}`)
+        return refuse(ms === 0 ? 'must be longer than nothing' : `must be at most ${longest}`)
       } catch (error) {
-        if (!(error instanceof HeadgateError)) throw error
-        context.addIssue(error.message)
+        if (error instanceof HeadgateError) return refuse(error.message)
+        throw error
       }
-      return z.NEVER
-    })
+    }),
+  )
 }
 
 const principalError = 'must be a name as allowed_signers writes it, without blanks or wildcards'
-const principal = z
-  .string()
-  .max(128)
+const principal = z.string().check(
+  z.maxLength(128),
   // The pattern is published: not every JSON Schema validator knows \p.
-  .regex(/^[^\s,"'*?!#-][^\s,"'*?!#]*$/, { abort: true, error: principalError })
-  .refine((name) => !/\p{C}/u.test(name), { error: principalError })
-export const principals = z
-  .array(principal)
-  .min(1)
-  .max(100)
-  .refine((names) => new Set(names).size === names.length, { error: 'names somebody twice' })
-  .meta({ uniqueItems: true })
+  z.regex(/^[^\s,"'*?!#-][^\s,"'*?!#]*$/, { abort: true, error: principalError }),
+  z.refine((name) => !/\p{C}/u.test(name), { error: principalError }),
+)
+export const principals = z.array(principal).check(
+  z.minLength(1),
+  z.maxLength(100),
+  z.refine((names) => new Set(names).size === names.length, { error: 'names somebody twice' }),
+  z.meta({ uniqueItems: true }),
+)
 
-export const requestPath = z
-  .string()
-  .max(2000)
-  .regex(/^\/(?:(?!#)[!-~])*$/, {
+export const requestPath = z.string().check(
+  z.maxLength(2000),
+  z.regex(/^\/(?:(?!#)[!-~])*$/, {
     error: ({ input }) =>
       /^https?:/i.test(String(input))
         ? 'must be a path below the url of the environment, like /health, not a URL'
         : 'must be a path that starts with "/", in printable ASCII, without "#"',
-  })
+  }),
+)
 
 export const jsonPath = z
   .string()
-  .max(200)
-  .regex(/^[^.]+(?:\.[^.]+)*$/, 'must be a dotted path like database.host')
+  .check(z.maxLength(200), z.regex(/^[^.]+(?:\.[^.]+)*$/, 'must be a dotted path like database.host'))
 
 export const headerName = z
   .string()
-  .max(100)
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'is not the name of an HTTP header')
+  .check(z.maxLength(100), z.regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'is not the name of an HTTP header'))
 
 export const headerValue = z
   .string()
-  .max(4096)
-  .regex(/^[!-~](?:[ -~]*[!-~])?$/, 'must be printable ASCII on one line, without blanks around it')
+  .check(
+    z.maxLength(4096),
+    z.regex(/^[!-~](?:[ -~]*[!-~])?$/, 'must be printable ASCII on one line, without blanks around it'),
+  )
 
 export const namesHeadersOnce = (headers: object) =>
   new Set(Object.keys(headers).map((name) => name.toLowerCase())).size === Object.keys(headers).length

@@ -1,9 +1,9 @@
 /** The policy that a text states: read, shaped, checked for what needs two keys, completed with defaults. */
 import type { LineCounter } from 'yaml'
-import type * as z from 'zod'
 import { canonicalJson, sha256 } from '../canonical-json.ts'
 import { HeadgateError } from '../errors.ts'
 import { printable, showValue } from '../printable.ts'
+import type * as z from '../zod-mini.ts'
 import { normalBaseUrl } from './base-url.ts'
 import type { Environment, Policy } from './policy.ts'
 import { EXPECTATIONS } from './policy-expect-schema.ts'
