@@ -1,6 +1,6 @@
 /** The shape of the code, read from its imports: who may know whom, what the core must not touch, how long a file may be. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize } from 'node:path'
+import { dirname, join, matchesGlob, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -31,7 +31,6 @@ const LAYERS: { readonly [part: string]: readonly string[] } = {
 
 /** What the core imports besides itself: package, then the only files that may, where not all may. */
 const CORE_PACKAGES: { readonly [name: string]: readonly string[] | 'any' } = {
-  zod: 'any',
   'zod/mini': ['src/core/zod-mini.ts'],
   'zod/v4/locales/en.js': ['src/core/zod-mini.ts'],
   yaml: ['src/core/policy/policy-text.ts', 'src/core/policy/policy-yaml.ts'],
@@ -153,6 +152,34 @@ test('objects and refs are read by git alone', () => {
     ).not.toContain('node:zlib')
     if (!mayNameIt.includes(path)) expect(text.includes("'packed-refs'"), path).toBe(false)
   }
+})
+
+test('packages are imported by their public entries', () => {
+  const inner = IMPORTS.filter(({ to }) => {
+    const [, name = '', path] = /^((?:@[^/]+\/)?[^/]+)(\/.+)?$/.exec(to) ?? []
+    if (path === undefined || /^(?:src|server|node:.*)$/.test(name)) return false
+    const { exports = {} } = JSON.parse(
+      readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8'),
+    )
+    return !Object.keys(exports).some((entry) => matchesGlob(`.${path}`, entry))
+  })
+  expect(inner.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
+})
+
+test('zod has one dialect, from one place', () => {
+  const others = IMPORTS.filter(({ to }) => /^zod(?:\/|$)/.test(to) && to !== 'zod/v4/locales/en.js')
+  expect(others.length).toBeGreaterThan(0)
+  expect(others.filter(({ from, to }) => from !== 'src/core/zod-mini.ts' || to !== 'zod/mini')).toEqual([])
+})
+
+test('the environment of the process is read, and passed on as a value, and never changed', () => {
+  const changes =
+    /\bprocess\.env\s*(?:\.\s*\w+|\[[^\]]*\])?\s*(?:\?\?|\|\||&&)?=(?![=>])|\bdelete\s+process\.env\b|\bObject\.(?:assign|definePropert\w+)\(\s*process\.env\b/
+  for (const change of ["process.env.A = 'b'", "process.env['A'] ??= 'b'", 'delete process.env.A'])
+    expect(changes.test(change), change).toBe(true)
+  for (const use of ["process.env.A === 'b'", 'f(a = process.env)', 'process.env.A ?? b'])
+    expect(changes.test(use), use).toBe(false)
+  expect(where(changes, SOURCES)).toEqual([])
 })
 
 test("the decision of a clone's pre-push hook needs nothing of the server", () => {

@@ -44,6 +44,7 @@ export function userGit(args: readonly string[], options: UserGitOptions): Promi
     const end = (code: number | null, signal: NodeJS.Signals | null) => {
       told(signal === null ? `exit ${code}` : `killed by ${signal}`)
       clearTimeout(linger)
+      child.off('close', end)
       abort?.removeEventListener('abort', stop)
       child.stdout?.destroy()
       child.stderr?.destroy()
