@@ -28,7 +28,7 @@ import { serverCommand } from './commands/server.ts'
 import { statusCommand } from './commands/status.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { note, printError } from './output.ts'
-import { type Grammar, usageError } from './usage-error.ts'
+import { COMPLAINTS, type Grammar, usageError } from './usage-error.ts'
 
 /** Every command module adds itself; what a handler needs it imports when it runs, so that startup stays short. */
 export type CommandModule = (cli: Argv) => Argv
@@ -61,6 +61,8 @@ class UsageComplaint extends Error {}
 function commandLine(): Argv {
   const cli = yargs()
     .scriptName('headgate')
+    // The types know sentences without a plural only.
+    .updateStrings(COMPLAINTS as unknown as Record<string, string>)
     .usage(
       '$0 COMMAND\n\nA promotion guard for git: release moves only to a commit of main that staging has proved.',
     )

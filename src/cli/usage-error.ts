@@ -1,4 +1,4 @@
-/** What is wrong with a command line, in headgate's words. yargs knows which commands and options there are. */
+/** What is wrong with a command line, in headgate's words. yargs knows which commands and options there are, and finds it. */
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 
@@ -11,7 +11,25 @@ export type Grammar = {
 
 type Complete = (words: readonly string[]) => Promise<readonly string[]>
 
-/** `complaint` is yargs' own message. */
+/**
+ * yargs tells what is wrong in a sentence and in nothing else, but lets its sentences be replaced (`updateStrings`): by a
+ * kind and what it is about, parted by NUL, which no word of a command line has. A sentence that a later yargs words
+ * otherwise is printed as it is.
+ */
+export const COMPLAINTS = {
+  'Invalid values:': 'choice\0',
+  'Argument: %s, Given: %s, Choices: %s': '%s\0%s\0%s',
+  'Missing required argument: %s': { one: 'missing\0%s', other: 'missing\0%s' },
+  'Unknown argument: %s': { one: 'unknown\0%s', other: 'unknown\0%s' },
+  'Not enough non-option arguments: got %s, need at least %s': {
+    one: 'positionals\0%s\0%s',
+    other: 'positionals\0%s\0%s',
+  },
+  'Implications failed:': 'implied\0',
+  'Arguments %s and %s are mutually exclusive': 'exclusive\0%s\0%s',
+} as const
+
+/** `complaint` is yargs' message, of COMPLAINTS where it is yargs' own, or what a command says of itself. */
 export async function usageError(
   complaint: string,
   args: readonly string[],
@@ -29,11 +47,11 @@ export async function usageError(
   const unknown = optionNames(rest).find(
     (option) => !options.includes(option) && !options.includes(option.replace(/^--no-/, '--')),
   )
-  const choice = /Argument: (.+), Given: (.+), Choices: (.+)$/m.exec(complaint)
-  if (choice !== null && unknown === undefined) {
-    const [, argument = '', given, choices] = choice
-    const name = options.includes(`--${argument}`) ? `--${argument}` : argument.toUpperCase()
-    return wrong(`${name} ${printable(String(given), 60)} is not one of ${choices?.replaceAll('"', '')}`)
+  const [kind, first = '', second = '', third = ''] = complaint.split('\0').map((part) => part.trim())
+  if (kind === 'choice' && unknown === undefined) {
+    const argument = options.includes(`--${first}`) ? `--${first}` : first.toUpperCase()
+    const [choices = ''] = third.split('\n')
+    return wrong(`${argument} ${printable(second, 60)} is not one of ${choices.replaceAll('"', '')}`)
   }
   const [word] = rest.filter((arg) => !arg.startsWith('-'))
   if (commands.length > 0 && word !== undefined)
@@ -41,19 +59,29 @@ export async function usageError(
   if (unknown !== undefined)
     return wrong(`${name} has no option ${printable(unknown, 60)}${suggestion(unknown, options)}`)
 
-  const missing = /^Missing required arguments?: (.+)$/.exec(complaint)?.[1]
-  if (missing !== undefined) {
-    const list = missing.split(', ').map((option) => `--${option}`)
-    return wrong(`${name} needs ${list.join(' and ')}`)
+  switch (kind) {
+    case 'missing':
+      return wrong(`${name} needs ${optionList(first.split(', '))}`)
+    case 'unknown':
+      return wrong(`"${printable(first.replace(/, .*$/s, ''), 60)}" is one word too many for ${name}`)
+    case 'positionals': {
+      const [usage = ''] = (await help(command)).split('\n')
+      const words = [...usage.matchAll(/<([^>]+)>/g)].map(([, word]) => word?.toUpperCase())
+      return wrong(`${name} needs ${words.join(' and ')}`)
+    }
+    case 'implied': {
+      const [option = '', needed = ''] = first.split(' -> ')
+      return wrong(`--${option} needs --${needed}`)
+    }
+    case 'exclusive':
+      return wrong(`${optionList([first, second])} exclude each other`)
+    default:
+      return wrong(printable(complaint, 300))
   }
-  const extra = /^Unknown arguments?: ([^,]+)/.exec(complaint)?.[1]
-  if (extra !== undefined) return wrong(`"${printable(extra, 60)}" is one word too many for ${name}`)
-  if (complaint.startsWith('Not enough non-option arguments')) {
-    const [usage = ''] = (await help(command)).split('\n')
-    const words = [...usage.matchAll(/<([^>]+)>/g)].map(([, word]) => word?.toUpperCase())
-    return wrong(`${name} needs ${words.join(' and ')}`)
-  }
-  return wrong(complaint)
+}
+
+function optionList(names: readonly string[]): string {
+  return names.map((name) => `--${name}`).join(' and ')
 }
 
 /** The words that name a command, the subcommands that could follow them, and everything else. */

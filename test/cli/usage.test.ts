@@ -181,6 +181,12 @@ test.each([
     'headgate approve needs --to and --reason',
     'headgate approve --help lists its options',
   ],
+  [
+    ['log', '--export', 'a', '--receipt', '2'],
+    '--export and --receipt exclude each other',
+    'headgate log --help lists its options',
+  ],
+  [['log', '--log-branch', 'a'], '--log-branch needs --append', 'headgate log --help lists its options'],
   [['evil\x1b[31m'], 'there is no command "headgate evil\\x1b[31m"', 'headgate --help lists its commands'],
 ])('headgate %j is a usage error that says what is wrong', (args, message, hint) => {
   const { stdout, stderr, code } = headgate(args)
