@@ -5,10 +5,18 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { AUDIT_RULES, type AuditRuleText } from '../src/audit/finding.ts'
 import { parsePolicy } from '../src/core/policy/policy-yaml.ts'
+import { RULE_NAMES } from '../src/core/verdict.ts'
 import { PROGRAM } from './make-repository.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
-const PAGES = ['README.md', 'CHANGELOG.md', 'SECURITY.md', ...pagesOf('docs'), ...pagesOf('docs/decisions')]
+const PAGES = [
+  'README.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
+  'CONTRIBUTING.md',
+  ...pagesOf('docs'),
+  ...pagesOf('docs/decisions'),
+]
 
 function pagesOf(folder: string): string[] {
   return readdirSync(join(ROOT, folder))
@@ -49,10 +57,23 @@ test.each(PAGES)('%s links to pages and headings that exist', (page) => {
 })
 
 test('every page of the documents is listed in README.md', () => {
-  for (const page of [...pagesOf('docs'), 'SECURITY.md', 'docs/decisions/README.md'])
+  for (const page of [...pagesOf('docs'), 'SECURITY.md', 'CONTRIBUTING.md', 'docs/decisions/README.md'])
     expect(read('README.md')).toContain(`](${page})`)
   for (const page of pagesOf('docs/decisions').filter((name) => !name.endsWith('/README.md')))
     expect(read('docs/decisions/README.md')).toContain(`](${basename(page)})`)
+})
+
+/** In operations.md such names are those of a guarded repository. */
+test.each(PAGES.filter((page) => !['CHANGELOG.md', 'docs/operations.md'].includes(page)))(
+  '%s names files that exist',
+  (page) => {
+    for (const [, path = ''] of read(page).matchAll(/(?:^|`)((?:src|server|hooks|test|bench)\/[\w./-]+)(?![\w./*-])/gm))
+      if (!path.includes('NAME')) expect(existsSync(join(ROOT, path)), `${page}: ${path}`).toBe(true)
+  },
+)
+
+test('every rule has its place in the rules reference', () => {
+  for (const rule of RULE_NAMES) expect(read('docs/rules-reference.md')).toContain(`| [\`${rule}\`](#`)
 })
 
 describe('every command and option that is shown exists', () => {
