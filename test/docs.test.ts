@@ -67,7 +67,9 @@ test('every page of the documents is listed in README.md', () => {
 test.each(PAGES.filter((page) => !['CHANGELOG.md', 'docs/operations.md'].includes(page)))(
   '%s names files that exist',
   (page) => {
-    for (const [, path = ''] of read(page).matchAll(/(?:^|`)((?:src|server|hooks|test|bench)\/[\w./-]+)(?![\w./*-])/gm))
+    for (const [, path = ''] of read(page).matchAll(
+      /(?:^|`)((?:src|server|hooks|test|bench)\/[\w./-]+)(?![\w./*-])/gm,
+    ))
       if (!path.includes('NAME')) expect(existsSync(join(ROOT, path)), `${page}: ${path}`).toBe(true)
   },
 )
