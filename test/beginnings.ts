@@ -12,6 +12,16 @@ function releaseTwo(repository: TestRepository): void {
   repository.release('two')
 }
 
+function proveTwoOfThree(repository: TestRepository): void {
+  const two = repository.commit('two')
+  repository.commit('three')
+  repository.pushProved(two)
+}
+
+function pushProvedThree(repository: TestRepository): void {
+  repository.pushProved(repository.commit('three'))
+}
+
 function pushTwo(repository: TestRepository): void {
   repository.commit('two')
   repository.mustRun(repository.push('main'))
@@ -26,8 +36,15 @@ function pushNext(repository: TestRepository): void {
   repository.mustRun(repository.push('main'))
 }
 
+function proveNext(repository: TestRepository): void {
+  repository.pushProved(repository.commit('next'))
+}
+
 /** `next` is on main, and nothing was ever released. */
 export const ahead: readonly Step[] = [pushNext]
+
+/** The same, and staging has proved it. */
+export const provedFirst: readonly Step[] = [proveNext]
 
 /** `one` is released. */
 export const released: readonly Step[] = [releaseOne]
@@ -35,11 +52,20 @@ export const released: readonly Step[] = [releaseOne]
 /** `one` was released, and then `two`. */
 export const releasedTwice: readonly Step[] = [...released, releaseTwo]
 
+/** The same, and staging has proved `three`. */
+export const releasedTwiceAndProved: readonly Step[] = [...releasedTwice, pushProvedThree]
+
 /** `one` is released; `two` is on main, and nothing is known of it. */
 export const unproved: readonly Step[] = [...released, pushTwo]
 
 /** The same, and staging has proved `two`. */
 export const proved: readonly Step[] = [...unproved, proveTwo]
+
+/** `one` is released, staging has proved `two`, and `three` is on main. */
+export const provedAndAhead: readonly Step[] = [...released, proveTwoOfThree]
+
+/** `two` is released after `one`; `next` is on main. */
+export const releasedTwiceAndAhead: readonly Step[] = [...releasedTwice, pushNext]
 
 /** The ids of the last commits, the oldest first. */
 export function lastCommits(repository: TestRepository, count: number): string[] {

@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
@@ -79,6 +79,14 @@ type Options = {
   readonly install?: boolean
   /** What else belongs to its beginning, in this order. */
   readonly prepare?: Step | readonly Step[]
+}
+
+/** What a loose ref of a git folder is at, read without a process; null where git itself has to be asked. */
+function looseRef(folder: string, name: string): string | null {
+  const file = join(folder, name)
+  const text = existsSync(file) && statSync(file).isFile() ? readFileSync(file, 'utf8') : ''
+  if (name === 'HEAD' && text.startsWith('ref: refs/')) return looseRef(folder, text.slice(5).trimEnd())
+  return /^[0-9a-f]{40}(?:[0-9a-f]{24})?\n$/.test(text) ? text.trimEnd() : null
 }
 
 /** A named function, so that repositories of one kind can be copied: the name tells what it does from all others. */
@@ -259,11 +267,13 @@ export class TestRepository {
     }
     this.git('add', '-A')
     this.git('commit', '-q', '--allow-empty', '-m', subject)
-    return this.git('rev-parse', 'HEAD')
+    return looseRef(join(this.clone, '.git'), 'HEAD') ?? this.git('rev-parse', 'HEAD')
   }
 
   /** A ref of the bare repository; null where it does not exist. */
   ref(name: string): string | null {
+    const loose = name.startsWith('refs/') ? looseRef(this.bare, name) : null
+    if (loose !== null) return loose
     const ran = this.run('git', ['rev-parse', '--verify', '--quiet', name], { cwd: this.bare })
     return ran.code === 0 ? ran.stdout.trim() : null
   }
@@ -361,22 +371,26 @@ export class TestRepository {
     return this.push(this.inboxRefspec(envelope), { as })
   }
 
-  /** Records passing staging evidence for a commit. */
-  prove(commit: string): void {
-    this.mustRun(this.submit(this.sign(this.evidencePayload(commit), 'ci', 'headgate-evidence')))
+  /** Records passing staging evidence for each of these commits. */
+  prove(...commits: string[]): void {
+    this.mustRun(this.push(this.#evidenceRefspecs(commits), { as: 'ci' }))
   }
 
-  /** Pushes main and passing staging evidence for a commit of it, at once. */
-  pushProved(commit: string): void {
-    const evidence = this.sign(this.evidencePayload(commit), 'ci', 'headgate-evidence')
-    this.mustRun(this.push(['main', this.inboxRefspec(evidence)], { as: 'ci' }))
+  /** Pushes main and passing staging evidence for commits of it, at once. */
+  pushProved(...commits: string[]): void {
+    this.mustRun(this.push(['main', ...this.#evidenceRefspecs(commits)], { as: 'ci' }))
+  }
+
+  #evidenceRefspecs(commits: readonly string[]): string[] {
+    return commits.map((commit) =>
+      this.inboxRefspec(this.sign(this.evidencePayload(commit), 'ci', 'headgate-evidence')),
+    )
   }
 
   /** Pushes main, proves its tip, promotes it; returns the commit. */
   release(subject: string): string {
     const commit = this.commit(subject)
-    this.mustRun(this.push('main'))
-    this.prove(commit)
+    this.pushProved(commit)
     this.mustRun(this.push(`${commit}:refs/heads/release`))
     return commit
   }

@@ -106,18 +106,21 @@ const LOOK_AGAIN_MS = 20
 
 /**
  * A real deletion of a packed ref holds packed-refs.lock as long as this phase lasts; pruning a loose copy comes after git
- * has released it, and what is packed is what the loose copy says.
+ * has released it, and what is packed is what the loose copy says. A ref that is not packed so is deleted, whoever holds
+ * the lock: nothing is gained by waiting.
  */
-async function isPruned(directory: string, { ref, from }: RefUpdate): Promise<boolean> {
+async function isPruned(directory: string, update: RefUpdate): Promise<boolean> {
   for (let looks = 1; existsSync(join(directory, 'packed-refs.lock')); looks++) {
-    if (looks === LOOKS_AT_LOCK) return false
+    if (looks === LOOKS_AT_LOCK || !isPacked(directory, update)) return false
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
   }
-  let packed: string
+  return isPacked(directory, update)
+}
+
+function isPacked(directory: string, { ref, from }: RefUpdate): boolean {
   try {
-    packed = readFileSync(join(directory, 'packed-refs'), 'utf8')
+    return readFileSync(join(directory, 'packed-refs'), 'utf8').includes(`\n${from} ${ref}\n`)
   } catch {
     return false
   }
-  return packed.includes(`\n${from} ${ref}\n`)
 }

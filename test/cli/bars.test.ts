@@ -16,8 +16,7 @@ function rollBack(repository: TestRepository, from: string, to: string): void {
 
 function bringOut(repository: TestRepository, subject: string, files?: Record<string, string>): string {
   const commit = repository.commit(subject, files)
-  repository.mustRun(repository.push('main'))
-  repository.prove(commit)
+  repository.pushProved(commit)
   return commit
 }
 

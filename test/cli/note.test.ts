@@ -12,8 +12,7 @@ const RELEASE = 'refs/heads/release'
 
 function bringOut(repository: TestRepository, subject: string): string {
   const commit = repository.commit(subject)
-  repository.mustRun(repository.push('main'))
-  repository.prove(commit)
+  repository.pushProved(commit)
   return commit
 }
 

@@ -5,12 +5,19 @@ import { join } from 'node:path'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { describe, expect, test } from 'vitest'
 import { lastCommits, released, releasedTwice, unproved } from '../beginnings.ts'
-import { POLICY, PROGRAM, type TestRepository } from '../make-repository.ts'
+import { POLICY, PROGRAM, type Step, type TestRepository } from '../make-repository.ts'
 import { application, guarded, headgate, serve } from './run-program.ts'
 
 function sealKey(repository: TestRepository): string {
   return join(repository.bare, 'headgate', 'seal-key.pub')
 }
+
+function verifyOnce(repository: TestRepository): void {
+  repository.mustRun(repository.headgate('verify'))
+}
+
+/** `one` is released, and this clone has verified it. */
+const verified: readonly Step[] = [...released, verifyOnce]
 
 function verdict(text: string): string {
   return text.trimEnd().split('\n').at(-1) ?? ''
@@ -97,8 +104,7 @@ describe('a ledger that the server changed after it was verified', () => {
   })
 
   test('what is remembered cannot be passed over by damaging it', { timeout: 300_000 }, () => {
-    const repository = guarded({ prepare: released })
-    expect(repository.headgate('verify').code).toBe(0)
+    const repository = guarded({ prepare: verified })
     const file = join(repository.clone, '.git', 'headgate-verified', 'origin.json')
     expect(existsSync(file)).toBe(true)
     writeFileSync(file, readFileSync(file, 'utf8').slice(0, 100))
@@ -145,11 +151,10 @@ describe('a ledger that is none', () => {
   test('is never verified: not by whoever knows it, not by whoever has a pinned record, not by a stranger', {
     timeout: 300_000,
   }, () => {
-    const repository = guarded({ prepare: released })
+    const repository = guarded({ prepare: verified })
     const honest = repository.ref('refs/headgate/ledger')!
     const pinned = join(repository.folder, 'pinned')
     writeFileSync(pinned, `record 1 ${'a'.repeat(64)}\n`)
-    expect(repository.headgate('verify').code).toBe(0)
     const stranger = join(repository.folder, 'stranger')
     repository.mustRun(repository.run('git', ['clone', '-q', repository.bare, stranger]))
     const there = (...args: string[]) =>
@@ -269,8 +274,7 @@ describe('what was not checked is said, in every format', () => {
 })
 
 test('a copy of the ledger that a power failure left empty: what it is, and the way out', () => {
-  const repository = guarded({ prepare: released })
-  expect(repository.headgate('verify').code).toBe(0)
+  const repository = guarded({ prepare: verified })
   writeFileSync(join(repository.clone, '.git/refs/headgate-copies/origin/ledger'), '')
   for (const args of [['verify'], ['verify', '--offline'], ['status']]) {
     const ran = repository.headgate(...args)
@@ -415,8 +419,7 @@ describe('where it cannot be told', () => {
   test('offline, it uses what was fetched; in the repository itself, its own refs', {
     timeout: 300_000,
   }, () => {
-    const repository = guarded({ prepare: released })
-    expect(repository.headgate('verify').code).toBe(0)
+    const repository = guarded({ prepare: verified })
     repository.git('remote', 'set-url', 'origin', join(repository.folder, 'gone.git'))
     expect(repository.headgate('verify', '--offline', '--full').code).toBe(0)
     const program = join(import.meta.dirname, '..', '..', 'dist', 'headgate.js')

@@ -72,8 +72,7 @@ test('who pushes matters where the policy says so', () => {
     ),
   })
   const one = repository.commit('one')
-  repository.mustRun(repository.push('main'))
-  repository.prove(one)
+  repository.pushProved(one)
   const check = (...args: string[]) => JSON.parse(repository.headgate('check', '--json', ...args).stdout)
   expect(check()).toMatchObject({
     answer: 'yes',

@@ -137,8 +137,7 @@ describe('a guarded repository', () => {
   test('an identity source that never yields a name', () => {
     const repository = guardedClone({ identity: 'env:NOT_SET_ANYWHERE' })
     const commit = repository.commit('one')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    repository.pushProved(commit)
     expect(codes(examine(repository, repository.bare))).toEqual(['identity'])
   })
 

@@ -11,10 +11,20 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { PROGRAM, type Ran, type TestRepository, unwrapped } from '../make-repository.ts'
-import { gitIn, guardedClone, HAS_PRE_COMMIT, HUSKY, ROOT, refusedBefore, traces, write } from './clones.ts'
+import { PROGRAM, type Ran, type Step, type TestRepository, unwrapped } from '../make-repository.ts'
+import {
+  gitIn,
+  guardedClone,
+  HAS_PRE_COMMIT,
+  HUSKY,
+  LEFTHOOK,
+  ROOT,
+  refusedBefore,
+  traces,
+  write,
+} from './clones.ts'
 
 /** A hook that says that it ran, and what it read. */
 const MINE = '#!/bin/sh\necho "mine: $(cat)" >&2\n'
@@ -58,15 +68,29 @@ const SETUPS: Record<string, (repository: TestRepository) => void> = {
   },
 }
 
-function setUp(name: string): { readonly repository: TestRepository } {
-  const repository = guardedClone()
+/** A clone of a guarded repository with what a project may have for its hooks; `init` has been run in it, if so asked. */
+function setUp(name: string, options: { init?: true } = {}): { readonly repository: TestRepository } {
+  const prepare = [begin(name), ...(options.init ? [runInit] : [])]
+  return { repository: guardedClone({ prepare }) }
+}
+
+function begin(name: string): Step {
+  const step = (repository: TestRepository) => makeProject(repository, name)
+  return Object.defineProperty(step, 'name', { value: `project with ${name}` })
+}
+
+function runInit(repository: TestRepository): void {
+  repository.mustRun(repository.headgate('init'))
+}
+
+function makeProject(repository: TestRepository, name: string): void {
+  repository.env.PATH += `:${dirname(LEFTHOOK)}`
   SETUPS[name]?.(repository)
   repository.git('add', '-A')
   repository.git('commit', '-q', '--allow-empty', '--no-verify', '-m', 'set up')
   repository.git('-c', 'core.hooksPath=/dev/null', 'commit', '-q', '--allow-empty', '-m', 'side')
   repository.git('branch', 'side')
   repository.git('reset', '-q', '--hard', 'HEAD~1')
-  return { repository }
 }
 
 const names = Object.keys(SETUPS).filter((name) => name !== 'pre-commit' || HAS_PRE_COMMIT)
@@ -133,9 +157,8 @@ describe.for(names)('beside %s', (name) => {
 })
 
 test('hooks of all repositories go on running, and their folder is left alone', () => {
-  const { repository } = setUp('a hooks path for all repositories')
+  const { repository } = setUp('a hooks path for all repositories', { init: true })
   const shared = join(repository.folder, "everybody's hooks")
-  repository.mustRun(repository.headgate('init'))
   expect(readFileSync(join(shared, 'pre-push'), 'utf8')).toBe(MINE)
   expect(existsSync(join(shared, 'pre-commit'))).toBe(false)
   const ran = gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x')
@@ -273,8 +296,7 @@ test('a hook with a folder of parts still finds them', () => {
 })
 
 test('a teammate of a husky project has the hooks after npm install, without headgate init', () => {
-  const { repository } = setUp('husky')
-  repository.mustRun(repository.headgate('init'))
+  const { repository } = setUp('husky', { init: true })
   write(repository, '.headgate/policy.yaml', repository.policy)
   repository.git('add', '-A')
   repository.git('commit', '-q', '-m', 'hooks')
@@ -311,8 +333,7 @@ test('husky is in package.json and was never set up: the hooks are there for whe
 })
 
 test('a checkout on Windows leaves the line ends of the scripts alone', () => {
-  const { repository } = setUp('husky')
-  repository.mustRun(repository.headgate('init'))
+  const { repository } = setUp('husky', { init: true })
   repository.commit('hooks')
   const windows = join(repository.folder, 'windows')
   repository.mustRun(
@@ -422,8 +443,7 @@ describe('where git checks files out with CRLF (core.autocrlf)', () => {
   test.for(
     names.filter((name) => name in OLD).flatMap((name) => ['\n', '\r\n'].map((end) => [name, end] as const)),
   )('several lines of an older version give way to one (%s, line end %j)', ([name, end]) => {
-    const { repository } = setUp(name)
-    repository.mustRun(repository.headgate('init'))
+    const { repository } = setUp(name, { init: true })
     if (name === 'lefthook') write(repository, 'team.yml', 'output: [failure]\n')
     const [path, text] = OLD[name] ?? ['', '']
     write(repository, path, text.replaceAll('\n', end))
@@ -463,8 +483,7 @@ test('what names the hooks by other lines is not left without them', () => {
 })
 
 test('in a linked worktree where husky is not set up yet, init and the doctor say so', () => {
-  const { repository } = setUp('husky')
-  repository.mustRun(repository.headgate('init'))
+  const { repository } = setUp('husky', { init: true })
   repository.git('add', '-A')
   repository.git('commit', '-q', '-m', 'hooks')
   const worktree = join(repository.folder, 'worktree')

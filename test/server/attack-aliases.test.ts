@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { lastCommits, provedAndAhead } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import { allRefs, expectChanged, expectRefused, expectSoundLedger, spoken } from './attack.ts'
 import { packOf, receivePack } from './receive-pack-stream.ts'
@@ -14,12 +15,8 @@ let unproved: string
 const zeros = '0'.repeat(40)
 
 beforeAll(async () => {
-  repository = new TestRepository()
-  released = repository.release('released')
-  proved = repository.commit('proved')
-  unproved = repository.commit('unproved')
-  repository.mustRun(repository.push('main'))
-  repository.prove(proved)
+  repository = new TestRepository({ prepare: provedAndAhead })
+  ;[released = '', proved = '', unproved = ''] = lastCommits(repository, 3)
   return served(repository)
 })
 afterAll(() => {

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { lastCommits, proved } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import { allRefs, expectChanged, expectRefused, expectSoundLedger } from './attack.ts'
 import { packOfObjects, receivePack } from './receive-pack-stream.ts'
@@ -13,12 +14,8 @@ let released: string
 let tip: string
 
 beforeAll(async () => {
-  repository = new TestRepository()
-  root = repository.git('rev-parse', 'main')
-  released = repository.release('released')
-  tip = repository.commit('tip')
-  repository.mustRun(repository.push('main'))
-  repository.prove(tip)
+  repository = new TestRepository({ prepare: proved })
+  ;[root = '', released = '', tip = ''] = lastCommits(repository, 3)
   return served(repository)
 })
 afterAll(() => {

@@ -3,8 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { statementPayload } from '../../src/core/statement.ts'
+import { lastCommits, releasedTwice } from '../beginnings.ts'
 import { POLICY, REPOSITORY_NAME, TestRepository } from '../make-repository.ts'
 import {
+  expectAllRefused,
   expectChanged,
   expectPlainText,
   expectRefused,
@@ -33,15 +35,15 @@ const shared = new Map<
 async function use(policy = POLICY, extra: readonly string[] = []): Promise<void> {
   let found = shared.get(policy)
   if (found === undefined) {
-    const made = new TestRepository({ policy })
+    const made = new TestRepository({ policy, prepare: releasedTwice })
     if (extra.length > 0) {
       const signers = join(made.policyFolder, 'allowed_signers')
       const lines = extra.map((name) => made.makeKey(name, name, APPROVAL))
       writeFileSync(signers, `${readFileSync(signers, 'utf8')}${lines.join('\n')}\n`)
       made.mustRun(made.headgate('policy', 'apply', made.bare, made.policyFolder))
     }
-    const stop = await served(made)
-    found = { repository: made, first: made.release('first'), second: made.release('second'), stop }
+    const [first = '', second = ''] = lastCommits(made, 2)
+    found = { repository: made, first, second, stop: await served(made) }
     shared.set(policy, found)
   }
   ;({ repository, first, second } = found)
@@ -87,8 +89,10 @@ async function rollBackAndReturn() {
 async function comeBack() {
   // A run that began after the rollback: the bar asks for it, to the millisecond.
   await new Promise((resolve) => setTimeout(resolve, 5))
-  repository.prove(second)
-  await expectChanged(repository, { [RELEASE]: second }, () => repository.push(`${second}:${RELEASE}`))
+  const evidence = repository.sign(repository.evidencePayload(second), 'ci', 'headgate-evidence')
+  await expectChanged(repository, { [RELEASE]: second }, () =>
+    repository.push([repository.inboxRefspec(evidence), `${second}:${RELEASE}`]),
+  )
 }
 
 describe('a rollback is refused', () => {
@@ -145,10 +149,10 @@ describe('a rollback is refused', () => {
   })
 })
 
-describe('an approval that is refused at the inbox:', () => {
+describe('an approval', () => {
   const hour = 3_600_000
   const iso = (ms: number) => new Date(Date.now() + ms).toISOString()
-  test.each<[string, (predicate: any) => void]>([
+  const refusable: [string, (predicate: any) => void][] = [
     ['expired', (p) => (p.expiresAt = iso(-1000))],
     ['issued in an hour', (p) => (p.issuedAt = iso(hour))],
     ['for another branch', (p) => (p.ref = 'refs/heads/main')],
@@ -162,23 +166,19 @@ describe('an approval that is refused at the inbox:', () => {
     ['without a nonce', (p) => delete p.nonce],
     ['with a short nonce', (p) => (p.nonce = '1')],
     ['without an end', (p) => delete p.expiresAt],
-  ])('%s', async (_, change) => {
-    const statement = JSON.parse(repository.approvalPayload(second, first))
-    change(statement.predicate)
-    const envelope = repository.sign(JSON.stringify(statement), 'bob', APPROVAL)
-    const { all } = await expectRefused(repository, ['inbox'], () => repository.submit(envelope))
-    expectPlainText(all)
+  ]
+  test('that is of no use, or for something else, is refused at the inbox', () => {
+    const refused = (name: string, change: (statement: any) => void) => {
+      const statement = JSON.parse(repository.approvalPayload(second, first))
+      change(statement)
+      return { name, envelope: repository.sign(JSON.stringify(statement), 'bob', APPROVAL) }
+    }
+    return expectAllRefused(repository, [
+      ...refusable.map(([name, change]) => refused(name, ({ predicate }) => change(predicate))),
+      refused('for another repository', ({ subject }) => (subject[0].name = 'git.example.com/other')),
+    ])
   })
 
-  test('for another repository', () =>
-    expectRefused(repository, ['inbox'], () => {
-      const statement = JSON.parse(repository.approvalPayload(second, first))
-      statement.subject[0].name = 'git.example.com/other'
-      return repository.submit(repository.sign(JSON.stringify(statement), 'bob', APPROVAL))
-    }))
-})
-
-describe('an approval', () => {
   test('that was issued too long ago does not count, however far away its end', async () => {
     const old = (p: any) => (p.issuedAt = new Date(Date.now() - 2 * 3_600_000).toISOString())
     submit(approval(second, first, 'bob', old))
@@ -341,7 +341,7 @@ describe('an override', () => {
   const direct = () =>
     repository.git('commit-tree', 'main^{tree}', '-m', `direct ${Math.random()}`, '-p', second)
 
-  test.each([
+  const UNWAIVABLE = [
     'operator',
     'drift',
     'release-delete',
@@ -350,27 +350,18 @@ describe('an override', () => {
     'inbox',
     'log-append-only',
     'staging-history',
-  ])('cannot waive %s', (rule) =>
-    expectRefused(repository, ['inbox'], () => repository.submit(override(second, first, [rule]))),
-  )
+  ]
+  const NO_RULES = ['everything', '*', '', 'Evidence', 'evidence ', '__proto__', '\u001b[31mevidence']
 
-  test.each(['everything', '*', '', 'Evidence', 'evidence ', '__proto__', '\u001b[31mevidence'])(
-    'cannot waive %j, which is no rule',
-    async (rule) => {
-      const { all } = await expectRefused(repository, ['inbox'], () =>
-        repository.submit(override(second, first, ['evidence', rule])),
-      )
-      expectPlainText(all)
-    },
-  )
-
-  test('is not for CI, nor for strangers', async () => {
-    for (const key of ['ci', 'mallory']) {
-      await expectRefused(repository, ['inbox'], () =>
-        repository.submit(override(second, first, ['evidence'], { key })),
-      )
-    }
-  })
+  test('waives neither what nobody may waive nor what is no rule, and is not for CI or strangers', () =>
+    expectAllRefused(repository, [
+      ...UNWAIVABLE.map((name) => ({ name, envelope: override(second, first, [name]) })),
+      ...NO_RULES.map((name) => ({ name, envelope: override(second, first, ['evidence', name]) })),
+      ...['ci', 'mallory'].map((key) => ({
+        name: `by ${key}`,
+        envelope: override(second, first, ['evidence'], { key }),
+      })),
+    ]))
 
   test('waives only what it names', async () => {
     const target = repository.commit('unproved')
@@ -459,8 +450,7 @@ describe('a freeze', () => {
 
   test('stops promotions, also one in the same push, and leaves the way back open', async () => {
     const target = repository.commit('proved, frozen out')
-    repository.mustRun(repository.push('main'))
-    repository.prove(target)
+    repository.pushProved(target)
     const unfreeze = freeze(-1000, -1000)
     const frozen = freeze(3_600_000, 0, 'alice', 'launch\u001b[31m\u202e')
     await expectRefused(repository, ['frozen'], () =>
@@ -491,8 +481,7 @@ describe('a freeze', () => {
     )
     await expectChanged(repository, { [RELEASE]: target }, () => repository.push(`${target}:${RELEASE}`))
     const next = repository.commit('after the exception')
-    repository.mustRun(repository.push('main'))
-    repository.prove(next)
+    repository.pushProved(next)
     await expectRefused(repository, ['frozen'], () => repository.push(`${next}:${RELEASE}`))
   })
 })

@@ -20,8 +20,7 @@ beforeAll(async () => {
   repository.git('config', 'gpg.format', 'ssh')
   released = repository.commit('released')
   proved = repository.commit('proved')
-  repository.mustRun(repository.push('main'))
-  repository.prove(released)
+  repository.pushProved(released)
   repository.prove(proved)
   repository.mustRun(signedPush(`${released}:${RELEASE}`, 'alice'))
   return served(repository)
@@ -300,8 +299,7 @@ describe('a server that asks for signed pushes besides', () => {
   beforeAll(() => {
     strict = new TestRepository({ policy: POLICY.replace('signedPush: if-offered', 'signedPush: required') })
     commit = strict.commit('proved')
-    strict.mustRun(strict.push('main'))
-    strict.prove(commit)
+    strict.pushProved(commit)
   })
   afterAll(() => strict.remove())
 

@@ -25,8 +25,7 @@ beforeAll(() => {
   repository = new TestRepository()
   released = repository.release('released')
   candidates = Array.from({ length: 30 }, (_, index) => repository.commit(`candidate ${index}`))
-  repository.mustRun(repository.push('main'))
-  for (const commit of candidates) repository.prove(commit)
+  repository.pushProved(...candidates)
 })
 afterAll(() => {
   expectSoundLedger(repository)
@@ -382,8 +381,7 @@ describe('no decision can be made', () => {
     try {
       const first = fresh.release('first')
       const second = fresh.commit('second')
-      fresh.mustRun(fresh.push('main'))
-      fresh.prove(second)
+      fresh.pushProved(second)
       // Every object that the decision reads: commit, trees, state, policy, records; one at a time.
       const listed = fresh
         .server('ls-tree', '-r', '-t', '--format=%(objectname) %(path)', 'refs/headgate/ledger')

@@ -6,7 +6,9 @@ import { openGuarded } from '../../server/guarded-repository.ts'
 import { prepared } from '../../server/hooks/reference-transaction.ts'
 import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 import { statementPayload } from '../../src/core/statement.ts'
-import { REPOSITORY_NAME, TestRepository } from '../make-repository.ts'
+import { pushAtOnce } from '../at-once.ts'
+import { lastCommits, proved, releasedTwiceAndProved } from '../beginnings.ts'
+import { type Ran, REPOSITORY_NAME, TestRepository } from '../make-repository.ts'
 import {
   allRefs,
   expectChanged,
@@ -23,21 +25,33 @@ const zeros = '0'.repeat(40)
 const OFF = ['-c', 'core.hooksPath=/dev/null']
 
 let repository: TestRepository
-let first: string
-let second: string
-let third: string
+let [first, second, third] = ['', '', '']
+
+/** A repository with a lock that somebody left. The push waits for a minute before it gives up, and other tests run then. */
+let locked: {
+  readonly repository: TestRepository
+  readonly before: string | null
+  readonly records: number
+  readonly push: Promise<Ran>
+}
 
 beforeAll(() => {
-  repository = new TestRepository()
-  first = repository.release('first')
-  second = repository.release('second')
-  third = repository.commit('third')
-  repository.mustRun(repository.push('main'))
-  repository.prove(third)
+  const other = new TestRepository({ prepare: proved })
+  writeFileSync(join(other.bare, `${RELEASE}.lock`), '')
+  locked = {
+    repository: other,
+    before: other.ref(RELEASE),
+    records: ledgerRecords(other).length,
+    push: pushAtOnce(other, `main:${RELEASE}`, 'alice'),
+  }
+  repository = new TestRepository({ prepare: releasedTwiceAndProved })
+  ;[first = '', second = '', third = ''] = lastCommits(repository, 3)
 })
-afterAll(() => {
+afterAll(async () => {
   expectSoundLedger(repository)
   repository.remove()
+  await locked.push
+  locked.repository.remove()
 })
 
 const onServer = (...args: string[]) => repository.run('git', args, { cwd: repository.bare })
@@ -363,17 +377,14 @@ describe('what git does without asking is found by the next push:', () => {
   })
 
   test('a lock that somebody left: the move is refused with the reason, and nothing is recorded', async () => {
-    const lock = join(repository.bare, `${RELEASE}.lock`)
-    writeFileSync(lock, '')
-    const count = ledgerRecords(repository).length
-    const { code, all } = repository.push(`${third}:${RELEASE}`)
-    rmSync(lock)
+    const { code, all } = await locked.push
     expect(code).not.toBe(0)
     expect(spoken(all)).toContain('release is locked')
     expect(spoken(all)).toContain(`${RELEASE}.lock`)
-    expect(repository.ref(RELEASE)).toBe(second)
-    expect(kindsSince(repository, count)).toEqual([])
-    expectSoundLedger(repository)
+    expect(locked.repository.ref(RELEASE)).toBe(locked.before)
+    expect(kindsSince(locked.repository, locked.records)).toEqual([])
+    rmSync(join(locked.repository.bare, `${RELEASE}.lock`))
+    expectSoundLedger(locked.repository)
   })
 })
 
@@ -410,8 +421,7 @@ describe('a drift note', () => {
     repository.mustRun(repository.submit(note(second, third)))
     expectSoundLedger(repository)
     const fourth = repository.commit('fourth')
-    repository.mustRun(repository.push('main'))
-    repository.prove(fourth)
+    repository.pushProved(fourth)
     await expectChanged(repository, { [RELEASE]: fourth }, () => repository.push(`${fourth}:${RELEASE}`))
     expectSoundLedger(repository)
     // The same words do not settle the next drift.

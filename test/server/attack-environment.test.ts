@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import * as beginnings from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import {
   expectChanged,
@@ -26,10 +27,8 @@ let unproved: string
 let loot: string
 
 beforeAll(() => {
-  repository = new TestRepository()
-  released = repository.release('released')
-  unproved = repository.commit('unproved')
-  repository.mustRun(repository.push('main'))
+  repository = new TestRepository({ prepare: beginnings.unproved })
+  ;[released = '', unproved = ''] = beginnings.lastCommits(repository, 2)
   loot = join(repository.folder, 'loot')
   mkdirSync(loot)
 })
@@ -390,8 +389,7 @@ describe('what no hook can prevent is found by the next push:', () => {
       const first = fresh.release('first')
       const second = fresh.commit('second')
       const third = fresh.commit('third')
-      fresh.mustRun(fresh.push('main'))
-      fresh.prove(third)
+      fresh.pushProved(third)
       const off = {
         GIT_CONFIG_COUNT: '1',
         GIT_CONFIG_KEY_0: 'core.hooksPath',

@@ -1,5 +1,6 @@
 /** Ref names that git would never let a client type, sent all the same. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import * as beginnings from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import { allRefs, expectPlainText, expectRefused, expectSoundLedger, ledgerRecords } from './attack.ts'
 import { receivePack } from './receive-pack-stream.ts'
@@ -11,10 +12,8 @@ let unproved: string
 const zeros = '0'.repeat(40)
 
 beforeAll(async () => {
-  repository = new TestRepository()
-  released = repository.release('released')
-  unproved = repository.commit('unproved')
-  repository.mustRun(repository.push('main'))
+  repository = new TestRepository({ prepare: beginnings.unproved })
+  ;[released = '', unproved = ''] = beginnings.lastCommits(repository, 2)
   return served(repository)
 })
 afterAll(() => {

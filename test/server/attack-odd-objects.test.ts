@@ -1,5 +1,6 @@
 /** Objects that git's own tools never make, and that git's readers and others may read in two ways. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { lastCommits, unproved } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import { expectChanged, expectRefused, expectSoundLedger, spoken } from './attack.ts'
 import { served } from './running-service.ts'
@@ -13,11 +14,8 @@ describe.each(['sha1', 'sha256'] as const)('a commit with odd headers (%s)', (ob
   let tip: string
 
   beforeAll(async () => {
-    repository = new TestRepository({ objectFormat })
-    root = repository.git('rev-parse', 'main')
-    released = repository.release('released')
-    tip = repository.commit('tip')
-    repository.mustRun(repository.push('main'))
+    repository = new TestRepository({ objectFormat, prepare: unproved })
+    ;[root = '', released = '', tip = ''] = lastCommits(repository, 3)
     return served(repository)
   })
   afterAll(() => {

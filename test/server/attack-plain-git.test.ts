@@ -1,5 +1,6 @@
 /** What a developer, or a careless operator, tries with `git push` alone. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { lastCommits, provedAndAhead } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import {
   expectChanged,
@@ -18,12 +19,8 @@ let proved: string
 let unproved: string
 
 beforeAll(async () => {
-  repository = new TestRepository()
-  released = repository.release('released')
-  proved = repository.commit('proved')
-  unproved = repository.commit('unproved')
-  repository.mustRun(repository.push('main'))
-  repository.prove(proved)
+  repository = new TestRepository({ prepare: provedAndAhead })
+  ;[released = '', proved = '', unproved = ''] = lastCommits(repository, 3)
   return served(repository)
 })
 afterAll(() => {
@@ -323,8 +320,7 @@ describe('before the first release', () => {
     const fresh = new TestRepository()
     try {
       const commits = [1, 2, 3, 4].map((n) => fresh.commit(`candidate ${n}`))
-      fresh.mustRun(fresh.push('main'))
-      for (const commit of commits) fresh.prove(commit)
+      fresh.pushProved(...commits)
       const { spawn } = await import('node:child_process')
       const pushes = [...commits, ...commits].map(
         (commit) =>

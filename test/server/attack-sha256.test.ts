@@ -1,5 +1,6 @@
 /** A repository with SHA-256 ids, loose and packed: the main way, and a few ways around it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { lastCommits, releasedTwiceAndAhead } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import { expectChanged, expectRefused, expectSoundLedger, kindsSince, ledgerRecords } from './attack.ts'
 import { emptyPack, receivePack } from './receive-pack-stream.ts'
@@ -16,11 +17,8 @@ let second: string
 let unproved: string
 
 beforeAll(async () => {
-  repository = new TestRepository({ objectFormat: 'sha256' })
-  first = repository.release('first')
-  second = repository.release('second')
-  unproved = repository.commit('unproved')
-  repository.mustRun(repository.push('main'))
+  repository = new TestRepository({ objectFormat: 'sha256', prepare: releasedTwiceAndAhead })
+  ;[first = '', second = '', unproved = ''] = lastCommits(repository, 3)
   return served(repository)
 })
 afterAll(() => {

@@ -1,6 +1,7 @@
 /** What a hand-written client can say to git-receive-pack and `git push` never would. */
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { lastCommits, provedAndAhead } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import {
   allRefs,
@@ -32,13 +33,8 @@ const RELEASE = 'refs/heads/release'
 const MAIN = 'refs/heads/main'
 
 beforeAll(async () => {
-  repository = new TestRepository()
-  root = repository.git('rev-parse', 'main')
-  released = repository.release('released')
-  proved = repository.commit('proved')
-  unproved = repository.commit('unproved')
-  repository.mustRun(repository.push('main'))
-  repository.prove(proved)
+  repository = new TestRepository({ prepare: provedAndAhead })
+  ;[root = '', released = '', proved = '', unproved = ''] = lastCommits(repository, 4)
   repository.server('symbolic-ref', 'refs/heads/production', RELEASE)
   return served(repository)
 })

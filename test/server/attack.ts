@@ -47,6 +47,34 @@ export async function expectRefused(
   return ran
 }
 
+/** A submission that must be refused: what it is, its bytes, and what the refusal says. */
+export type Refusable = {
+  readonly name: string
+  readonly envelope: string | Buffer
+  readonly reason?: string | undefined
+}
+
+/**
+ * Each of these submissions is refused for itself, all of them in one push: a push starts some thirty processes, and the
+ * server judges every submission whatever becomes of the others.
+ */
+export async function expectAllRefused(
+  repository: TestRepository,
+  submissions: readonly Refusable[],
+): Promise<void> {
+  const { all } = await expectRefused(repository, ['inbox'], () =>
+    repository.push(submissions.map(({ envelope }) => repository.inboxRefspec(envelope))),
+  )
+  const parts: string[] = all.split(/^(?=remote: refs\/headgate\/inbox\/)/m)
+  for (const { name, envelope, reason = '' } of submissions) {
+    const ref = `refs/headgate/inbox/${createHash('sha256').update(envelope).digest('hex')}:`
+    const told = parts.filter((part) => part.startsWith(`remote: ${ref}`))
+    expect([name, told.map(rulesIn)]).toEqual([name, [['inbox']]])
+    expect(spoken(told.join('')), name).toContain(reason)
+  }
+  expectPlainText(all)
+}
+
 /** The push succeeds, and of all refs only these have changed: name to new value, null for gone. */
 export async function expectChanged(
   repository: TestRepository,

@@ -25,8 +25,7 @@ describe.each(['embedded', 'through the service'])('%s', (way) => {
       repository.commit(`candidate ${index}`),
     )
     const tip = candidates.at(-1) ?? ''
-    repository.mustRun(repository.push('main'))
-    for (const commit of candidates) repository.prove(commit)
+    repository.pushProved(...candidates)
     if (way !== 'embedded') service = await RunningService.start([repository.bare])
     const evidence = Array.from({ length: JOBS }, (_, index) =>
       repository.sign(

@@ -134,8 +134,7 @@ describe.each(['embedded', 'through the service'])('%s', (way) => {
           repository.mustRun(repository.submit(approval, 'bob'))
         } else {
           to = repository.commit(`round ${round}`)
-          repository.mustRun(repository.push('main'))
-          repository.prove(to)
+          repository.pushProved(to)
         }
         const refspec = `${back ? '+' : ''}${to}:${RELEASE}`
 

@@ -32,9 +32,10 @@ function install(repository: TestRepository, ...args: string[]): Ran {
   return repository.headgate('server', 'install', repository.bare, '--identity', 'env:TEST_PUSHER', ...args)
 }
 
+/** What `server install` leaves, which is under test here as well: a copy of what it left once. */
 function installed(options: { objectFormat?: 'sha1' | 'sha256'; policy?: string } = {}): TestRepository {
-  const repository = unguarded(options)
-  repository.install()
+  const repository = new TestRepository(options)
+  onTestFinished(() => repository.remove())
   return repository
 }
 
@@ -239,8 +240,7 @@ policy version 1 is in force already; nothing changed
   })
 
   test('a repository that is made from a guarded one as a template has no seal key', () => {
-    const repository = unguarded()
-    repository.install()
+    const repository = installed()
     const isKey = (path: string) =>
       lstatSync(path).isFile() && readFileSync(path, 'latin1').includes('PRIVATE KEY')
     const keysIn = (folder: string) =>
@@ -878,8 +878,7 @@ describe('the guard holds', () => {
       const direct = repository.run('git', ['--git-dir', bare, 'update-ref', 'refs/heads/release', 'main'])
       expect(direct.all).toContain('no open authorization covers release')
       const commit = repository.commit('proved')
-      repository.mustRun(repository.push('main'))
-      repository.prove(commit)
+      repository.pushProved(commit)
       expect(repository.push('main:refs/heads/release').code).toBe(0)
       repository.mustRun(repository.headgate('server', 'uninstall', bare))
       expect(repository.push('+HEAD~1:refs/heads/release').code).toBe(0)

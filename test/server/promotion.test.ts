@@ -124,8 +124,7 @@ headgate: verdict 1 refused evidence`)
 
   it('a freeze stops promotions, not rollbacks, and an operator lifts it', () => {
     const commit = repository.commit('during the freeze')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    repository.pushProved(commit)
     const top = release() ?? ''
     const headgate = (...args: string[]) =>
       repository.mustRun(repository.headgate(...args, '--key', repository.key('alice')))
@@ -144,8 +143,7 @@ headgate: verdict 1 refused evidence`)
     const before = release() ?? ''
     repository.server('-c', 'core.hooksPath=/dev/null', 'update-ref', 'refs/heads/release', first)
     const commit = repository.commit('after the drift')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    repository.pushProved(commit)
     const drifted = repository.push(`${commit}:refs/heads/release`)
     expect(drifted.code).not.toBe(0)
     expect(remote(drifted.stderr)).toContain('[drift]')
@@ -285,8 +283,7 @@ describe('eight operators at once', () => {
   it('race for release: one chain of moves, no lost record, and whoever loses is told to fetch first', async () => {
     const commits: string[] = []
     for (let index = 0; index < 8; index++) commits.push(repository.commit(`candidate ${index}`))
-    repository.mustRun(repository.push('main'))
-    for (const commit of commits) repository.prove(commit)
+    repository.pushProved(...commits)
     const { spawn } = await import('node:child_process')
     const results = await Promise.all(
       commits.map(

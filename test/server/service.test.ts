@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { pushAtOnce } from '../at-once.ts'
+import { lastCommits, provedFirst } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import { expectSoundLedger } from './attack.ts'
 import { RunningService } from './running-service.ts'
@@ -127,18 +128,16 @@ describe('the hook service', () => {
   })
 
   test('a service that hangs is left, the push is decided without it, and nothing is decided twice', async () => {
-    const repository = guarded()
+    const repository = guarded({ prepare: provedFirst })
     const service = await serve([repository.bare])
-    const commit = repository.commit('while it hangs')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    const [commit = ''] = lastCommits(repository, 1)
     service.child.kill('SIGSTOP')
     const pushed = repository.mustRun(repository.push(`${commit}:refs/heads/release`))
     expect(pushed.all).toContain(`headgate: the service at ${service.socket} has said nothing for 10 s`)
     expect(pushed.all).not.toContain('Alarm clock')
     service.child.kill('SIGCONT')
     // It still judges what it was asked, of a branch that has moved since.
-    await service.logged('hook', 3)
+    await service.logged('hook', 2)
     const subjects = repository.ledgerSubjects()
     expect(subjects.filter((line) => line.includes('authorized'))).toHaveLength(1)
     expect(subjects.filter((line) => line.includes('landed'))).toHaveLength(1)
@@ -151,11 +150,9 @@ describe('the hook service', () => {
   })
 
   test('a service that is only slow is waited for', async () => {
-    const repository = guarded()
+    const repository = guarded({ prepare: provedFirst })
     const service = await serve([repository.bare])
-    const commit = repository.commit('while it is slow')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    const [commit = ''] = lastCommits(repository, 1)
     const before = (await asked(service)).length
     service.child.kill('SIGSTOP')
     const pushing = pushAtOnce(repository, `${commit}:refs/heads/release`, 'alice')
@@ -171,11 +168,9 @@ describe('the hook service', () => {
   })
 
   test('nothing is permitted to a hook that has left', async () => {
-    const repository = guarded()
+    const repository = guarded({ prepare: provedFirst })
     const service = await serve([repository.bare])
-    const commit = repository.commit('abandoned')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    const [commit = ''] = lastCommits(repository, 1)
     service.child.kill('SIGSTOP')
     const body = `repository ${repository.bare}\nphase pre-receive\npusher alice\n\n${'0'.repeat(40)} ${commit} refs/heads/release\n`
     const client = connect(service.socket)
@@ -354,10 +349,8 @@ describe('its start, reload and health', () => {
   })
 
   test('settles in the background what a crash left open', async () => {
-    const repository = guarded()
-    const landed = repository.commit('landed')
-    repository.mustRun(repository.push('main'))
-    repository.prove(landed)
+    const repository = guarded({ prepare: provedFirst })
+    const [landed = ''] = lastCommits(repository, 1)
     // Everything dies right after the decision: nobody follows the move, and git never hears of it.
     const hook = join(repository.bare, 'hooks', 'pre-receive')
     const aside = (name: string) =>
@@ -408,10 +401,8 @@ describe('its start, reload and health', () => {
   })
 
   test('finishes what it was asked before it stops', async () => {
-    const repository = guarded()
-    const commit = repository.commit('late')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    const repository = guarded({ prepare: provedFirst })
+    const [commit = ''] = lastCommits(repository, 1)
     const service = await serve([repository.bare])
     // The kept hook runs after nothing else, and git moves the ref only when this one is done.
     writeFileSync(
@@ -434,10 +425,8 @@ describe('its start, reload and health', () => {
   })
 
   test('a copy of a served repository asks nobody about the original', async () => {
-    const repository = guarded()
-    const commit = repository.commit('proved')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    const repository = guarded({ prepare: provedFirst })
+    const [commit = ''] = lastCommits(repository, 1)
     const service = await serve([repository.bare])
     const copy = join(repository.folder, 'copy.git')
     repository.mustRun(repository.run('cp', ['-a', repository.bare, copy]))

@@ -36,16 +36,14 @@ beforeAll(() => {
   repository.makeKey('certified', 'bob', 'git')
   repository.install('ssh-auth-info')
   commit = repository.commit('to be promoted')
-  repository.mustRun(repository.push('main'))
-  repository.prove(commit)
+  repository.pushProved(commit)
 })
 afterAll(() => repository.remove())
 
 /** One new, proved commit; what is pushed to release. */
 function prove(): string {
   commit = repository.commit('the next')
-  repository.mustRun(repository.push('main'))
-  repository.prove(commit)
+  repository.pushProved(commit)
   return commit
 }
 

@@ -18,8 +18,7 @@ beforeAll(() => {
   released = repository.commit('without')
   next = repository.commit('next')
   last = repository.commit('last')
-  repository.mustRun(repository.push('main'))
-  for (const commit of [released, next, last]) repository.prove(commit)
+  repository.pushProved(released, next, last)
 })
 afterAll(() => repository.remove())
 
