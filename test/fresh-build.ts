@@ -30,7 +30,8 @@ export function setup(): () => void {
 }
 
 function build(changed: string): void {
-  const other = readdirSync(RUNS).find((pid) => pid !== String(process.pid) && isAlive(Number(pid)))
+  for (const pid of readdirSync(RUNS)) if (!isAlive(Number(pid))) rmSync(join(RUNS, pid), { force: true })
+  const other = readdirSync(RUNS).find((pid) => pid !== String(process.pid))
   if (other !== undefined)
     throw new Error(
       `dist/ is older than ${changed}, and process ${other} is running tests with it: ` +
