@@ -5,6 +5,7 @@ import { filesWithoutProcesses } from './test/without-processes.ts'
 export default defineConfig({
   test: {
     include: filesWithoutProcesses(),
+    testTimeout: 60_000,
     // Nothing here leaves anything behind, so that modules need not be loaded anew for each file.
     isolate: false,
     setupFiles: ['test/refuse-processes.ts'],

@@ -270,6 +270,20 @@ export class TestRepository {
     return looseRef(join(this.clone, '.git'), 'HEAD') ?? this.git('rev-parse', 'HEAD')
   }
 
+  /** The same for each of these subjects, one on top of the other, in as many processes as for one. */
+  commits(subjects: readonly string[]): string[] {
+    const data = (text: string) => `data ${Buffer.byteLength(text)}\n${text}\n`
+    const who = `committer Dev <dev@example.com> ${Math.floor(Date.now() / 1000)} +0000\n`
+    const stream = subjects.map((subject, index) => {
+      const from = index === 0 ? 'from refs/heads/main^0\n' : ''
+      return `commit refs/heads/main\n${who}${data(`${subject}\n`)}${from}M 100644 inline file.txt\n${data(`${subject}\n`)}`
+    })
+    const run = this.run('git', ['fast-import', '--quiet'], { cwd: this.clone, input: stream.join('') })
+    this.mustRun(run)
+    this.git('reset', '-q', '--hard')
+    return this.git('rev-list', '--reverse', `-${subjects.length}`, 'main').split('\n')
+  }
+
   /** A ref of the bare repository; null where it does not exist. */
   ref(name: string): string | null {
     const loose = name.startsWith('refs/') ? looseRef(this.bare, name) : null

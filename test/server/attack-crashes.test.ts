@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { released as beginWithRelease, lastCommits, proved } from '../beginnings.ts'
 import { TestRepository } from '../make-repository.ts'
 import {
   allRefs,
@@ -22,9 +23,9 @@ let released: string
 let candidates: string[]
 
 beforeAll(() => {
-  repository = new TestRepository()
-  released = repository.release('released')
-  candidates = Array.from({ length: 30 }, (_, index) => repository.commit(`candidate ${index}`))
+  repository = new TestRepository({ prepare: beginWithRelease })
+  ;[released = ''] = lastCommits(repository, 1)
+  candidates = repository.commits(Array.from({ length: 30 }, (_, index) => `candidate ${index}`))
   repository.pushProved(...candidates)
 })
 afterAll(() => {
@@ -377,11 +378,9 @@ describe('no decision can be made', () => {
   })
 
   test('because objects of the ledger are missing', async () => {
-    const fresh = new TestRepository()
+    const fresh = new TestRepository({ prepare: proved })
     try {
-      const first = fresh.release('first')
-      const second = fresh.commit('second')
-      fresh.pushProved(second)
+      const [first = '', second = ''] = lastCommits(fresh, 2)
       // Every object that the decision reads: commit, trees, state, policy, records; one at a time.
       const listed = fresh
         .server('ls-tree', '-r', '-t', '--format=%(objectname) %(path)', 'refs/headgate/ledger')

@@ -45,7 +45,7 @@ beforeAll(async () => {
   )
   repository.mustRun(repository.headgate('policy', 'apply', repository.bare, repository.policyFolder))
   released = repository.release('released')
-  for (let index = 0; index < 45; index++) commits.push(repository.commit(`candidate ${index}`))
+  commits.push(...repository.commits(Array.from({ length: 45 }, (_, index) => `candidate ${index}`)))
   repository.mustRun(repository.push('main'))
   return served(repository)
 })

@@ -21,9 +21,7 @@ describe.each(['embedded', 'through the service'])('%s', (way) => {
   test('every valid push succeeds or is told to fetch first, and the ledger stays one chain', async () => {
     repository = new TestRepository()
     repository.release('zero')
-    const candidates = Array.from({ length: OPERATORS }, (_, index) =>
-      repository.commit(`candidate ${index}`),
-    )
+    const candidates = repository.commits(Array.from({ length: OPERATORS }, (_, i) => `candidate ${i}`))
     const tip = candidates.at(-1) ?? ''
     repository.pushProved(...candidates)
     if (way !== 'embedded') service = await RunningService.start([repository.bare])

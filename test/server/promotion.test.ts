@@ -281,8 +281,7 @@ describe('eight operators at once', () => {
   afterAll(() => repository.remove())
 
   it('race for release: one chain of moves, no lost record, and whoever loses is told to fetch first', async () => {
-    const commits: string[] = []
-    for (let index = 0; index < 8; index++) commits.push(repository.commit(`candidate ${index}`))
+    const commits = repository.commits(Array.from({ length: 8 }, (_, index) => `candidate ${index}`))
     repository.pushProved(...commits)
     const { spawn } = await import('node:child_process')
     const results = await Promise.all(

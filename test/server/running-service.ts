@@ -12,6 +12,7 @@ export class RunningService {
   readonly socket: string
   readonly child: ChildProcess
   readonly #exited: Promise<number | null>
+  #isOver = false
   stderr = ''
   #stdout = ''
 
@@ -29,7 +30,10 @@ export class RunningService {
       this.stderr += part
     })
     // Not its exit: what it said last may still be in the pipe.
-    this.#exited = once(this.child, 'close').then(([code]) => code as number | null)
+    this.#exited = once(this.child, 'close').then(([code]) => {
+      this.#isOver = true
+      return code as number | null
+    })
   }
 
   /** Resolves when it says that it serves. */
@@ -66,7 +70,7 @@ export class RunningService {
     for (let i = 0; i < 2400; i++) {
       const lines = this.#stdout.endsWith('\n') ? this.log.filter(({ msg }) => msg === message) : []
       if (lines.length >= count) return lines
-      if (this.child.exitCode !== null) break
+      if (this.#isOver) break
       await new Promise((done) => setTimeout(done, 25))
     }
     throw new Error(`the service never said "${message}"\n${this.#stdout}${this.stderr}`)
