@@ -404,7 +404,8 @@ export class TestRepository {
   /** Pushes main, proves its tip, promotes it; returns the commit. */
   release(subject: string): string {
     const commit = this.commit(subject)
-    this.pushProved(commit)
+    this.mustRun(this.push('main'))
+    this.prove(commit)
     this.mustRun(this.push(`${commit}:refs/heads/release`))
     return commit
   }

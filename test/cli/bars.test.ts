@@ -16,7 +16,8 @@ function rollBack(repository: TestRepository, from: string, to: string): void {
 
 function bringOut(repository: TestRepository, subject: string, files?: Record<string, string>): string {
   const commit = repository.commit(subject, files)
-  repository.pushProved(commit)
+  repository.mustRun(repository.push('main'))
+  repository.prove(commit)
   return commit
 }
 

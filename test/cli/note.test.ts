@@ -12,7 +12,8 @@ const RELEASE = 'refs/heads/release'
 
 function bringOut(repository: TestRepository, subject: string): string {
   const commit = repository.commit(subject)
-  repository.pushProved(commit)
+  repository.mustRun(repository.push('main'))
+  repository.prove(commit)
   return commit
 }
 

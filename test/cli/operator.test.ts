@@ -130,7 +130,8 @@ test('drift: the refusal names it, the command settles it', () => {
   writeFileSync(join(repository.bare, 'refs/heads/release'), `${commit}\n`)
 
   const next = repository.commit('three')
-  repository.pushProved(next)
+  repository.mustRun(repository.push('main'))
+  repository.prove(next)
   expect(repository.push(`${next}:release`).all).toContain('[drift]')
 
   // A ref that only ends in the same name is another ref.

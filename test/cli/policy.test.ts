@@ -187,7 +187,8 @@ describe('policy apply', () => {
       '.headgate/policy.yaml': POLICY.replace('operators: [alice, bob]', 'operators: [mallory]'),
       '.headgate/allowed_signers': readFileSync(join(repository.policyFolder, 'allowed_signers'), 'utf8'),
     })
-    repository.pushProved(commit)
+    repository.mustRun(repository.push('main'))
+    repository.prove(commit)
     expect(repository.push(`${commit}:refs/heads/release`, { as: 'mallory' }).code).toBe(1)
 
     expect(call(repository, 'policy', 'apply', repository.bare)).toBe(
@@ -211,7 +212,8 @@ describe('policy apply', () => {
     expect(repository.push('HEAD:refs/heads/production').code).toBe(1)
     expect(repository.push('HEAD:refs/heads/release').all).toContain('[former-branch]')
     const next = repository.commit('two')
-    repository.pushProved(next)
+    repository.mustRun(repository.push('main'))
+    repository.prove(next)
     expect(repository.push(`${next}:production`).code).toBe(0)
   })
 

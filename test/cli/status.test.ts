@@ -82,7 +82,8 @@ test('what stands in the way is said: a freeze, a bar, a failed run, evidence ta
   })
   repository.mustRun(repository.submit(repository.sign(failure, 'ci', 'headgate-evidence')))
   const invalid = repository.commit('invalid')
-  repository.pushProved(invalid)
+  repository.mustRun(repository.push('main'))
+  repository.prove(invalid)
   const invalidate = ['evidence', 'invalidate', invalid, '--reason', 'wrong database', '--as', 'approval']
   repository.mustRun(repository.headgate(...invalidate, ...key))
   expect(ask()).toMatch(new RegExp(`^ {2}${short(failing)} {2}failed `, 'm'))

@@ -72,7 +72,8 @@ test('who pushes matters where the policy says so', () => {
     ),
   })
   const one = repository.commit('one')
-  repository.pushProved(one)
+  repository.mustRun(repository.push('main'))
+  repository.prove(one)
   const check = (...args: string[]) => JSON.parse(repository.headgate('check', '--json', ...args).stdout)
   expect(check()).toMatchObject({
     answer: 'yes',

@@ -137,7 +137,8 @@ describe('a guarded repository', () => {
   test('an identity source that never yields a name', () => {
     const repository = guardedClone({ identity: 'env:NOT_SET_ANYWHERE' })
     const commit = repository.commit('one')
-    repository.pushProved(commit)
+    repository.mustRun(repository.push('main'))
+    repository.prove(commit)
     expect(codes(examine(repository, repository.bare))).toEqual(['identity'])
   })
 

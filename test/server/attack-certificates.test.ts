@@ -20,7 +20,8 @@ beforeAll(async () => {
   repository.git('config', 'gpg.format', 'ssh')
   released = repository.commit('released')
   proved = repository.commit('proved')
-  repository.pushProved(released)
+  repository.mustRun(repository.push('main'))
+  repository.prove(released)
   repository.prove(proved)
   repository.mustRun(signedPush(`${released}:${RELEASE}`, 'alice'))
   return served(repository)
@@ -299,7 +300,8 @@ describe('a server that asks for signed pushes besides', () => {
   beforeAll(() => {
     strict = new TestRepository({ policy: POLICY.replace('signedPush: if-offered', 'signedPush: required') })
     commit = strict.commit('proved')
-    strict.pushProved(commit)
+    strict.mustRun(strict.push('main'))
+    strict.prove(commit)
   })
   afterAll(() => strict.remove())
 

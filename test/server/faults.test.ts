@@ -134,7 +134,8 @@ describe.each(['embedded', 'through the service'])('%s', (way) => {
           repository.mustRun(repository.submit(approval, 'bob'))
         } else {
           to = repository.commit(`round ${round}`)
-          repository.pushProved(to)
+          repository.mustRun(repository.push('main'))
+          repository.prove(to)
         }
         const refspec = `${back ? '+' : ''}${to}:${RELEASE}`
 

@@ -49,7 +49,8 @@ function ownProgram(repository: TestRepository): string {
 
 function prepareRelease(repository: TestRepository): string {
   const commit = repository.commit('a release')
-  repository.pushProved(commit)
+  repository.mustRun(repository.push('main'))
+  repository.prove(commit)
   return commit
 }
 

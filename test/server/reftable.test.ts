@@ -39,7 +39,8 @@ describe.skipIf(without).each(['sha1', 'sha256'] as const)(`${where} and %s`, (o
     make()
     const first = repository.release('first')
     const second = repository.commit('second')
-    repository.pushProved(second)
+    repository.mustRun(repository.push('main'))
+    repository.prove(second)
     const update = join(repository.bare, 'hooks', 'update')
     script(update, `test "$1" != ${RELEASE} || { echo no; exit 1; }`)
     expect(repository.push(`${second}:${RELEASE}`).code).toBe(1)
@@ -106,7 +107,8 @@ describe.skipIf(without)(`${where}, many at once`, () => {
     repository = new TestRepository({ refFormat: 'reftable' })
     const first = repository.release('first')
     const second = repository.commit('second')
-    repository.pushProved(second)
+    repository.mustRun(repository.push('main'))
+    repository.prove(second)
     if (way !== 'embedded') service = await RunningService.start([repository.bare])
     const evidence = Array.from({ length: 6 }, (_, index) =>
       repository.inboxRefspec(

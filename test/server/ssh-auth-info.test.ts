@@ -36,14 +36,16 @@ beforeAll(() => {
   repository.makeKey('certified', 'bob', 'git')
   repository.install('ssh-auth-info')
   commit = repository.commit('to be promoted')
-  repository.pushProved(commit)
+  repository.mustRun(repository.push('main'))
+  repository.prove(commit)
 })
 afterAll(() => repository.remove())
 
 /** One new, proved commit; what is pushed to release. */
 function prove(): string {
   commit = repository.commit('the next')
-  repository.pushProved(commit)
+  repository.mustRun(repository.push('main'))
+  repository.prove(commit)
   return commit
 }
 
