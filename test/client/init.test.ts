@@ -75,12 +75,21 @@ function setUp(name: string, options: { init?: true } = {}): { readonly reposito
 }
 
 function begin(name: string): Step {
-  const step = (repository: TestRepository) => makeProject(repository, name)
+  const step = (repository: TestRepository) => {
+    makeProject(repository, name)
+    emptyCache(repository)
+  }
   return Object.defineProperty(step, 'name', { value: `project with ${name}` })
 }
 
 function runInit(repository: TestRepository): void {
   repository.mustRun(repository.headgate('init'))
+  emptyCache(repository)
+}
+
+/** pre-commit remembers where repositories are in a database, which no copy could be told of. */
+function emptyCache(repository: TestRepository): void {
+  rmSync(join(repository.folder, 'home', '.cache'), { recursive: true, force: true })
 }
 
 function makeProject(repository: TestRepository, name: string): void {
