@@ -1,6 +1,7 @@
 /** The user's own clone and its remotes: porcelain, with the user's environment, configuration and credentials. */
 
 import { existsSync } from 'node:fs'
+import { GitError } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
@@ -14,8 +15,9 @@ import type { Snapshot } from '../ledger/ledger.ts'
 import { notACommit } from './not-a-commit.ts'
 import { copyAt, ledgerCopyRef } from './remote-copies.ts'
 import { shownRemote } from './shown-remote.ts'
+import { simpleGitOf } from './simple-git-of.ts'
 import { isPlainName, isTipsAlone, TipCopy } from './tip-copy.ts'
-import { type UserEnvironment, type UserGitOptions, userGit } from './user-git.ts'
+import type { UserEnvironment } from './user-git.ts'
 
 /** What git says of a remote that is not there, or lets nobody in. */
 const NO_ANSWER =
@@ -32,11 +34,8 @@ export type ClientOptions = {
   readonly abort?: AbortSignal
 }
 
-/** What git has written where it failed. */
-export class GitFailure extends Error {}
-
 export class ClientRepository {
-  readonly #options: UserGitOptions
+  readonly #git: (args: string[]) => Promise<string | GitError>
   /** Before every command. */
   readonly #where: readonly string[]
   #directory: Promise<string> | undefined
@@ -44,7 +43,7 @@ export class ClientRepository {
   constructor({ folder = process.cwd(), environment = process.env, abort }: ClientOptions = {}) {
     const bare = environment.GIT_DIR === undefined ? locateBare(folder) : null
     this.#where = bare === null ? [] : [`--git-dir=${bare}`]
-    this.#options = { environment, folder, abort }
+    this.#git = simpleGitOf({ environment, folder, abort })
   }
 
   /** Runs git and returns its standard output. A failure is 'unavailable' with git's own last words. */
@@ -172,7 +171,7 @@ export class ClientRepository {
       return true
     } catch (error) {
       const { cause } = error as Error
-      if (cause instanceof GitFailure && NO_ANSWER.test(cause.message))
+      if (cause instanceof GitError && NO_ANSWER.test(cause.message))
         throw await this.#unreachable(remote, cause)
       if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
       return false
@@ -227,7 +226,7 @@ export class ClientRepository {
     throw await this.#unreachable(remote, result)
   }
 
-  async #unreachable(remote: string, cause: GitFailure): Promise<HeadgateError> {
+  async #unreachable(remote: string, cause: GitError): Promise<HeadgateError> {
     const shown = shownRemote(remote)
     const remotes = (await this.git('remote')).split('\n').filter((name) => name !== '')
     if (!remotes.includes(remote) && !/[/:\\]/.test(remote) && !existsSync(remote)) {
@@ -249,6 +248,7 @@ export class ClientRepository {
   async #findDirectory(): Promise<string> {
     const result = await this.#try(['rev-parse', '--absolute-git-dir'])
     if (typeof result === 'string') return result.replace(/\n$/, '')
+    if (/spawn git ENOENT/.test(result.message)) findGit()
     if (/not a git repository/.test(result.message)) {
       throw new HeadgateError('usage', 'this folder is not in a git repository', {
         hint: 'run it in a clone of the guarded repository',
@@ -260,11 +260,8 @@ export class ClientRepository {
     })
   }
 
-  /** An exit code without a word is an answer: `config --get` and `rev-parse --quiet` find nothing. */
-  async #try(args: string[]): Promise<string | GitFailure> {
-    const ended = await userGit([...this.#where, '-c', 'color.ui=false', ...args], this.#options)
-    if (ended.code === null) return new GitFailure(ended.stderr || 'a signal ended it')
-    return ended.code === 0 || ended.stderr === '' ? ended.stdout : new GitFailure(ended.stderr)
+  #try(args: string[]): Promise<string | GitError> {
+    return this.#git([...this.#where, ...args])
   }
 }
 

@@ -1,10 +1,11 @@
 /** Why a name that the user gave is no commit here. */
+
+import type { GitError } from 'simple-git'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
-import type { GitFailure } from './client-repository.ts'
 
 /** `peeled` is what git says of the name when any kind of object will do. */
-export function notACommit(name: string, peeled: string | GitFailure): HeadgateError {
+export function notACommit(name: string, peeled: string | GitError): HeadgateError {
   const shown = printable(name, 100)
   if (typeof peeled === 'string') {
     return new HeadgateError('usage', `"${shown}" is no commit, but another object`, {

@@ -1,13 +1,10 @@
-import {
-  type ClientRequest,
-  Agent as HttpAgent,
-  request as httpRequest,
-  type IncomingMessage,
-} from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { buildConnector, Client } from 'undici'
 import { exactDuration } from '../core/policy/duration.ts'
 import type { BaseUrl } from './base-url.ts'
 import { describeConnectionFailure, isInvalidRequest } from './connection-failure.ts'
+import { skipInterim } from './interim-answers.ts'
 
 export type HttpRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD' | 'OPTIONS'
@@ -60,102 +57,86 @@ export async function exchange(
   request: HttpRequest,
   { timeoutMs, spentMs = 0, signal, onOpen = async () => undefined }: ExchangeOptions,
 ): Promise<Exchange> {
-  let outgoing: ClientRequest | undefined
+  let socket: Socket | undefined
   let reached = false
   /** What a timeout would end the wait for. */
   let missing = 'no connection'
-  /** What went wrong first; what follows from it says less. */
-  let failure: Error | undefined
+  let resetBy: NodeJS.ErrnoException | null = null
   let stopped: string | null = null
   let status: number | null = null
-  const stop = (reason: string) => {
-    stopped ??= reason
-    outgoing?.destroy(new Error(reason))
-  }
-  const interrupt = () => stop('interrupted')
-  signal.addEventListener('abort', interrupt, { once: true })
-  const timer = setTimeout(() => stop(`${missing} within ${exactDuration(timeoutMs)}`), timeoutMs - spentMs)
-  try {
-    const sent = prepare(base, request)
-    outgoing = sent
-    sent.on('error', (error) => {
-      failure ??= error
-    })
-    sent.once('socket', (socket) => {
+  // Stated, since NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise switch the check off.
+  const connect = buildConnector({
+    rejectUnauthorized: true,
+    timeout: 0,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
+  }) as (...args: Parameters<buildConnector.connector>) => Socket
+  const client = new Client(base.origin, {
+    pipelining: 0,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: (options, callback) => {
+      socket = connect(options, (...[error, connected]: Parameters<buildConnector.Callback>) => {
+        if (error !== null) return callback(error, null)
+        missing = 'no answer'
+        skipInterim(connected, MAX_HEADER_BYTES)
+        onOpen().then(() => callback(null, connected))
+      })
       // Before TLS: whoever takes a connection and fails at TLS is there, and is not as it must be.
-      socket.once('connect', () => {
+      socket.prependOnceListener('connect', () => {
         reached = true
         missing = 'no TLS connection'
       })
-      socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
-        missing = 'no answer'
-        onOpen().then(() => sent.end(request.body ?? undefined))
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNRESET') resetBy = error
       })
+    },
+  })
+  const stop = (reason: string) => {
+    stopped ??= reason
+    // The client does not close a socket that is still connecting, which would keep the process alive.
+    socket?.destroy()
+    client.destroy(new Error(reason)).catch(() => undefined)
+  }
+  const interrupt = () => stop('interrupted')
+  signal.addEventListener('abort', interrupt, { once: true })
+  if (signal.aborted) interrupt()
+  const timer = setTimeout(() => stop(`${missing} within ${exactDuration(timeoutMs)}`), timeoutMs - spentMs)
+  try {
+    const response = await client.request({
+      method: request.method,
+      path: base.prefix + request.path,
+      headers: { accept: '*/*', 'user-agent': 'headgate', ...request.headers, 'accept-encoding': 'identity' },
+      body: request.body,
+      responseHeaders: 'raw',
     })
-    if (signal.aborted) interrupt()
-    const incoming = await answerTo(sent)
-    status = incoming.statusCode ?? 0
-    if (status === 101)
-      return { kind: 'failed', status, reason: 'the answer switches to a protocol that nobody asked for' }
+    status = response.statusCode
     missing = 'the answer was not complete'
-    const body = hasNoBody(request, status) ? leaveBody(incoming) : await readBody(incoming)
+    const body = hasNoBody(request, status) ? leaveBody(response.body) : await readBody(response.body)
     if (body === null) return { kind: 'failed', status, reason: 'the answer is larger than 1 MiB' }
-    const answer = { status, headers: collectHeaders(incoming.rawHeaders), body }
-    // Node takes a reset for the end as well, and the rest of the answer may be missing.
-    if (failure !== undefined && endsByClosing(request, answer)) throw failure
+    const headers = collectHeaders(response.headers as unknown as readonly string[])
+    const answer = { status, headers, body }
+    // undici takes a reset for the end as well, and the rest of the answer may be missing.
+    if (resetBy !== null && endsByClosing(request, answer)) throw resetBy
     return { kind: 'answered', answer }
   } catch (error) {
-    const reason = stopped ?? describeConnectionFailure(failure ?? error)
+    const reason = stopped ?? describeConnectionFailure(error)
     return reached || isInvalidRequest(error)
       ? { kind: 'failed', status, reason }
       : { kind: 'unreachable', reason }
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', interrupt)
-    outgoing?.destroy()
+    client.destroy().catch(() => undefined)
   }
 }
 
-/** A request that is not sent before it is ended. Throws for what cannot be written as HTTP. */
-function prepare(base: BaseUrl, { method, path, headers, body }: HttpRequest): ClientRequest {
-  const isSecure = base.origin.startsWith('https:')
-  const request = (isSecure ? httpsRequest : httpRequest)(base.origin, {
-    // A connection of its own, and no proxy, whatever the environment says.
-    agent: new (isSecure ? HttpsAgent : HttpAgent)({
-      autoSelectFamily: true,
-      autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
-    }),
-    method,
-    path: base.prefix + path,
-    headers: {
-      accept: '*/*',
-      'user-agent': 'headgate',
-      ...headers,
-      'accept-encoding': 'identity',
-      ...(body === null ? {} : { 'content-length': Buffer.byteLength(body) }),
-    },
-    maxHeaderSize: MAX_HEADER_BYTES,
-    insecureHTTPParser: false,
-    // Stated, since NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise switch the check off.
-    rejectUnauthorized: true,
-  })
-  // Their size is bounded; of more than this number Node would drop the rest without a word.
-  request.maxHeadersCount = 0
-  return request
-}
-
-/** The beginning of the answer: interim ones (1xx), which a client must take and wait on (RFC 9110, 15.2), Node takes. */
-function answerTo(request: ClientRequest): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    request.once('error', reject).once('response', resolve).once('upgrade', resolve)
-  })
-}
-
 /** The whole body; null where it has more than MAX_BODY_BYTES. Leaving the loop destroys the stream. */
-async function readBody(stream: IncomingMessage): Promise<Buffer | null> {
+async function readBody(stream: AsyncIterable<Uint8Array>): Promise<Buffer | null> {
   const chunks: Uint8Array[] = []
   let bodyBytes = 0
-  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+  for await (const chunk of stream) {
     bodyBytes += chunk.byteLength
     if (bodyBytes > MAX_BODY_BYTES) return null
     chunks.push(chunk)
@@ -169,7 +150,7 @@ function hasNoBody({ method }: HttpRequest, status: number): boolean {
 }
 
 /** What comes all the same, or does not although a length was said, is nothing of the answer's. */
-function leaveBody(stream: IncomingMessage): Buffer {
+function leaveBody(stream: Readable): Buffer {
   stream.on('error', () => undefined)
   return Buffer.alloc(0)
 }
@@ -185,7 +166,7 @@ function collectHeaders(raw: readonly string[]): ReadonlyMap<string, readonly st
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = String(raw[at]).toLowerCase()
     const values = headers.get(name) ?? []
-    values.push(Buffer.from(raw[at + 1] ?? '', 'latin1').toString('utf8'))
+    values.push(String(raw[at + 1]))
     headers.set(name, values)
   }
   return headers

@@ -6,12 +6,17 @@ afterEach(() => {
   vi.unstubAllEnvs()
 })
 
+/** A command of git's that this environment configures. */
+function alias(command: string): Record<string, string> {
+  return { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'alias.told', GIT_CONFIG_VALUE_0: command }
+}
+
 describe('git as the user runs it', () => {
   test('speaks one language, and leaves the environment of headgate alone', async () => {
     vi.stubEnv('LC_ALL', 'de_DE.UTF-8')
     const before = { ...process.env }
-    const client = new ClientRepository()
-    expect(await client.git('-c', 'alias.told=!echo $LC_ALL', 'told')).toBe('C\n')
+    const client = new ClientRepository({ environment: { ...process.env, ...alias('!echo $LC_ALL') } })
+    expect(await client.git('told')).toBe('C\n')
     expect({ ...process.env }).toEqual(before)
   })
 
@@ -27,6 +32,10 @@ describe('git as the user runs it', () => {
     const told = 'alias.told=!echo "$EDITOR, $GIT_SSH_COMMAND, $(git config core.pager), ${HOME-no home}"'
     const ended = await userGit(['-c', told, 'told'], { environment })
     expect(ended).toEqual({ code: 0, stdout: 'ed, ssh -4, less, no home\n', stderr: '' })
+    const client = new ClientRepository({
+      environment: { ...environment, ...alias('!echo "$EDITOR, $GIT_SSH_COMMAND"') },
+    })
+    expect(await client.git('told')).toBe('ed, ssh -4\n')
   })
 
   test('does not wait for what git has left running', async () => {

@@ -167,7 +167,7 @@ const LIES: [title: string, expect: string, lie: RequestListener, reason: string
         r.writeHead(200, { 'content-length': '100' }).write('half')
         setTimeout(() => r.socket?.destroy(), 50)
       },
-      'the connection closed before the answer was complete',
+      'the answer is not as long as it says',
       200,
     ],
     [
