@@ -6,14 +6,12 @@ import type { Oid } from '../src/core/oid.ts'
 import { policyJson } from '../src/core/policy/policy-json.ts'
 import type { FormerBranch, Move } from '../src/core/state.ts'
 import { statementPayload } from '../src/core/statement.ts'
-import type { MoveVerdict, Objection } from '../src/core/verdict.ts'
+import { levelsOf, type MoveVerdict, type Objection } from '../src/core/verdict.ts'
 import type { TermsInForce } from '../src/guard/policy-in-force.ts'
 import type { NewRecord, PolicyFiles } from '../src/ledger/ledger.ts'
 import type { SealKey } from './seal-key.ts'
 
 const VERIFIER = 'urn:headgate:server:v1'
-/** SLSA asks that properties which an organisation defines start with ORG_SOURCE_. */
-const STAGING_PROVED = 'ORG_SOURCE_STAGING_PROVED'
 
 export type StatementContext = {
   readonly sealKey: SealKey
@@ -34,8 +32,6 @@ export function authorizationRecord(
 ): NewRecord {
   const { inForce, at, by } = context
   const passed = verdict.verdict === 'allowed'
-  const proved =
-    passed && verdict.kind !== 'bootstrap' && !verdict.waived.some(({ rule }) => PROOF_RULES.has(rule))
   return record(
     context,
     statementPayload('authorization', inForce.policy.repository, facts.to, {
@@ -45,7 +41,7 @@ export function authorizationRecord(
       policy: { uri: '.headgate/policy.yaml', digest: { sha256: sha256(inForce.files.policy) } },
       inputAttestations: verdict.inputs.map((digest) => ({ digest: { sha256: digest } })),
       verificationResult: passed ? 'PASSED' : 'FAILED',
-      verifiedLevels: proved ? [STAGING_PROVED] : [],
+      verifiedLevels: levelsOf(verdict),
       'urn:headgate:move': {
         kind: verdict.kind,
         ref: facts.ref,
@@ -76,8 +72,6 @@ export function authorizationRecord(
     }),
   )
 }
-
-const PROOF_RULES: ReadonlySet<string> = new Set(['evidence', 'served-commit', 'on-staging', 'known-good'])
 
 function summary(
   { rule, found }: Objection,

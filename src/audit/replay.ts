@@ -3,13 +3,14 @@
  * What the server says of the commit graph is compared with the graph; who pushed is the server's word, unless a push
  * certificate is in the record.
  */
+
 import { canonicalJson } from '../core/canonical-json.ts'
 import { decide } from '../core/decide.ts'
 import type { BroughtBack, Certificate, ObjectType, ReleaseMove } from '../core/facts.ts'
 import type { History, HistoryRecord } from '../core/history.ts'
 import { isOid, isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
-import type { MoveVerdict, Objection } from '../core/verdict.ts'
+import { levelsOf, type MoveVerdict, type Objection } from '../core/verdict.ts'
 import type { BarAnswers } from '../git/gather-bars.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
@@ -211,17 +212,6 @@ function differences(verdict: MoveVerdict, predicate: Authorization): string[] {
   compare('approved by', move.facts.approvedBy, verdict.approvedBy)
   compare('the levels', predicate.verifiedLevels, levelsOf(verdict))
   return found
-}
-
-/** What an override may waive without taking the proof away. */
-const PROOF_RULES: ReadonlySet<string> = new Set(['evidence', 'served-commit', 'on-staging', 'known-good'])
-
-function levelsOf(verdict: MoveVerdict): string[] {
-  const proved =
-    verdict.verdict === 'allowed' &&
-    verdict.kind !== 'bootstrap' &&
-    !verdict.waived.some(({ rule }) => PROOF_RULES.has(rule))
-  return proved ? ['ORG_SOURCE_STAGING_PROVED'] : []
 }
 
 type NamedRule = { readonly rule: string; readonly waived: boolean }

@@ -1,5 +1,6 @@
 /** What would the server say of a push? Asked before it is made. */
 
+import { RELEASE_RULES, STAGING_RULES } from '../core/decide.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef, shortRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
@@ -9,14 +10,7 @@ import { namesake, namesakesOf } from '../core/rules/namesake.ts'
 import { reserved } from '../core/rules/reserved.ts'
 import { formerBranches } from '../core/state.ts'
 import type { RuleName } from '../core/verdict.ts'
-import {
-  type Foresight,
-  foreseeRelease,
-  foreseeStaging,
-  RELEASE_RULES,
-  refsOf,
-  STAGING_RULES,
-} from '../guard/foresee.ts'
+import { type Foresight, foreseeRelease, foreseeStaging, refsOf } from '../guard/foresee.ts'
 import { ClientRepository } from './client-repository.ts'
 import { colour, note, print, printJson } from './output.ts'
 import { type PushSigning, pushSigning, signsInVain } from './push-signing.ts'

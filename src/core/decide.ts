@@ -23,7 +23,7 @@ import { operatorRule } from './rules/operator.ts'
 import { releaseDeleteRule } from './rules/release-delete.ts'
 import { servedCommitRule } from './rules/served-commit.ts'
 import { stagingHistoryRule } from './rules/staging-history.ts'
-import type { MoveKind, MoveVerdict, Objection } from './verdict.ts'
+import type { MoveKind, MoveVerdict, Objection, RuleName } from './verdict.ts'
 import { WAIVABLE } from './verdict.ts'
 
 /** What a release rule sees. `kind` is what the move would be if it were allowed. */
@@ -40,21 +40,31 @@ export type ReleaseCase = {
 export type ReleaseRule = (input: ReleaseCase) => readonly Objection[]
 
 /** In the order in which people read the reasons: what it is, where it comes from, what proves it, who pushes and why. */
-const RELEASE_RULES: readonly ReleaseRule[] = [
-  releaseDeleteRule,
-  commitObjectRule,
-  onStagingRule,
-  fastForwardRule,
-  evidenceRule,
-  servedCommitRule,
-  knownGoodRule,
-  approvalRule,
-  barredRule,
-  frozenRule,
-  driftRule,
-  operatorRule,
-  noteRule,
-]
+const RELEASE = {
+  'release-delete': releaseDeleteRule,
+  'commit-object': commitObjectRule,
+  'on-staging': onStagingRule,
+  'fast-forward': fastForwardRule,
+  evidence: evidenceRule,
+  'served-commit': servedCommitRule,
+  'known-good': knownGoodRule,
+  approval: approvalRule,
+  barred: barredRule,
+  frozen: frozenRule,
+  drift: driftRule,
+  operator: operatorRule,
+  note: noteRule,
+} satisfies Partial<Record<RuleName, ReleaseRule>>
+
+/** The same for the staging branch: its history, and the release log that it carries. */
+const STAGING = {
+  'staging-history': stagingHistoryRule,
+  'log-append-only': logAppendOnlyRule,
+} satisfies Partial<Record<RuleName, (facts: StagingMove) => readonly Objection[]>>
+
+/** The rules that judge each branch, in the order in which they are told. */
+export const RELEASE_RULES = Object.keys(RELEASE) as (keyof typeof RELEASE)[]
+export const STAGING_RULES = Object.keys(STAGING) as (keyof typeof STAGING)[]
 
 /** Judges one move of the release branch. All rules run, and every objection is in the verdict. */
 export function decide(facts: ReleaseMove, policy: Terms, ledger: History, now: number): MoveVerdict {
@@ -64,7 +74,7 @@ export function decide(facts: ReleaseMove, policy: Terms, ledger: History, now: 
   const evidence = assessEvidence(policy.environments.staging, facts.to, policy, history, now)
   const approvals = collectApprovals(facts, policy, history, now)
   const input: ReleaseCase = { facts, policy, history, now, kind, evidence, approvals }
-  const objections = RELEASE_RULES.flatMap((rule) => rule(input))
+  const objections = Object.values(RELEASE).flatMap((rule) => rule(input))
 
   const supports =
     kind === 'rollback' ? approvals.valid : evidence.chosen === null ? [] : [evidence.chosen.record]
@@ -109,7 +119,7 @@ function kindOf({ from, claimedFrom, to, fastForward, objectType }: ReleaseMove)
   return objectType === 'commit' || isZeroOid(to) ? 'rollback' : 'promotion'
 }
 
-/** Judges one move of the staging branch: its history and the release log that it carries. */
+/** Judges one move of the staging branch. */
 export function decideStaging(facts: StagingMove): readonly Objection[] {
-  return [...stagingHistoryRule(facts), ...logAppendOnlyRule(facts)]
+  return Object.values(STAGING).flatMap((rule) => rule(facts))
 }

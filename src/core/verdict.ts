@@ -61,3 +61,21 @@ export type MoveVerdict = {
   /** Principals whose approval or override the move spends. */
   readonly approvedBy: readonly string[]
 }
+
+/** The one level that an authorization states, as SLSA names those of an organization's own. */
+const STAGING_PROVED = 'ORG_SOURCE_STAGING_PROVED'
+
+/** Waived, they take the proof away. */
+const PROOF_RULES: ReadonlySet<RuleName> = new Set<RuleName>([
+  'evidence',
+  'served-commit',
+  'on-staging',
+  'known-good',
+])
+
+/** The levels that an authorization of this move states as verified. */
+export function levelsOf({ verdict, kind, waived }: MoveVerdict): string[] {
+  const proved =
+    verdict === 'allowed' && kind !== 'bootstrap' && !waived.some(({ rule }) => PROOF_RULES.has(rule))
+  return proved ? [STAGING_PROVED] : []
+}

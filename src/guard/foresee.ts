@@ -15,7 +15,7 @@ import { pushOption } from '../core/push-option.ts'
 import { releaseRef, stagingRef } from '../core/refs.ts'
 import { barRemarks } from '../core/rules/barred.ts'
 import { wantsNote } from '../core/rules/note.ts'
-import type { MoveVerdict, Objection, RuleName } from '../core/verdict.ts'
+import type { MoveVerdict, Objection } from '../core/verdict.ts'
 import { debug } from '../git/debug.ts'
 import { gatherReleaseMove, gatherStagingMove } from '../git/gather-facts.ts'
 import type { RefUpdate } from '../git/hook-input.ts'
@@ -25,26 +25,6 @@ import { gatherHistory } from './gather-history.ts'
 import { type RemoteView, stateOf } from './guarded-view.ts'
 import type { TermsInForce } from './policy-in-force.ts'
 import { withReasons } from './why-rolled-back.ts'
-
-/** The rules that judge a release branch, in the order in which `decide` tells them. */
-export const RELEASE_RULES = [
-  'release-delete',
-  'commit-object',
-  'on-staging',
-  'fast-forward',
-  'evidence',
-  'served-commit',
-  'known-good',
-  'approval',
-  'barred',
-  'frozen',
-  'drift',
-  'operator',
-  'note',
-] as const satisfies readonly RuleName[]
-
-/** The same for the staging branch. */
-export const STAGING_RULES = ['staging-history', 'log-append-only'] as const satisfies readonly RuleName[]
 
 export type Foresight = {
   readonly report: RefReport
