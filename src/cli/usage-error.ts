@@ -1,4 +1,5 @@
 /** What is wrong with a command line, in headgate's words. yargs knows which commands and options there are, and finds it. */
+import { editDistance } from '../core/edit-distance.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 
@@ -110,27 +111,4 @@ function suggestion(word: string, known: readonly string[]): string {
     .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(name.replace(/^--/, '').length / 3)))
     .sort((a, b) => a.distance - b.distance)
   return best === undefined ? '' : `; did you mean ${best.name}?`
-}
-
-/** Letters to insert, delete, replace or swap with their neighbour. */
-function editDistance(from: string, to: string): number {
-  const rows: number[][] = [Array.from({ length: to.length + 1 }, (_, column) => column)]
-  const at = (row: number, column: number) => rows[row]?.[column] ?? 0
-  for (let row = 1; row <= from.length; row++) {
-    rows.push([row])
-    for (let column = 1; column <= to.length; column++) {
-      const same = from[row - 1] === to[column - 1]
-      const swapped =
-        row > 1 && column > 1 && from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1]
-      rows[row]?.push(
-        Math.min(
-          at(row - 1, column) + 1,
-          at(row, column - 1) + 1,
-          at(row - 1, column - 1) + (same ? 0 : 1),
-          swapped ? at(row - 2, column - 2) + 1 : Number.POSITIVE_INFINITY,
-        ),
-      )
-    }
-  }
-  return at(from.length, to.length)
 }

@@ -1,6 +1,8 @@
 /** The policy that a text states: read, shaped, checked for what needs two keys, completed with defaults. */
+
 import type { LineCounter } from 'yaml'
 import { canonicalJson, sha256 } from '../canonical-json.ts'
+import { editDistance } from '../edit-distance.ts'
 import { HeadgateError } from '../errors.ts'
 import { printable, showValue } from '../printable.ts'
 import type * as z from '../zod-mini.ts'
@@ -137,20 +139,6 @@ function suggestion(word: string, known: readonly string[]): string | null {
     })
     .sort((a, b) => a.distance - b.distance)
   return near?.candidate ?? null
-}
-
-/** Levenshtein's distance, row by row. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
-  }
-  return row[b.length]!
 }
 
 /** Leaves out what another problem explains: parts of what could not be read. */
