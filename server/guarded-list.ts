@@ -90,7 +90,7 @@ export function readGuardedLines(gitDirectory: string): string[] {
 
 /**
  * For a ledger in which no policy was ever applied. Throws HeadgateError 'data' if one must have been, since branches are
- * guarded: whoever removes the ledger must not remove the guard with it.
+ * guarded: an account that removes the ledger must not remove the guard with it.
  */
 export function requireNeverGuarded(gitDirectory: string): void {
   if (!wasGuarded(gitDirectory)) return

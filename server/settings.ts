@@ -53,7 +53,7 @@ export function writeSettings(gitDirectory: string, settings: ServerSettings): v
   replaceFile(settingsPath(gitDirectory), `${JSON.stringify(debug ? settings : rest, null, 2)}\n`)
 }
 
-/** Whoever shares the repository's folder can put a pipe or a device into the place of a file. */
+/** An account that shares the repository's folder can put a pipe or a device into the place of a file. */
 const MAX_SETTINGS_BYTES = 64 * 1024
 
 /** Reads and checks the settings of a guarded repository. */

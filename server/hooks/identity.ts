@@ -142,7 +142,7 @@ const EXPOSE = [
   '  ExposeAuthInfo yes',
 ]
 
-/** By the key that sshd says was used. Whoever can write files as this account can write that file, too. */
+/** By the key that sshd says was used. A process that can write files as this account can write that file, too. */
 function byLogin({ value, login }: IdentityInput, signers: readonly AllowedSigner[], now: number): Pusher {
   const unknown = (reason: string): Pusher => ({ identified: false, reason, fix: EXPOSE })
   if (value === '') {

@@ -89,7 +89,7 @@ function namesIn(path: string): string[] {
   try {
     return readdirSync(path)
   } catch {
-    // Whoever cannot look into it has the folder itself as a misfit, or is no account of this repository.
+    // An account that cannot look into it has the folder itself as a misfit, or is no account of this repository.
     return []
   }
 }

@@ -76,7 +76,7 @@ export class ExpectedTree {
 
   async #body(oid: Oid): Promise<Buffer> {
     const tree = await this.#repository.objects().read(oid, MAX_TREE_BYTES)
-    // It is changed in place, and whoever read it may keep it.
+    // It is changed in place, and the caller that read it may keep it.
     if (tree?.type === 'tree') return Buffer.from(tree.body)
     throw new HeadgateError('data', `its tree ${oid} is missing or corrupt`)
   }

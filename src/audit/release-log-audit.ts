@@ -80,7 +80,7 @@ export class ReleaseLogAudit {
     // Each is a process, and a dishonest ledger can have one version a thousand times.
     if (this.#ahead !== undefined) return
     const move = this.#gather(mark, this.#start.tip)
-    // Whoever awaits it gets the error.
+    // The caller that awaits it gets the error.
     move.catch(() => {})
     this.#ahead = { mark, move }
   }

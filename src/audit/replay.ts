@@ -254,7 +254,7 @@ function isCommitId(value: unknown): value is Oid {
   return typeof value === 'string' && isOid(value) && !isZeroOid(value)
 }
 
-/** The commits that a move is about, for whoever asks the graph. */
+/** The commits that a move is about, which the graph is asked for. */
 export function movedCommits(record: LedgerRecord): { from: Oid; to: Oid; staging: Oid | null } | null {
   if (record.statement.kind !== 'authorization') return null
   const { from, to, facts } = record.statement.predicate['urn:headgate:move']

@@ -71,7 +71,7 @@ function objectionTo({ certificate, namespace }: ParsedSignature): string | null
 }
 
 /**
- * The seal keys that an auditor believes in, in the order in which they came into use. Whoever was replaced does not
+ * The seal keys that an auditor believes in, in the order in which they came into use. A key that was replaced does not
  * come back: a stolen old key must not seal again.
  */
 export class SealKeys {

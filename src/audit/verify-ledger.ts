@@ -168,7 +168,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
   const next = async () => {
     await judge()
     const checked = verifyBatch(batch.flatMap(({ signatures }) => signatures))
-    // Whoever awaits it gets the error; until then it must not count as unhandled.
+    // The caller that awaits it gets the error; until then it must not count as unhandled.
     checked.catch(() => {})
     checking = { records: batch, checked }
     batch = []

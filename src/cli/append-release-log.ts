@@ -42,7 +42,7 @@ export type AppendedLog = {
   readonly entries: readonly LogItem[]
 }
 
-/** Whoever works on a busy branch loses a race or two; after this many somebody should look. */
+/** On a busy branch an operator loses a race or two; after this many a person should look. */
 const ATTEMPTS = 30
 
 /**

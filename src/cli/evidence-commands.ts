@@ -265,7 +265,7 @@ export async function invalidateEvidence(options: {
   print(`the evidence for ${shortOid(commit)} is invalidated on ${shownRemote(options.remote)}`)
 }
 
-/** Whoever may sign evidence or approvals may take evidence back. Where nobody can tell, the server will. */
+/** A signer of evidence or of approvals may take evidence back. Where the clone cannot tell, the server will. */
 function roleOf(key: string, signers: readonly AllowedSigner[]): 'evidence' | 'approval' {
   const holder = keyHolder(key, signers, Date.now())
   return holder?.may('headgate-evidence') === false && holder.may('headgate-approval')

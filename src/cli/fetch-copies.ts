@@ -26,7 +26,7 @@ export async function fetchLedger(client: ClientRepository, remote: string): Pro
   } catch (error) {
     const { cause } = error as Error
     if (!(cause instanceof Error) || !/couldn't find remote ref/.test(cause.message)) throw error
-    // Whoever lists the refs tells why that is.
+    // The listing of the refs tells why that is.
     await guardedRefs(client, remote, [])
     throw error
   }

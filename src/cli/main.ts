@@ -185,7 +185,7 @@ function systemFailure(error: NodeJS.ErrnoException): HeadgateError {
   })
 }
 
-// Whoever reads may stop reading (`| head`): that is no failure.
+// The reader may stop reading (`| head`): that is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') fail(error)
 })

@@ -97,7 +97,7 @@ async function permit(
   const reason = requireReason(options.reason)
   const expiresMs = requireDuration('expires', options.expires)
   const repository = new ClientRepository()
-  // First, so that whoever approves need not fetch before the commits can be named.
+  // First, so that an approver need not fetch before the commits can be named.
   const { place, policy, release } = await remoteView(repository, options.remote)
   const from = await repository.resolveCommit(options.from)
   const to = await repository.resolveCommit(options.to)

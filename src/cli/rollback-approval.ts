@@ -1,4 +1,4 @@
-/** Who still has to permit a rollback, and the own permission where the policy lets whoever pushes give it. */
+/** Who still has to permit a rollback, and the own permission where the policy lets the pusher give it. */
 import { randomUUID } from 'node:crypto'
 import type { Oid } from '../core/oid.ts'
 import { statementPayload } from '../core/statement.ts'

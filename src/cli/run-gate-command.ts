@@ -213,7 +213,7 @@ async function findPolicy(
   place: GuardedPlace | null,
 ): Promise<Policy> {
   if (place === null) {
-    // Whoever tries gates has not made all the keys yet.
+    // A team that tries gates has not made all the keys yet.
     return parsePolicy(readPolicyText(folder))
   }
   return (await remotePolicy(repository, place.reads)).policy

@@ -1,5 +1,5 @@
 /**
- * What a server said of a push that it refused, without what is noise to whoever ran a command: the name of the inbox
+ * What a server said of a push that it refused, without what is noise to the user of a command: the name of the inbox
  * ref, git's own words about the push, and the line breaks that the server made. What it decided is read from its last line
  * (core/verdict-line.ts) and from nothing else.
  */

@@ -261,7 +261,7 @@ function nextStep({ status, policy, remote, abbreviated, unfinished }: StatusRep
       `the last known-good release before is ${shortOid(back.commit)}:`,
       `  headgate rollback ${names(back.commit)} --trigger TEXT --symptoms TEXT${at}`,
     ]
-    // Whoever looks while production is broken wants the way back.
+    // An operator who looks while production is broken wants the way back.
     if (smoke?.result === 'FAILED') lines.unshift(...way)
     else lines.push(...way)
   }

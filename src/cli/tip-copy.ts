@@ -3,7 +3,7 @@
  * for. It answers nearly all questions. Of 2,000 records, 5.2 MB, it is 216 KB.
  *
  * It is a small repository of its own in the clone's git folder, so that the clone stays as deep and as whole as it is.
- * Whoever deletes it loses nothing.
+ * A user who deletes it loses nothing.
  */
 
 import { existsSync, readdirSync, rmSync } from 'node:fs'
@@ -107,7 +107,7 @@ export class TipCopy {
   async #fetch(...args: string[]): Promise<void> {
     const settings = [
       `include.path=${join(this.#clone.commonDirectory, 'config')}`,
-      // git would write these into the configuration, and whoever reads there would fetch what is missing.
+      // git would write these into the configuration, and every reader there would fetch what is missing.
       `remote.${this.#remote}.promisor=true`,
       `remote.${this.#remote}.partialclonefilter=blob:none`,
       'fetch.writeCommitGraph=false',

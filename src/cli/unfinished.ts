@@ -5,7 +5,7 @@ import { hasEntry } from '../guard/release-entry.ts'
 /** A move that is older than this and has no entry was not made by somebody who is about to come back to it. */
 const UNFINISHED_MS = parseDuration('24h')
 
-/** Whether the last move has still to be tested and written down, by whoever comes first. */
+/** Whether the last move has still to be tested and written down, by the operator who comes first. */
 export function isUnfinished(
   move: LandedMove,
   logged: { has(record: number): boolean },

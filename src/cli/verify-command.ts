@@ -111,7 +111,7 @@ async function verifyReceipt(
   )
 }
 
-/** What no receipt can show, for whoever takes it for an audit. */
+/** What no receipt can show, for readers who take it for an audit. */
 const NOT_IN_A_RECEIPT = [
   'copy: whether a ledger that you know holds this ledger commit',
   'chain, tree, state, clock: the records between these',

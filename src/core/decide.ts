@@ -114,7 +114,7 @@ export function decide(facts: ReleaseMove, policy: Terms, ledger: History, now: 
 /** What does not contain the old tip takes it back; a tag or a tree in place of a commit is a promotion gone wrong. */
 function kindOf({ from, claimedFrom, to, fastForward, objectType }: ReleaseMove): 'promotion' | 'rollback' {
   if (isZeroOid(from) || fastForward) return 'promotion'
-  // Whoever has not seen where the branch is now did not mean to take it back; the fast-forward rule tells them.
+  // A pusher who has not seen where the branch is now did not mean to take it back; the fast-forward rule tells them.
   if (claimedFrom !== from) return 'promotion'
   return objectType === 'commit' || isZeroOid(to) ? 'rollback' : 'promotion'
 }

@@ -139,7 +139,7 @@ function voidedBy(
 ): HistoryRecord<'invalidation'> | null {
   // A run that ended before the invalidation is void even if it arrives later: it is what was taken back. One that was
   // recorded before is void whenever it ended, unless it failed: an invalidation that is delivered late must not take
-  // back a failure that whoever signed it cannot have known.
+  // back a failure that its signer cannot have known.
   const voids = (invalidation: HistoryRecord<'invalidation'>) => {
     const isEarlier = evidence.seq < invalidation.seq
     if (isEarlier && !hasFailed(evidence, environment)) return true

@@ -26,7 +26,7 @@ export const UNSAFE = /[\p{C}\p{DI}\u2800]|(?! )\p{Z}/gu
 
 /**
  * Every JSON that is printed or handed on is written here. The same characters as in text for people, as JSON's own
- * escapes: whoever parses it gets the value as it is, and whoever looks at it on a terminal gets nothing moved or hidden.
+ * escapes: a parser gets the value as it is, and a reader at a terminal gets nothing moved or hidden.
  */
 export function jsonText(value: unknown, space?: number): string {
   return escapeJson(JSON.stringify(value, null, space))

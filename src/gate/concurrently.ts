@@ -35,7 +35,7 @@ export class Slots {
     try {
       return await work()
     } finally {
-      // The slot goes to whoever waits longest, without ever being free.
+      // The slot goes to the task that waits longest, without ever being free.
       const next = this.#waiting.shift()
       if (next === undefined) this.#free += 1
       else next()

@@ -83,7 +83,7 @@ export async function exchange(
         skipInterim(connected, MAX_HEADER_BYTES)
         onOpen().then(() => callback(null, connected))
       })
-      // Before TLS: whoever takes a connection and fails at TLS is there, and is not as it must be.
+      // Before TLS: a server that takes a connection and fails at TLS is there, and is not as it must be.
       socket.prependOnceListener('connect', () => {
         reached = true
         missing = 'no TLS connection'

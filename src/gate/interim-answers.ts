@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net'
 
-/** All 1xx but 101: whoever was not asked to switch protocols cannot. */
+/** All 1xx but 101: a server that was not asked to switch protocols cannot. */
 const INTERIM = /^HTTP\/1\.[01] 1(?!01)[0-9]{2}(?=[ \r])[\s\S]*?\r\n\r\n/
 /** What could still become the first line of one. */
 const BEGINNING = /^(?:H|HT|HTT|HTTP|HTTP\/|HTTP\/1|HTTP\/1\.|HTTP\/1\.[01](?: (?:1(?:0|[02-9][0-9]?)?)?)?)$/

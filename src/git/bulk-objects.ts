@@ -9,7 +9,7 @@ const MAX_HEADER_BYTES = 200
 
 /**
  * The objects in what `git cat-file --batch --buffer` prints, in the order in which they were asked for. It ends at the
- * first answer that is no object of up to `maxBytes`: whoever asked for more asks the object reader, which says why.
+ * first answer that is no object of up to `maxBytes`: a caller that asked for more asks the object reader, which says why.
  */
 export async function* objectsOf(
   output: AsyncIterable<Buffer>,

@@ -93,7 +93,7 @@ export class CommitAncestry {
     const without = this.#leftOut.map((oid) => `^${oid}`)
     const output = this.#repository.stream(['rev-list', '--parents', ...this.#tips, ...without, '--'])
     this.#graph = CommitGraph.read(output, this.#repository.oidLength)
-    // Whoever asks gets the error; until then it must not count as unhandled.
+    // The caller that asks gets the error; until then it must not count as unhandled.
     this.#graph.catch(() => {})
   }
 }

@@ -75,7 +75,7 @@ export class ObjectReader {
   /**
    * The object called `name`: a full id, or `<full id>:<path>`; null if it is missing. An id of the wrong length for this
    * repository names nothing in it. Throws HeadgateError 'data' if the object is larger than `maxBytes` or corrupt,
-   * 'unavailable' if git cannot tell. git does not say of every damaged object that it is there: whoever follows an id
+   * 'unavailable' if git cannot tell. git does not say of every damaged object that it is there: a caller that follows an id
    * from another object must treat null as an error.
    */
   async read(name: string, maxBytes = MAX_OBJECT_BYTES): Promise<GitObject | null> {
@@ -288,7 +288,7 @@ export class ObjectReader {
     const said = this.#stderr
     this.#stderr = ''
     const partial = incompleteProblem(this.#command, said)
-    // Whoever only asks whether it is there is answered; git's word for it is "not fetched".
+    // A caller that only asks whether it is there is answered; git says "not fetched" of it.
     if (said === '' || (partial !== null && request.mayLack)) request.resolve(null)
     else request.reject(partial ?? unreadable(request.name, said))
   }

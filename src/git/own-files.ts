@@ -1,7 +1,7 @@
 /**
  * Files and folders that headgate itself keeps in a git folder, beside git's own: each is written here and nowhere else.
  *
- * Their modes never come from the umask of whoever happens to push: a file may be read by whom its folder lets in, and a
+ * Their modes never come from the pusher's umask: a file may be read by whom its folder lets in, and a
  * folder has the mode of the one that it is in. The installation gives the topmost ones the mode that
  * `core.sharedRepository` says (`sharing.ts`).
  */
@@ -28,7 +28,7 @@ export type FileKind = {
   readonly executable?: boolean
   /** For the owner, and for reading by a group that may write in the folder; for nobody else whatever the folder says. */
   readonly secret?: boolean
-  /** False for what a crash may lose or tear: whoever reads it finds that out, and does without. */
+  /** False for what a crash may lose or tear: the reader finds that out, and does without. */
   readonly lasting?: boolean
 }
 
@@ -62,7 +62,7 @@ export function replaceFile(path: string, content: string | Buffer, kind: FileKi
 }
 
 const FRESH_BYTES = 6
-/** Whoever writes a file is done long before that, or died. */
+/** A process that writes a file is done long before that, or died. */
 const LEFTOVER_MS = 3_600_000
 
 /** Removes what processes that were killed while they replaced this file have left, be it a key. */

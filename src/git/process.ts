@@ -74,7 +74,7 @@ export async function runGit(command: GitCommand, options: RunOptions = {}): Pro
 }
 
 /**
- * The standard output of a command, chunk by chunk, at the pace of whoever reads it, and `input` at the pace of git. It
+ * The standard output of a command, chunk by chunk, at the reader's pace, and `input` at the pace of git. It
  * has no time limit, since a slow reader is no fault of git's; leaving the loop early kills the process. Throws as
  * `runGit` does, and what `input` throws.
  */
@@ -118,7 +118,7 @@ function pour(input: AsyncIterable<string>, child: ChildProcessWithoutNullStream
       child.stdin.end()
     }
   })()
-  // Whoever awaits it gets the error; where the output is left early, nobody does.
+  // The caller that awaits it gets the error; where the output is left early, there is none.
   writing.catch(() => {})
   return writing
 }

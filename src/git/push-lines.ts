@@ -4,7 +4,7 @@ import { isOid, zeroOidLike } from '../core/oid.ts'
 import { REF_NAME, type RefUpdate } from './hook-input.ts'
 
 export type PushLine = Omit<RefUpdate, 'from'> & {
-  /** Where the remote says the ref is; null where whoever started the hook does not tell (pre-commit). */
+  /** Where the remote says the ref is; null where the hook runner does not tell (pre-commit). */
   readonly from: string | null
 }
 

@@ -56,12 +56,12 @@ export function sharedMode(mode: number, isFolder: boolean, sharing: Sharing): n
   if (sharing === null) return mode
   let bits = sharing.mode
   if ((mode & 0o200) === 0) bits &= ~0o222
-  // Whoever may read it may run it, too.
+  // Accounts that may read it may run it, too.
   if ((mode & 0o100) !== 0) bits |= (bits & 0o444) >> 2
   const shared = sharing.exact ? (mode & ~0o777) | bits : mode | bits
   if (!isFolder) return shared
   const folder = shared | ((shared & 0o444) >> 2)
-  // What is made in it belongs to its group, whatever the group of whoever makes it.
+  // What is made in it belongs to its group, whatever the group of the account that makes it.
   return (folder & 0o060) === 0 ? folder : folder | 0o2000
 }
 

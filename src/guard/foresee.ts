@@ -155,7 +155,7 @@ type BestPush = {
   readonly signed: boolean
 }
 
-/** Everybody who may push it, with and without a signature: the verdict of whoever gets furthest. */
+/** Everybody who may push it, with and without a signature: the verdict of the one who gets furthest. */
 function bestPush(
   facts: ReleaseMove,
   { policy, signers }: Pick<TermsInForce, 'policy' | 'signers'>,

@@ -90,7 +90,7 @@ function smokeOf(
   return run ?? null
 }
 
-/** Whoever ran it has a clock of their own. */
+/** The machine that ran it has a clock of its own. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000
 
 function isRun(record: HistoryRecord, environment: string): record is TrustedRun {

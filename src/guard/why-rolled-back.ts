@@ -1,4 +1,4 @@
-/** Why production was rolled back from a commit, in the words of whoever permitted it. */
+/** Why production was rolled back from a commit, in the words of the approver who permitted it. */
 import type { BroughtBack } from '../core/facts.ts'
 import type { LedgerState } from '../core/state.ts'
 import type { Snapshot } from '../ledger/ledger.ts'

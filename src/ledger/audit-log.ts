@@ -85,7 +85,7 @@ async function* slowRead(
     for await (const commits of logCommits(repository, range)) {
       for (const commit of commits) {
         const reading = readCommit(repository, commit)
-        // Whoever awaits it below gets the error; it must not count as unhandled until then.
+        // The caller that awaits it below gets the error; it must not count as unhandled until then.
         reading.catch(() => {})
         ahead.push(reading)
         last = commit.oid

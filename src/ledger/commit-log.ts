@@ -37,7 +37,7 @@ export async function* readCommits(
   for await (const commits of logCommits(repository, [count, tip])) {
     for (const commit of commits) {
       const reading = readAdded(repository, commit)
-      // Whoever awaits it below gets the error; it must not count as unhandled until then.
+      // The caller that awaits it below gets the error; it must not count as unhandled until then.
       reading.catch(() => {})
       ahead.push(reading)
       if (ahead.length >= READ_AHEAD) yield next()

@@ -1,4 +1,4 @@
-/** What the git ledger needs of git. A `GitRepository` fits; whoever wires the two passes it in. */
+/** What the git ledger needs of git. A `GitRepository` fits; the caller that wires the two passes it in. */
 import type { Oid } from '../core/oid.ts'
 import type { RefValue } from './ledger.ts'
 

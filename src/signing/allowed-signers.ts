@@ -7,7 +7,7 @@
  * ssh-keygen prints an error for a line that it cannot read and goes on. Here any such line is a problem, and whoever
  * uses the file refuses it when there is one. What is accepted means the same as in ssh-keygen, with these differences:
  *
- * - A time without `Z` is UTC, not the local time of whoever reads it: one file must mean one thing on every machine.
+ * - A time without `Z` is UTC, not the reader's local time: one file must mean one thing on every machine.
  * - A line that could never match is a problem: an empty list of namespaces, only excluding patterns.
  * - A line that is no cert-authority must have a principal without wildcards. That name is who signed; "somebody at
  *   example.com" is not an identity. The further patterns of the line give no further names.

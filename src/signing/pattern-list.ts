@@ -42,7 +42,7 @@ export function isLiteral(pattern: string): boolean {
   return !pattern.startsWith('!') && !/[*?]/.test(pattern)
 }
 
-/** The name that a line without cert-authority gives to whoever signs with its key. */
+/** The name that a line without cert-authority gives to the signer with its key. */
 export function literalPrincipal(principals: readonly string[]): string | undefined {
   return principals.find((pattern) => isLiteral(pattern) && matchesPatternList(pattern, principals))
 }

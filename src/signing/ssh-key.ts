@@ -101,7 +101,7 @@ export function parseSshKey(blob: Uint8Array): SshKey {
   const reader = new WireReader(blob)
   const key = readKeyFields(reader.text(), reader)
   reader.end()
-  // Whoever signs with a new key each time shall not make it grow.
+  // A signer who takes a new key each time shall not make it grow.
   if (PARSED_KEYS.size >= MAX_PARSED_KEYS) PARSED_KEYS.clear()
   PARSED_KEYS.set(name, key)
   return key

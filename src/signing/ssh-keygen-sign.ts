@@ -51,7 +51,7 @@ export async function signEnvelope(input: {
   return parseEnvelope(Buffer.from(JSON.stringify(envelope)))
 }
 
-/** Whoever signs learns here, and not from the server, that nobody would accept the key or the signature. */
+/** The signer learns here, and not from the server, that no server would accept the key or the signature. */
 function checkOwnSignature(
   armored: string,
   namespace: string,

@@ -32,7 +32,7 @@ export class WireReader {
     return this.#offset === this.#bytes.length
   }
 
-  /** Whoever has read the last field must call this: bytes that nobody read are bytes that nobody checked. */
+  /** The caller must call this after the last field: bytes that were not read are bytes that were not checked. */
   end(): void {
     if (!this.atEnd) throw new HeadgateError('data', 'SSH data has trailing bytes')
   }

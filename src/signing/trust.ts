@@ -197,7 +197,7 @@ function objectionTo(
 ): [Distrust['verdict'], string] | undefined {
   const second = BigInt(at / 1000)
   if (certificate.kind !== 'user') return ['unknown-key', 'the certificate is for a host, not for a person']
-  // A critical option must be refused by whoever does not enforce it; source-address and force-command mean nothing
+  // A critical option must be refused by a verifier that does not enforce it; source-address and force-command mean nothing
   // for a signature of data. ssh-keygen -Y verify does not look at them.
   const [option] = certificate.criticalOptions
   if (option !== undefined && !optionsKept) {

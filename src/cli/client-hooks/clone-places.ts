@@ -65,7 +65,7 @@ async function readHooksPaths(client: ClientRepository): Promise<HooksPath[]> {
   return paths
 }
 
-/** A relative path is a folder of each project, whoever names it. */
+/** A relative path is a folder of each project, whichever file names it. */
 function isForAll({ scope, value }: HooksPath): boolean {
   return (scope === 'global' || scope === 'system') && isAbsolute(value)
 }

@@ -1,4 +1,4 @@
-/** Puts the client hooks where this clone's git will find them, beside whoever looks after hooks here. */
+/** Puts the client hooks where this clone's git will find them, beside the hook runner that this project has. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'

@@ -76,7 +76,7 @@ export function hasSharedHooks(folder: string): boolean {
 }
 
 function sharedHooks(folder: string): string[] {
-  // Often /dev/null, against hooks of any kind; whoever runs headgate init wants these.
+  // Often /dev/null, against hooks of any kind; a developer who runs headgate init wants these.
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return []
   return readdirSync(folder).filter((name) => {
     if (!/^[a-z][a-z0-9-]+$/.test(name)) return false

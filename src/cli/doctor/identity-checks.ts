@@ -37,7 +37,7 @@ export async function checkIdentity(
     )
   }
   if (source.kind === 'ssh-auth-info' && named === 0) {
-    // Whoever has pushed by name shows that it works, whatever sshd's file here says.
+    // A pusher who was known by name shows that it works, whatever sshd's file here says.
     const fix = 'put ExposeAuthInfo yes into sshd_config and reload sshd; see docs/operations.md'
     if (sshdExposes() === false)
       findings.push(remark('identity', 'sshd here does not tell hooks which key logged in', fix))

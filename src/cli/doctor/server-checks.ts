@@ -308,7 +308,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Whoever shares the folder can put a pipe or a device there; as where there is nothing, it says so by an error. */
+/** An account that shares the folder can put a pipe or a device there; as where there is nothing, it says so by an error. */
 function readText(path: string): string {
   const bytes = readRegularFile(path, MAX_TREE_FILE_BYTES)
   if (bytes === null) throw new Error(`there is no ${path}`)

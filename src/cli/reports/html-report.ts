@@ -62,7 +62,7 @@ export function htmlReport(report: AuditReport): string {
 
 const GRADES: readonly Grade[] = ['violation', 'exception', 'note']
 
-/** Whoever prints the first page has what matters. */
+/** The first page, printed, has what matters. */
 function worstFirst(findings: readonly Finding[]): Finding[] {
   return findings.toSorted((a, b) => GRADES.indexOf(a.grade) - GRADES.indexOf(b.grade))
 }

@@ -59,7 +59,7 @@ const ORDERED: ReadonlySet<string> = new Set([
 const SERVED = ['required', 'if-reported', 'ignore']
 const SIGNED = ['required', 'if-offered', 'ignore']
 
-/** Whoever is put in may do what they could not do before. */
+/** A principal who is put in may do what they could not do before. */
 function nameChanges(name: string, before: readonly string[], after: readonly string[]): PolicyChange[] {
   const put = after.filter((person) => !before.includes(person))
   const taken = before.filter((person) => !after.includes(person))
