@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
-const STARTS_OR_CONNECTS = /^(?:node:)?(?:child_process|cluster|net|tls|https?|http2|dgram|worker_threads)$/
+const STARTS_OR_CONNECTS = /^(?:node:)?(?:child_process|cluster|net|tls|https?|http2|dgram)$/
 /** Packages that do so; what others do is of no interest to a test of pure code. */
 const PACKAGES_THAT_DO = /^(?:undici|simple-git|@hono\/node-server)(?:\/|$)/
 
@@ -43,5 +43,6 @@ function readImports(path: string): string[] {
   const text = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\//g, '')
   const statements = text.matchAll(/^(?:import|export)\s+(?!type\b)(?:[^'"]*?\sfrom\s+)?['"]([^'"]+)['"]/gm)
   const calls = text.matchAll(/\bimport\(\s*['"]([^'"]+)['"]/g)
-  return [...statements, ...calls].map(([, to = '']) => to)
+  const builtins = text.matchAll(/\bgetBuiltinModule\(\s*['"]([^'"]+)['"]/g)
+  return [...statements, ...calls, ...builtins].map(([, to = '']) => to)
 }

@@ -1,10 +1,10 @@
 /** Which ref each update of a push would really change: through namespaces and symbolic refs. */
 
-import { readdirSync, realpathSync } from 'node:fs'
+import { lstatSync, readdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { isReserved } from '../../src/core/refs.ts'
 import type { RefUpdate } from '../../src/git/hook-input.ts'
-import { isRefName, type RunGit, readRefs } from '../../src/git/refs.ts'
+import { isRefName, type Ref, type RunGit, readRefs } from '../../src/git/refs.ts'
 import type { GitRepository } from '../../src/git/repository.ts'
 import { readGuardedNames } from '../guarded-list.ts'
 
@@ -72,11 +72,29 @@ async function resolveAliases(
   if (possible.length === 0) return targets
   for (const place of places) {
     const run: RunGit = (args, options) => repository.run([`--git-dir=${place}`, ...args], options)
-    const found = await readRefs(run, possible, repository.oidLength)
+    const mayDangle = (name: string) => places.some((one) => mayBeThere(one, name))
+    const found = await readRefs(run, possible, repository.oidLength, mayDangle).catch((error) => {
+      // What is left of a worktree that is gone: nobody pushes to it.
+      if (place === repository.commonDirectory || !/: fatal: not a git repository/.test(error.message))
+        throw error
+      return new Map<string, Ref>()
+    })
     for (const name of possible) {
       const target = found.get(name)?.symref ?? name
       targets.set(name, (targets.get(name) ?? new Set()).add(target))
     }
   }
   return targets
+}
+
+/** A symbolic ref that leads nowhere has a file; with reftable git alone can tell. A push names thousands that are new. */
+function mayBeThere(place: string, name: string): boolean {
+  try {
+    return ['reftable', name].some(
+      (one) => lstatSync(join(place, one), { throwIfNoEntry: false }) !== undefined,
+    )
+  } catch {
+    // No name of a file: too long, or below one.
+    return false
+  }
 }

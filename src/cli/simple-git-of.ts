@@ -35,6 +35,8 @@ const USERS_OWN = {
   allowUnsafeUrlRewrite: true,
 }
 
+const SIGNALLED = Buffer.from('\nfatal: a signal ended git\n')
+
 export type SimpleGitPlace = {
   readonly environment: UserEnvironment
   readonly folder: string
@@ -63,9 +65,10 @@ export function simpleGitOf({
     let ended = 'broken off'
     const git = simpleGit({
       ...options,
-      errors: (error, { exitCode }) => {
+      errors: (error, { exitCode, stdErr }) => {
         ended = `exit ${exitCode}`
-        return error
+        // A signal ended it, which simple-git takes for a success.
+        return error ?? (exitCode === null ? Buffer.concat([...stdErr, SIGNALLED]) : undefined)
       },
     })
       .env(variables)

@@ -18,7 +18,7 @@ let ofProcess: Listener | undefined
 let ofWork: AsyncLocalStorage<Listener> | undefined
 
 /** For all that this process does from now on. */
-export function debugTo(listener: Listener): void {
+export function debugTo(listener: Listener | undefined): void {
   ofProcess = listener
 }
 

@@ -37,12 +37,13 @@ export async function readRefs(
   run: RunGit,
   names: readonly string[],
   oidLength: 40 | 64,
+  mayDangle: (name: string) => boolean = () => true,
 ): Promise<Map<string, Ref>> {
   const found = new Map<string, Ref>()
   for (let start = 0; start < names.length; start += MAX_NAMES)
     await list(run, names.slice(start, start + MAX_NAMES), found)
   for (const name of names) {
-    if (found.has(name)) continue
+    if (found.has(name) || !mayDangle(name)) continue
     // for-each-ref leaves out a symbolic ref whose target is still to be born.
     const symbolic = await run(['symbolic-ref', '--quiet', name], { allowExit: [1] })
     if (symbolic.exitCode !== 0) continue
@@ -59,9 +60,16 @@ async function list(run: RunGit, names: readonly string[], found: Map<string, Re
     '--format=%(objectname) %(refname) %(symref)',
     ...names,
   ])
-  if (stderr !== '') throw new HeadgateError('data', `git for-each-ref: ${firstLines(stderr)}`)
+  const said = stderr.split('\n').filter((line) => line !== '' && !isOfAnother(line, wanted))
+  if (said.length > 0) throw new HeadgateError('data', `git for-each-ref: ${firstLines(said.join('\n'))}`)
   for (const line of stdout.toString('utf8').split('\n')) {
     const [oid = '', name = '', target = ''] = line.split(' ')
     if (wanted.has(name)) found.set(name, target === '' ? { oid } : { oid, symref: target })
   }
+}
+
+/** git goes by the beginnings of names, and complains of `main-2` where `main` is asked for. */
+function isOfAnother(line: string, wanted: ReadonlySet<string>): boolean {
+  const [, name] = /^warning: ignoring (?:broken ref|ref with broken name) (.+)$/.exec(line) ?? []
+  return name !== undefined && !wanted.has(name)
 }

@@ -42,8 +42,20 @@ describe('git as the user runs it', () => {
     const left = 'alias.left=!echo said; sleep 60 & echo $!'
     const { code, stdout } = await userGit(['-c', left, 'left'], { environment: process.env })
     const [said, pid] = stdout.split('\n')
+    // Zero would be everybody in this group of processes.
+    expect(pid).toMatch(/^[1-9]\d*$/)
     process.kill(Number(pid))
     expect({ code, said }).toEqual({ code: 0, said: 'said' })
+  })
+
+  test('that a signal ends has failed, whatever it has printed', async () => {
+    const environment = { ...process.env, ...alias('!echo said; kill -9 $PPID') }
+    const client = new ClientRepository({ environment })
+    await expect(client.git('told')).rejects.toMatchObject({
+      code: 'unavailable',
+      message: 'git told: a signal ended git',
+    })
+    expect((await userGit(['told'], { environment })).code).toBeNull()
   })
 
   test('ends when it is told to', async () => {

@@ -1,5 +1,5 @@
 /** What debugging tells: to whom, and what never. */
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { debug, debugGit, debugging, debugTo } from '../../src/git/debug.ts'
 
 test('nothing is made where nobody listens', () => {
@@ -68,6 +68,7 @@ test('no setting, no password and no token is told, and each is one line', async
 test('what a process tells in general is told where no work has a listener of its own', async () => {
   const [general, own]: [string[], string[]] = [[], []]
   debugTo((line) => general.push(line))
+  onTestFinished(() => debugTo(undefined))
   debug(() => 'before')
   await debugging(
     (line) => own.push(line),

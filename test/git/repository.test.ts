@@ -330,6 +330,15 @@ describe('refs', () => {
     },
   )
 
+  test('a ref that is broken is an error, and keeps nobody from those whose names it begins with', async () => {
+    writeFileSync(join(bare, 'refs/heads/main-2'), '')
+    mkdirSync(join(bare, 'refs/heads/main.d'))
+    writeFileSync(join(bare, 'refs/heads/main.d/x'), 'no id\n')
+    expect(await refs('refs/heads/main')).toEqual({ 'refs/heads/main': { oid: commits[3] } })
+    for (const broken of ['refs/heads/main-2', 'refs/heads/main.d/x'])
+      await expect(refs('refs/heads/main', broken), broken).rejects.toMatchObject({ name: 'HeadgateError' })
+  })
+
   test('a symbolic ref that leads round in a circle is an error', async () => {
     writeFileSync(join(bare, 'refs', 'heads', 'a'), 'ref: refs/heads/b\n')
     writeFileSync(join(bare, 'refs', 'heads', 'b'), 'ref: refs/heads/a\n')
@@ -409,7 +418,7 @@ describe('running git', () => {
       code: 'unavailable',
       message: 'git gc took longer than 200 ms',
     })
-    expect(Date.now() - started).toBeLessThan(5000)
+    expect(Date.now() - started).toBeLessThan(30_000)
   })
 
   test('a process that prints too much is ended', async () => {

@@ -295,6 +295,19 @@ describe('another way to the same repository:', () => {
     repository.server('worktree', 'remove', '--force', worktree)
   })
 
+  test('what is left of a worktree that is gone keeps nobody from pushing', () => {
+    const gone = join(repository.bare, 'worktrees', 'gone')
+    mkdirSync(gone, { recursive: true })
+    const commit = repository.commit('beside what is left')
+    repository.mustRun(
+      repository.run('git', ['push', repository.bare, 'main', `${commit}:refs/heads/beside`], {
+        cwd: repository.clone,
+      }),
+    )
+    expect(repository.ref('refs/heads/main')).toBe(commit)
+    rmSync(gone, { recursive: true })
+  })
+
   test('a linked worktree that was moved', async () => {
     const worktree = join(repository.folder, 'linked')
     const moved = join(repository.folder, 'elsewhere')

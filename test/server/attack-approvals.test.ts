@@ -355,7 +355,11 @@ describe('an override', () => {
 
   test('waives neither what nobody may waive nor what is no rule, and is not for CI or strangers', () =>
     expectAllRefused(repository, [
-      ...UNWAIVABLE.map((name) => ({ name, envelope: override(second, first, [name]) })),
+      ...UNWAIVABLE.map((name) => ({
+        name,
+        envelope: override(second, first, [name]),
+        reason: `the rule ${name} cannot be waived`,
+      })),
       ...NO_RULES.map((name) => ({ name, envelope: override(second, first, ['evidence', name]) })),
       ...['ci', 'mallory'].map((key) => ({
         name: `by ${key}`,

@@ -384,6 +384,10 @@ describe('what git does without asking is found by the next push:', () => {
     expect(locked.repository.ref(RELEASE)).toBe(locked.before)
     expect(kindsSince(locked.repository, locked.records)).toEqual([])
     rmSync(join(locked.repository.bare, `${RELEASE}.lock`))
+    const main = locked.repository.ref('refs/heads/main')
+    await expectChanged(locked.repository, { [RELEASE]: main }, () =>
+      locked.repository.push(`main:${RELEASE}`),
+    )
     expectSoundLedger(locked.repository)
   })
 })

@@ -130,6 +130,8 @@ describe('the hook service', () => {
   test('a service that hangs is left, the push is decided without it, and nothing is decided twice', async () => {
     const repository = guarded({ prepare: provedFirst })
     const service = await serve([repository.bare])
+    // It knows the repository as it was.
+    await service.logged('ready')
     const [commit = ''] = lastCommits(repository, 1)
     service.child.kill('SIGSTOP')
     const pushed = repository.mustRun(repository.push(`${commit}:refs/heads/release`))
@@ -152,6 +154,8 @@ describe('the hook service', () => {
   test('a service that is only slow is waited for', async () => {
     const repository = guarded({ prepare: provedFirst })
     const service = await serve([repository.bare])
+    // It knows the repository as it was.
+    await service.logged('ready')
     const [commit = ''] = lastCommits(repository, 1)
     const before = (await asked(service)).length
     service.child.kill('SIGSTOP')
