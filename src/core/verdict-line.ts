@@ -5,7 +5,7 @@
  *     headgate: verdict 1 undecided
  *
  * The number is the version of this line. What stands before it is for people and may be worded anew at any time. No line
- * at all means that headgate did not answer: another hook did, or nobody.
+ * at all means that headgate's pre-receive did not answer: another hook did, or nobody.
  */
 import type { Objection, RuleName } from './verdict.ts'
 
