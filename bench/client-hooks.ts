@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { CLIENT_HOOKS } from '../src/cli/client-hooks/hook-script.ts'
+import { CLIENT_HOOKS } from '../src/app/client-hooks/hook-script.ts'
 import { writeRemoteList } from '../src/git/guarded-remotes.ts'
 import { PROGRAM, TestRepository } from '../test/make-repository.ts'
 import { printTable, Rounds } from './rounds.ts'

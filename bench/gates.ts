@@ -9,7 +9,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { startingPolicy } from '../src/cli/starting-policy.ts'
+import { startingPolicy } from '../src/app/starting-policy.ts'
 import { printTable, Rounds } from './rounds.ts'
 
 const LATENCY_MS = 30

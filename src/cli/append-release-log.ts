@@ -3,6 +3,13 @@
  * ledger says what must stand in the log and the log says what does, so that this can be run again at any time.
  */
 
+import { ClientRepository } from '../app/clone/client-repository.ts'
+import { type GuardedPlace, guardedPlace } from '../app/clone/guarded-place.ts'
+import { lookAtGuarded } from '../app/clone/guarded-remote.ts'
+import { pushRef } from '../app/clone/push-ref.ts'
+import { remoteOption, shownRemote } from '../app/clone/shown-remote.ts'
+import { whenSettled } from '../app/clone/when-settled.ts'
+import { commitFile, readLogFile } from '../app/release/log-commit.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
@@ -13,14 +20,7 @@ import { refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { releaseEntry } from '../guard/release-entry.ts'
-import { ClientRepository } from './client-repository.ts'
-import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
-import { lookAtGuarded } from './guarded-remote.ts'
-import { commitFile, readLogFile } from './log-commit.ts'
 import { note, plural, print } from './output.ts'
-import { pushRef } from './push-ref.ts'
-import { remoteOption, shownRemote } from './shown-remote.ts'
-import { whenSettled } from './when-settled.ts'
 
 export type LogTarget = {
   readonly place: GuardedPlace

@@ -1,5 +1,9 @@
 /** What would the server say of a push? Asked before it is made. */
 
+import { ClientRepository } from '../app/clone/client-repository.ts'
+import { type PushSigning, pushSigning, signsInVain } from '../app/clone/push-signing.ts'
+import { lookAt } from '../app/clone/remote-view.ts'
+import { remoteWord, shownRemote } from '../app/clone/shown-remote.ts'
 import { RELEASE_RULES, STAGING_RULES } from '../core/decide.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef, shortRef } from '../core/explain.ts'
@@ -11,11 +15,7 @@ import { reserved } from '../core/rules/reserved.ts'
 import { formerBranches } from '../core/state.ts'
 import type { RuleName } from '../core/verdict.ts'
 import { type Foresight, foreseeRelease, foreseeStaging, refsOf } from '../guard/foresee.ts'
-import { ClientRepository } from './client-repository.ts'
 import { colour, note, print, printJson } from './output.ts'
-import { type PushSigning, pushSigning, signsInVain } from './push-signing.ts'
-import { lookAt } from './remote-view.ts'
-import { remoteWord, shownRemote } from './shown-remote.ts'
 import { wrapText } from './wrap-text.ts'
 
 export type CheckOptions = {

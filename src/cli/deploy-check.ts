@@ -2,6 +2,10 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { namedHosts } from '../app/clone/allowed.ts'
+import { ClientRepository } from '../app/clone/client-repository.ts'
+import { lookAtGuarded, requireHistory } from '../app/clone/guarded-remote.ts'
+import { lookAtServed } from '../app/served-commits.ts'
 import { sealFindings } from '../audit/sealed-release.ts'
 import { parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
@@ -15,11 +19,7 @@ import { age } from '../guard/gather-status.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { recordedSmoke } from '../guard/release-entry.ts'
-import { namedHosts } from './allowed.ts'
-import { ClientRepository } from './client-repository.ts'
-import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { colour, note, print } from './output.ts'
-import { lookAtServed } from './served-commits.ts'
 
 export type DeployCheckOptions = {
   readonly commit: string

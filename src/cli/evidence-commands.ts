@@ -1,3 +1,11 @@
+import { ClientRepository } from '../app/clone/client-repository.ts'
+import { fetchLedger } from '../app/clone/fetch-copies.ts'
+import { guardedPlace } from '../app/clone/guarded-place.ts'
+import { viewGuarded } from '../app/clone/guarded-remote.ts'
+import { keyHolder } from '../app/clone/key-holder.ts'
+import { remotePolicy } from '../app/clone/remote-policy.ts'
+import { shownRemote } from '../app/clone/shown-remote.ts'
+import { requireBaseUrl, requireCiUrl, requireKey, requireReason } from '../app/requirements.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { isOid, shortOid } from '../core/oid.ts'
 import { formatDuration } from '../core/policy/duration.ts'
@@ -7,16 +15,8 @@ import { statementPayload } from '../core/statement.ts'
 import { VERSION } from '../core/version.ts'
 import { gatherHistory } from '../guard/gather-history.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
-import { ClientRepository } from './client-repository.ts'
-import { fetchLedger } from './fetch-copies.ts'
-import { guardedPlace } from './guarded-place.ts'
-import { viewGuarded } from './guarded-remote.ts'
-import { keyHolder } from './key-holder.ts'
 import { listUrls, remarkOtherUrl } from './other-url.ts'
 import { note, plural, print, printJson, table } from './output.ts'
-import { remotePolicy } from './remote-policy.ts'
-import { requireBaseUrl, requireCiUrl, requireKey, requireReason } from './requirements.ts'
-import { shownRemote } from './shown-remote.ts'
 import { signAndSubmit } from './submit.ts'
 
 type AddOptions = {
@@ -161,7 +161,9 @@ async function collectResults({
   junit,
 }: AddOptions): Promise<{ readonly results: readonly Result[]; readonly remarks: readonly string[] }> {
   const reports =
-    junit.length === 0 ? { cases: [], remarks: [] } : (await import('./junit.ts')).readJunitFiles(junit)
+    junit.length === 0
+      ? { cases: [], remarks: [] }
+      : (await import('../app/evidence/junit.ts')).readJunitFiles(junit)
   const results: Result[] = [
     ...passed.map((name) => ({ name, outcome: 'passed' as const })),
     ...failed.map((name) => ({ name, outcome: 'failed' as const })),

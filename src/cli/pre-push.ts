@@ -3,6 +3,11 @@
  * server would certainly refuse; whenever it cannot tell it says so, and the push goes on.
  */
 
+import { ClientRepository } from '../app/clone/client-repository.ts'
+import { type Look, lookAt, pushTarget, readCopy } from '../app/clone/remote-view.ts'
+import { shownRemote } from '../app/clone/shown-remote.ts'
+import type { UserEnvironment } from '../app/clone/user-git.ts'
+import { thisProgram } from '../app/this-program.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { explainRefusal, type RefReport, shortRef } from '../core/explain.ts'
@@ -16,12 +21,7 @@ import { type PushLine, parsePushLines, updateOf } from '../git/push-lines.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type Foresight, foreseeRelease, foreseeStaging, refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
-import { ClientRepository } from './client-repository.ts'
 import { note } from './output.ts'
-import { type Look, lookAt, pushTarget, readCopy } from './remote-view.ts'
-import { shownRemote } from './shown-remote.ts'
-import { thisProgram } from './this-program.ts'
-import type { UserEnvironment } from './user-git.ts'
 
 /**
  * For what is asked of the remote. git has opened its connection to the server already, and a server hangs up after a

@@ -1,5 +1,9 @@
 /** Production after a move: waiting until it serves the release, and the smoke test, signed and recorded. */
 
+import type { ClientRepository } from '../app/clone/client-repository.ts'
+import type { GuardedPlace } from '../app/clone/guarded-place.ts'
+import { evidencePayload } from '../app/evidence/gate-evidence.ts'
+import { askServed } from '../app/served-commits.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { formatDuration } from '../core/policy/duration.ts'
@@ -7,12 +11,8 @@ import type { Environment, Policy } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
 import { environmentHeaders, type Variables } from '../gate/secrets.ts'
-import type { ClientRepository } from './client-repository.ts'
-import { evidencePayload } from './gate-evidence.ts'
 import { commandLine } from './gate-progress.ts'
-import type { GuardedPlace } from './guarded-place.ts'
 import { note, plural } from './output.ts'
-import { askServed } from './served-commits.ts'
 import { signAndSubmit } from './submit.ts'
 import { wrapText } from './wrap-text.ts'
 

@@ -3,6 +3,8 @@
  * production, test it, record that, write it down. Every step but the push can be done by anybody later.
  */
 
+import { isUnfinished } from '../app/release/unfinished.ts'
+import { requireLine } from '../app/requirements.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
@@ -21,10 +23,8 @@ import { promotionPlan } from './promotion-plan.ts'
 import { pushRelease } from './push-release.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
 import { requireNoDrift } from './require-no-drift.ts'
-import { requireLine } from './requirements.ts'
 import { goBack } from './rollback.ts'
 import { approvalsToGet, mayGoAlone } from './rollback-approval.ts'
-import { isUnfinished } from './unfinished.ts'
 
 export type PromoteOptions = SessionOptions & {
   readonly commit: string | undefined

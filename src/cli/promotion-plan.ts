@@ -1,5 +1,6 @@
 /** What a promotion will ship and do, for the person who has to say yes. */
 
+import { shownRemote } from '../app/clone/shown-remote.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { formatDuration } from '../core/policy/duration.ts'
 import { printable } from '../core/printable.ts'
@@ -10,7 +11,6 @@ import { age } from '../guard/gather-status.ts'
 import { recordedSmoke } from '../guard/release-entry.ts'
 import { colour, plural } from './output.ts'
 import type { ReleaseSession } from './release-session.ts'
-import { shownRemote } from './shown-remote.ts'
 import { wrapText } from './wrap-text.ts'
 
 /** As many as fit a screen; `git log` shows the others. */

@@ -1,14 +1,14 @@
 /** One move of the release branch as a push, and what became of it: by the server's word or, without one, by looking. */
 
+import { type PushOutcome, pushRef } from '../app/clone/push-ref.ts'
+import { remoteOption } from '../app/clone/shown-remote.ts'
+import { whenSettled } from '../app/clone/when-settled.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { landedMoves } from '../guard/landed-moves.ts'
 import { note } from './output.ts'
-import { type PushOutcome, pushRef } from './push-ref.ts'
 import type { ReleaseSession } from './release-session.ts'
-import { remoteOption } from './shown-remote.ts'
-import { whenSettled } from './when-settled.ts'
 
 /** Pushes exactly this move. Afterwards the session's view is new, if the remote can be looked at. */
 export async function pushRelease(

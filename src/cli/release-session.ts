@@ -4,6 +4,12 @@
  * command again, on whatever machine, goes on where it stopped.
  */
 
+import { allowedVariables } from '../app/clone/allowed.ts'
+import { ClientRepository } from '../app/clone/client-repository.ts'
+import { type GuardedPlace, guardedPlace } from '../app/clone/guarded-place.ts'
+import { lookAtGuarded, requireHistory } from '../app/clone/guarded-remote.ts'
+import { keyHolder } from '../app/clone/key-holder.ts'
+import { requireBaseUrl, requireKey } from '../app/requirements.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy/policy.ts'
@@ -13,16 +19,10 @@ import { refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { hasEntry, recordedSmoke } from '../guard/release-entry.ts'
-import { allowedVariables } from './allowed.ts'
 import { type AppendedLog, appendReleaseLog, type LogTarget, loggedSoFar } from './append-release-log.ts'
-import { ClientRepository } from './client-repository.ts'
-import { type GuardedPlace, guardedPlace } from './guarded-place.ts'
-import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { Interruption } from './interruption.ts'
-import { keyHolder } from './key-holder.ts'
 import { colour, note, plural, print, printJson } from './output.ts'
 import { runSmoke, symptomsOf, waitUntilServed } from './production.ts'
-import { requireBaseUrl, requireKey } from './requirements.ts'
 
 export type SessionOptions = {
   readonly remote: string

@@ -1,8 +1,8 @@
+import { remoteOption } from '../app/clone/shown-remote.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { shortOid } from '../core/oid.ts'
 import { note } from './output.ts'
 import type { ReleaseSession } from './release-session.ts'
-import { remoteOption } from './shown-remote.ts'
 
 /**
  * No rule lets a move pass while the branch is not where its last landed move put it, and no override waives that: it is

@@ -1,5 +1,9 @@
 /** `headgate retire`: lets go of a branch that an earlier policy named, as it is now. */
 
+import { ClientRepository } from '../app/clone/client-repository.ts'
+import { guardedPlace } from '../app/clone/guarded-place.ts'
+import { viewGuarded } from '../app/clone/guarded-remote.ts'
+import { requireKey, requireReason } from '../app/requirements.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { shortRef } from '../core/explain.ts'
 import { zeroOidLike } from '../core/oid.ts'
@@ -8,11 +12,7 @@ import { fullRef } from '../core/refs.ts'
 import { formerBranches } from '../core/state.ts'
 import { statementPayload } from '../core/statement.ts'
 import { refsOf } from '../guard/foresee.ts'
-import { ClientRepository } from './client-repository.ts'
-import { guardedPlace } from './guarded-place.ts'
-import { viewGuarded } from './guarded-remote.ts'
 import { print, printJson } from './output.ts'
-import { requireKey, requireReason } from './requirements.ts'
 import { signAndSubmit } from './submit.ts'
 
 export async function retire(options: {

@@ -3,6 +3,8 @@
  * for it: the server judges the push like any other.
  */
 
+import { shownRemote } from '../app/clone/shown-remote.ts'
+import { requireLine } from '../app/requirements.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { explainRef } from '../core/explain.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
@@ -14,9 +16,7 @@ import { colour, note, plural } from './output.ts'
 import { pushRelease } from './push-release.ts'
 import { ReleaseSession, type SessionOptions } from './release-session.ts'
 import { requireNoDrift } from './require-no-drift.ts'
-import { requireLine } from './requirements.ts'
 import { approvalsToGet, signOwnApproval } from './rollback-approval.ts'
-import { shownRemote } from './shown-remote.ts'
 
 export type RollbackWish = {
   readonly commit: string | undefined

@@ -1,5 +1,8 @@
 /** The status as text that fits a terminal of 80 columns. */
 
+import { remoteOption, shownRemote } from '../app/clone/shown-remote.ts'
+import { goOnLine, promoteLine } from '../app/release/promote-line.ts'
+import type { Serving } from '../app/served-commits.ts'
 import { nameMove } from '../core/explain.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import type { Policy } from '../core/policy/policy.ts'
@@ -10,9 +13,6 @@ import { age, type Status } from '../guard/gather-status.ts'
 import type { LandedMove } from '../guard/landed-moves.ts'
 import type { RollbackOption } from '../guard/rollback-targets.ts'
 import { colour, plural } from './output.ts'
-import { goOnLine, promoteLine } from './promote-line.ts'
-import type { Serving } from './served-commits.ts'
-import { remoteOption, shownRemote } from './shown-remote.ts'
 import { wrapText } from './wrap-text.ts'
 
 export type StatusReport = {

@@ -1,5 +1,11 @@
 /** Where everything stands, and what can be done next. */
 
+import { namedHosts } from '../app/clone/allowed.ts'
+import { ClientRepository } from '../app/clone/client-repository.ts'
+import { lookAtGuarded, requireHistory } from '../app/clone/guarded-remote.ts'
+import { promoteLine } from '../app/release/promote-line.ts'
+import { isUnfinished } from '../app/release/unfinished.ts'
+import { lookAtAll } from '../app/served-commits.ts'
 import type { Oid } from '../core/oid.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type Candidate, type Described, isOffered } from '../guard/candidates.ts'
@@ -8,15 +14,9 @@ import { gatherStatus, type Status } from '../guard/gather-status.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
 import type { LandedMove } from '../guard/landed-moves.ts'
 import type { RollbackOption } from '../guard/rollback-targets.ts'
-import { namedHosts } from './allowed.ts'
 import { loggedRecordsOf } from './append-release-log.ts'
-import { ClientRepository } from './client-repository.ts'
-import { lookAtGuarded, requireHistory } from './guarded-remote.ts'
 import { note, print, printJson } from './output.ts'
-import { promoteLine } from './promote-line.ts'
-import { lookAtAll } from './served-commits.ts'
 import { type StatusReport, statusText } from './status-text.ts'
-import { isUnfinished } from './unfinished.ts'
 
 export type StatusOptions = {
   readonly remote: string

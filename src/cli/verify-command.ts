@@ -1,5 +1,8 @@
 /** `headgate verify`: fetches, audits, reports, remembers. */
 import { readFileSync, statSync } from 'node:fs'
+import { type AuditSource, openAuditSource } from '../app/audit/audit-source.ts'
+import { namedHosts } from '../app/clone/allowed.ts'
+import { ClientRepository } from '../app/clone/client-repository.ts'
 import type { Unchecked } from '../audit/finding.ts'
 import { checkReceipt, MAX_RECEIPT_BYTES } from '../audit/receipt.ts'
 import type { Remembered } from '../audit/remembered.ts'
@@ -12,9 +15,6 @@ import { isOid } from '../core/oid.ts'
 import { jsonText, printable } from '../core/printable.ts'
 import { parseReleaseLog } from '../core/release-log.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
-import { namedHosts } from './allowed.ts'
-import { type AuditSource, openAuditSource } from './audit-source.ts'
-import { ClientRepository } from './client-repository.ts'
 import { note, print, printJson } from './output.ts'
 import { textReport } from './reports/text-report.ts'
 

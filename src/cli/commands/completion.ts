@@ -30,7 +30,7 @@ export function completionCommand(cli: Argv): Argv {
       // yargs takes the shell from the environment that the process began with, and from nothing else.
       if (shell !== undefined) {
         const { spawnSync } = await import('node:child_process')
-        const { thisProgram } = await import('../this-program.ts')
+        const { thisProgram } = await import('../../app/this-program.ts')
         const { ZSH_NAME: _, ...environment } = process.env
         const { node, app } = thisProgram()
         spawnSync(node, [app, 'completion'], { env: { ...environment, SHELL: shell }, stdio: 'inherit' })

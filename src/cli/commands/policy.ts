@@ -101,7 +101,7 @@ export function policyCommand(cli: Argv): Argv {
             ),
           ),
         async () => {
-          const { policySchemaText } = await import('../starting-policy.ts')
+          const { policySchemaText } = await import('../../app/starting-policy.ts')
           process.stdout.write(policySchemaText())
         },
       )
@@ -150,7 +150,7 @@ export function policyCommand(cli: Argv): Argv {
 async function ownPolicyFolder(): Promise<string> {
   const { hasPolicy } = await import('../../../server/install/policy-files.ts')
   if (hasPolicy('.')) return '.'
-  const { ClientRepository } = await import('../client-repository.ts')
+  const { ClientRepository } = await import('../../app/clone/client-repository.ts')
   return (await new ClientRepository().topLevel()) ?? '.'
 }
 
@@ -159,8 +159,8 @@ async function inForceFiles(repo: string | undefined, remote: string) {
     const { policyInForce } = await import('../../../server/install/admin.ts')
     return policyInForce(repo)
   }
-  const { ClientRepository } = await import('../client-repository.ts')
-  const { fetchLedger } = await import('../fetch-copies.ts')
+  const { ClientRepository } = await import('../../app/clone/client-repository.ts')
+  const { fetchLedger } = await import('../../app/clone/fetch-copies.ts')
   const { snapshot, close } = await fetchLedger(new ClientRepository(), remote)
   try {
     return await snapshot.policyInForce()

@@ -52,7 +52,7 @@ export function promoteCommand(cli: Argv): Argv {
           ),
         ),
     async (options) => {
-      const { requireDuration } = await import('../requirements.ts')
+      const { requireDuration } = await import('../../app/requirements.ts')
       const { promote } = await import('../promote.ts')
       await promote({ ...options, waitMs: requireDuration('wait', options.wait) })
     },

@@ -35,7 +35,7 @@ export function rollbackCommand(cli: Argv): Argv {
           ),
         ),
     async (options) => {
-      const { requireDuration } = await import('../requirements.ts')
+      const { requireDuration } = await import('../../app/requirements.ts')
       const { rollback } = await import('../rollback.ts')
       await rollback({ ...options, record: true, waitMs: requireDuration('wait', options.wait) })
     },

@@ -24,7 +24,7 @@ export function statusCommand(cli: Argv): Argv {
           ),
         ),
     async (options) => {
-      const { requireCount } = await import('../requirements.ts')
+      const { requireCount } = await import('../../app/requirements.ts')
       const { showStatus } = await import('../status.ts')
       await showStatus({ ...options, limit: requireCount('limit', options.limit) })
     },

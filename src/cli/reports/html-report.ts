@@ -1,11 +1,11 @@
 /** The report as one HTML file: no script, nothing from elsewhere, readable on paper. */
 
+import { shownRemote } from '../../app/clone/shown-remote.ts'
 import type { AuditedMove } from '../../audit/audited-move.ts'
 import type { Finding, Grade } from '../../audit/finding.ts'
 import type { AuditReport, Check } from '../../audit/report.ts'
 import { isZeroOid, shortOid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
-import { shownRemote } from '../shown-remote.ts'
 import { escapeMarkup } from './markup.ts'
 import { timeline } from './timeline.ts'
 

@@ -1,10 +1,10 @@
 /** The report for a terminal and for tickets: what was checked, what was found, one line of verdict at the end. */
 
+import { shownRemote } from '../../app/clone/shown-remote.ts'
 import type { Finding } from '../../audit/finding.ts'
 import type { AuditReport, Check } from '../../audit/report.ts'
 import { printable } from '../../core/printable.ts'
 import { colour, plural, table } from '../output.ts'
-import { shownRemote } from '../shown-remote.ts'
 import { wrapText } from '../wrap-text.ts'
 
 export function textReport(report: AuditReport): string {
