@@ -8,11 +8,10 @@ import type { GitRepository } from '../../src/git/repository.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
 import { policyRemarks } from '../../src/guard/policy-remarks.ts'
 import { type GuardedRepository, openGuarded } from '../guarded-repository.ts'
-import type { Host } from '../hook-places.ts'
 import { settingsPath } from '../settings.ts'
 import { ownName } from './accounts.ts'
 import { type AppliedPolicy, applyPolicy } from './apply-policy.ts'
-import { installServer, requireOwnWritable } from './install.ts'
+import { type InstallOptions, installServer, requireOwnWritable } from './install.ts'
 import { openNamed } from './open-named.ts'
 import {
   type PolicySource,
@@ -39,11 +38,10 @@ export type PolicyReport = {
  * either, the policy that is in force already stays so.
  */
 export async function installAndApply(
-  path: string,
-  named: string | undefined,
-  folder: string | undefined,
-  host?: Host,
-  debug?: boolean,
+  options: InstallOptions & {
+    /** A folder with a policy. */
+    readonly folder?: string | undefined
+  },
 ): Promise<{
   repository: string
   identity: string
@@ -53,18 +51,23 @@ export async function installAndApply(
   policy: PolicyReport | null
 }> {
   // A wrong policy is found before anything is written.
-  const source = await findPolicy(path, folder)
+  const { path, gitPath, folder } = options
+  const source = await findPolicy(path, gitPath, folder)
   const policies = source === null ? [] : [parsePolicySource(source).policy]
-  const { gitDirectory, ...done } = await installServer(path, named, host, policies, debug)
-  const policy = await withGuarded(gitDirectory, async (guarded) => {
+  const { gitDirectory, ...done } = await installServer({ ...options, policies })
+  const policy = await withGuarded(gitDirectory, gitPath, async (guarded) => {
     const inForce = source ?? (await sourceInForce(guarded.repository))
     return inForce === null ? null : apply(guarded, inForce)
   })
   return { repository: gitDirectory, ...done, policy }
 }
 
-export async function applyPolicyTo(path: string, folder: string | undefined): Promise<PolicyReport> {
-  const source = await findPolicy(path, folder)
+export async function applyPolicyTo(
+  path: string,
+  gitPath: string,
+  folder: string | undefined,
+): Promise<PolicyReport> {
+  const source = await findPolicy(path, gitPath, folder)
   if (source === null) {
     throw new HeadgateError(
       'configuration',
@@ -75,7 +78,7 @@ export async function applyPolicyTo(path: string, folder: string | undefined): P
     )
   }
   parsePolicySource(source)
-  return withGuarded(path, (guarded) => {
+  return withGuarded(path, gitPath, (guarded) => {
     requireOwnWritable(guarded.repository.commonDirectory)
     return apply(guarded, source)
   })
@@ -84,8 +87,9 @@ export async function applyPolicyTo(path: string, folder: string | undefined): P
 /** The policy in force, as it was applied. Null if none is. */
 export async function policyInForce(
   path: string,
+  gitPath: string,
 ): Promise<{ version: number; policy: string; allowedSigners: string } | null> {
-  const repository = await openNamed(path)
+  const repository = await openNamed(path, gitPath)
   try {
     if (!existsSync(settingsPath(repository.commonDirectory))) {
       throw new HeadgateError('configuration', `headgate is not installed in ${repository.commonDirectory}`, {
@@ -98,9 +102,13 @@ export async function policyInForce(
   }
 }
 
-async function findPolicy(path: string, folder: string | undefined): Promise<PolicySource | null> {
+async function findPolicy(
+  path: string,
+  gitPath: string,
+  folder: string | undefined,
+): Promise<PolicySource | null> {
   if (folder !== undefined) return readPolicyFolder(folder)
-  const repository = await openNamed(path)
+  const repository = await openNamed(path, gitPath)
   try {
     const files = await readPolicyInForce(repository)
     return await readPolicyFromTip(
@@ -132,8 +140,12 @@ async function apply(guarded: GuardedRepository, source: PolicySource): Promise<
   }
 }
 
-async function withGuarded<T>(path: string, action: (guarded: GuardedRepository) => Promise<T>): Promise<T> {
-  const repository = await openNamed(path)
+async function withGuarded<T>(
+  path: string,
+  gitPath: string,
+  action: (guarded: GuardedRepository) => Promise<T>,
+): Promise<T> {
+  const repository = await openNamed(path, gitPath)
   const directory = repository.commonDirectory
   repository.close()
   const guarded = await openGuarded(directory, async (text) => parsePolicy(text))

@@ -32,21 +32,34 @@ export type Installation = {
   readonly remarks: readonly string[]
 }
 
+export type InstallOptions = {
+  readonly path: string
+  /** The git that the hooks will start, by its absolute path. */
+  readonly gitPath: string
+  /** Where the hooks learn who pushes. */
+  readonly named?: string | undefined
+  readonly host?: Host | undefined
+  /** Policies that are about to be applied. */
+  readonly policies?: readonly Policy[]
+  /** Whether the hooks tell what they do; undefined: as before, else not. */
+  readonly debug?: boolean | undefined
+}
+
 /**
  * Installs hooks, seal key and repository settings. Everything that the hooks need is put in place before they are, so
  * that an interrupted installation guards nothing rather than half; run again it completes itself. Without `named`, the
- * identity source, it is that of the last installation; so is the host, else plain. `policies` are about to be applied.
- * `debug`: whether the hooks tell what they do; undefined: as before, else not.
+ * identity source, it is that of the last installation; so is the host, else plain.
  */
-export async function installServer(
-  path: string,
-  named: string | undefined,
-  host?: Host,
-  policies: readonly Policy[] = [],
-  debug?: boolean,
-): Promise<Installation> {
+export async function installServer({
+  path,
+  gitPath,
+  named,
+  host,
+  policies = [],
+  debug,
+}: InstallOptions): Promise<Installation> {
   if (named !== undefined) requireUsableSource(named)
-  const repository = await openNamed(path)
+  const repository = await openNamed(path, gitPath)
   try {
     const gitDirectory = repository.commonDirectory
     const last = settingsBefore(gitDirectory)

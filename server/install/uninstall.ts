@@ -44,9 +44,9 @@ export type Removal = {
  */
 export async function uninstallServer(
   path: string,
-  { purge }: { readonly purge: boolean },
+  { gitPath, purge }: { readonly gitPath: string; readonly purge: boolean },
 ): Promise<Removal> {
-  const repository = await openNamed(path)
+  const repository = await openNamed(path, gitPath)
   try {
     const gitDirectory = repository.commonDirectory
     const folder = join(gitDirectory, SERVER_DIRECTORY)

@@ -5,10 +5,11 @@ import { parseDuration } from '../core/policy/duration.ts'
 import { shellWord } from '../core/printable.ts'
 import { saysSomething } from '../core/push-option.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
+import type { Environment } from './caller.ts'
 
 /** The key that the user names, or HEADGATE_KEY. */
-export function requireKey(key: string | undefined): string {
-  const file = key ?? process.env.HEADGATE_KEY
+export function requireKey(key: string | undefined, { HEADGATE_KEY }: Environment): string {
+  const file = key ?? HEADGATE_KEY
   if (file !== undefined && file !== '') {
     if (existsSync(file) || existsSync(`${file}.pub`)) return file
     // Found before the gates have run and anything has gone over a network, not after.

@@ -21,6 +21,7 @@ import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { releaseEntry } from '../guard/release-entry.ts'
 import { note, plural, print } from './output.ts'
+import { thisCaller } from './this-caller.ts'
 
 export type LogTarget = {
   readonly place: GuardedPlace
@@ -75,7 +76,12 @@ export async function appendReleaseLog(
       throw error instanceof HeadgateError ? explainFailure(error, place.branch, target) : error
     })
     const ref = branchRef(place.branch)
-    const outcome = await pushRef({ place: target.place, ref, from: place.at, to: commit })
+    const outcome = await pushRef(thisCaller().environment, {
+      place: target.place,
+      ref,
+      from: place.at,
+      to: commit,
+    })
     if (outcome.kind === 'moved') return { branch: place.branch, commit, entries }
     // Who is late is refused by git, by headgate or by another hook, each in its own words: where the branch is, tells.
     if (outcome.kind === 'refused' && (await isAt(client, target, ref, place.at)))
@@ -137,7 +143,7 @@ export async function catchUpReleaseLog({
   readonly remote: string
   readonly logBranch: string | undefined
 }): Promise<void> {
-  const client = new ClientRepository()
+  const client = new ClientRepository(thisCaller())
   const repository = await client.open()
   try {
     const target = { place: await guardedPlace(client, remote), logBranch }

@@ -16,6 +16,7 @@ import { formerBranches } from '../core/state.ts'
 import type { RuleName } from '../core/verdict.ts'
 import { type Foresight, foreseeRelease, foreseeStaging, refsOf } from '../guard/foresee.ts'
 import { colour, note, print, printJson } from './output.ts'
+import { thisCaller } from './this-caller.ts'
 import { wrapText } from './wrap-text.ts'
 
 export type CheckOptions = {
@@ -28,7 +29,7 @@ export type CheckOptions = {
 }
 
 export async function check(options: CheckOptions): Promise<void> {
-  const client = new ClientRepository()
+  const client = new ClientRepository(thisCaller())
   const repository = await client.open()
   try {
     const look = await lookAt(client, repository, options.remote)

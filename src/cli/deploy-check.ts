@@ -20,6 +20,7 @@ import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { recordedSmoke } from '../guard/release-entry.ts'
 import { colour, note, print } from './output.ts'
+import { thisCaller } from './this-caller.ts'
 
 export type DeployCheckOptions = {
   readonly commit: string
@@ -51,7 +52,7 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
     })
   }
   const anchors = options.sealKey === undefined ? null : readAnchors(options.sealKey)
-  const client = new ClientRepository()
+  const client = new ClientRepository(thisCaller())
   const repository = await client.open()
   try {
     const view = await lookAtGuarded(client, repository, options.remote)

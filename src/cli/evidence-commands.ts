@@ -18,6 +18,7 @@ import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import { listUrls, remarkOtherUrl } from './other-url.ts'
 import { note, plural, print, printJson, table } from './output.ts'
 import { signAndSubmit } from './submit.ts'
+import { thisCaller } from './this-caller.ts'
 
 type AddOptions = {
   readonly commit: string
@@ -37,7 +38,7 @@ type AddOptions = {
 type Result = { readonly name: string; readonly outcome: 'passed' | 'failed' | 'skipped' }
 
 export async function addEvidence(options: AddOptions): Promise<void> {
-  const key = requireKey(options.key)
+  const key = requireKey(options.key, thisCaller().environment)
   const url = requireCiUrl(options.ciUrl)
   const named = options.url === undefined ? null : requireBaseUrl('--url', options.url)
   const { results: reported, remarks } = await collectResults(options)
@@ -46,7 +47,7 @@ export async function addEvidence(options: AddOptions): Promise<void> {
       hint: 'git rev-parse COMMIT prints it',
     })
   }
-  const repository = new ClientRepository()
+  const repository = new ClientRepository(thisCaller())
   const commit = await repository.resolveCommit(options.commit)
   const place = await guardedPlace(repository, options.remote)
   const { policy } = await remotePolicy(repository, place.reads)
@@ -204,7 +205,7 @@ export async function listEvidence(options: {
   remote: string
   json: boolean
 }): Promise<void> {
-  const repository = new ClientRepository()
+  const repository = new ClientRepository(thisCaller())
   const commit = await repository.resolveCommit(options.commit)
   const { snapshot, close } = await fetchLedger(repository, options.remote)
   try {
@@ -246,9 +247,9 @@ export async function invalidateEvidence(options: {
   remote: string
   json: boolean
 }): Promise<void> {
-  const key = requireKey(options.key)
+  const key = requireKey(options.key, thisCaller().environment)
   const reason = requireReason(options.reason)
-  const repository = new ClientRepository()
+  const repository = new ClientRepository(thisCaller())
   const place = await guardedPlace(repository, options.remote)
   const { inForce } = await viewGuarded(repository, place.reads)
   const commit = await repository.resolveCommit(options.commit)

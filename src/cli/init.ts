@@ -13,9 +13,10 @@ import { withoutSecrets } from '../core/without-secrets.ts'
 import { readRemoteList, remoteListPath } from '../git/guarded-remotes.ts'
 import { isTreeFile, writeTreeFile } from '../git/tree-file.ts'
 import { note, print } from './output.ts'
+import { thisCaller } from './this-caller.ts'
 
 export async function init(options: { readonly remove: boolean; readonly policy: boolean }): Promise<void> {
-  const client = new ClientRepository()
+  const client = new ClientRepository(thisCaller())
   if (options.remove) {
     await remove(client)
     return

@@ -11,6 +11,7 @@ import { printable } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { listEntries, readEntries } from '../ledger/entry-list.ts'
 import { markdown, note, print, printExactly, printJson, table } from './output.ts'
+import { thisCaller } from './this-caller.ts'
 import { parseDate } from './verify-command.ts'
 import { wrapText } from './wrap-text.ts'
 
@@ -35,7 +36,7 @@ export async function log(options: LogOptions): Promise<void> {
       hint: 'such as --limit 10',
     })
   }
-  const source = await openAuditSource(options)
+  const source = await openAuditSource(thisCaller(), options)
   try {
     const { repository, tip } = source
     const objection = await objectionToTip(repository, tip)
@@ -107,7 +108,7 @@ async function filterOf(options: LogOptions): Promise<(move: AuditedMove) => boo
 
 /** A commit that the ledger speaks of need not be in this clone any more; its full id will do. */
 async function resolve(name: string): Promise<Oid> {
-  return isOid(name) ? name : new ClientRepository().resolveCommit(name)
+  return isOid(name) ? name : new ClientRepository(thisCaller()).resolveCommit(name)
 }
 
 async function exportBundle(repository: GitRepository, tip: Oid, name: string): Promise<void> {

@@ -16,6 +16,7 @@ import { RULE_NAMES, type RuleName, WAIVABLE } from '../core/verdict.ts'
 import { refsOf } from '../guard/foresee.ts'
 import { colour, note, print, printJson } from './output.ts'
 import { signAndSubmit } from './submit.ts'
+import { thisCaller } from './this-caller.ts'
 
 type Common = {
   readonly reason: string
@@ -93,10 +94,10 @@ async function permit(
   options: Permission,
   write: (repository: string, move: NamedMove) => string,
 ): Promise<{ release: string; from: string; to: string; push: string; move: NamedMove }> {
-  const key = requireKey(options.key)
+  const key = requireKey(options.key, thisCaller().environment)
   const reason = requireReason(options.reason)
   const expiresMs = requireDuration('expires', options.expires)
-  const repository = new ClientRepository()
+  const repository = new ClientRepository(thisCaller())
   // First, so that an approver need not fetch before the commits can be named.
   const { place, policy, release } = await remoteView(repository, options.remote)
   const from = await repository.resolveCommit(options.from)
@@ -138,10 +139,10 @@ async function permit(
 
 /** Freezes for a duration; null ends the freeze in force. */
 export async function freeze(options: Common, duration: string | null): Promise<void> {
-  const key = requireKey(options.key)
+  const key = requireKey(options.key, thisCaller().environment)
   const reason = requireReason(options.reason)
   const lastingMs = duration === null ? 0 : requireDuration('for', duration)
-  const repository = new ClientRepository()
+  const repository = new ClientRepository(thisCaller())
   const { place, policy, state, release } = await remoteView(repository, options.remote)
   if (release === null) {
     throw new HeadgateError(
@@ -174,9 +175,9 @@ export async function freeze(options: Common, duration: string | null): Promise<
 }
 
 export async function acceptDrift(options: Common): Promise<void> {
-  const key = requireKey(options.key)
+  const key = requireKey(options.key, thisCaller().environment)
   const reason = requireReason(options.reason)
-  const repository = new ClientRepository()
+  const repository = new ClientRepository(thisCaller())
   const { place, policy, state, release } = await remoteView(repository, options.remote)
   const ref = releaseRef(policy)
   const expected = state.landed[ref]?.to ?? null

@@ -3,10 +3,10 @@
  * server would certainly refuse; whenever it cannot tell it says so, and the push goes on.
  */
 
+import type { Environment } from '../app/caller.ts'
 import { ClientRepository } from '../app/clone/client-repository.ts'
 import { type Look, lookAt, pushTarget, readCopy } from '../app/clone/remote-view.ts'
 import { shownRemote } from '../app/clone/shown-remote.ts'
-import type { UserEnvironment } from '../app/clone/user-git.ts'
 import { thisProgram } from '../app/this-program.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
@@ -22,6 +22,7 @@ import type { GitRepository } from '../git/repository.ts'
 import { type Foresight, foreseeRelease, foreseeStaging, refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
 import { note } from './output.ts'
+import { thisCaller } from './this-caller.ts'
 
 /**
  * For what is asked of the remote. git has opened its connection to the server already, and a server hangs up after a
@@ -56,7 +57,7 @@ type Verdict = { readonly refusal: string; readonly unclear: string }
 const NOTHING: Verdict = { refusal: '', unclear: '' }
 
 async function judge(remote: string, url: string, lines: readonly PushLine[]): Promise<Verdict> {
-  const client = new ClientRepository()
+  const client = new ClientRepository(thisCaller())
   const repository = await client.open()
   try {
     const target = await pushTarget(client, remote, url)
@@ -74,10 +75,14 @@ async function lookInTime(
   repository: GitRepository,
   remote: string,
   target: string,
-  environment: UserEnvironment,
+  environment: Environment,
 ): Promise<Look> {
   const abort = new AbortController()
-  const looking = lookAt(new ClientRepository({ environment, abort: abort.signal }), repository, target)
+  const looking = lookAt(
+    new ClientRepository({ ...thisCaller(), environment, abort: abort.signal }),
+    repository,
+    target,
+  )
   const timer = setTimeout(() => {
     letGo(`${shownRemote(remote)} did not answer within ${DEADLINE_MS / 1000} seconds`)
     abort.abort()
@@ -92,9 +97,9 @@ async function lookInTime(
 }
 
 /** A hook has no terminal to itself: whatever would ask for a password fails instead, and the server decides. */
-async function askingNothing(client: ClientRepository): Promise<UserEnvironment> {
+async function askingNothing(client: ClientRepository): Promise<Environment> {
   const seconds = DEADLINE_MS / 1000
-  const environment: UserEnvironment = {
+  const environment: Environment = {
     // An editor that pushes answers by a program of its own, without asking; those of a desktop open a window.
     GIT_ASKPASS: '',
     GCM_INTERACTIVE: 'never',

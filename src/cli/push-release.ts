@@ -9,6 +9,7 @@ import { printable } from '../core/printable.ts'
 import { landedMoves } from '../guard/landed-moves.ts'
 import { note } from './output.ts'
 import type { ReleaseSession } from './release-session.ts'
+import { thisCaller } from './this-caller.ts'
 
 /** Pushes exactly this move. Afterwards the session's view is new, if the remote can be looked at. */
 export async function pushRelease(
@@ -20,7 +21,14 @@ export async function pushRelease(
   const { place, policy, releaseRef } = session
   const from = session.release ?? zeroOidLike(to)
   const before = session.view.snapshot.head.seq
-  const outcome = await pushRef({ place, ref: releaseRef, from, to, options, signed })
+  const outcome = await pushRef(thisCaller().environment, {
+    place,
+    ref: releaseRef,
+    from,
+    to,
+    options,
+    signed,
+  })
   if (outcome.kind === 'moved') for (const line of outcome.words) note(`remote: ${printable(line, 300)}`)
   if (outcome.kind !== 'unknown') {
     await session.look()

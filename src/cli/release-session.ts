@@ -23,6 +23,7 @@ import { type AppendedLog, appendReleaseLog, type LogTarget, loggedSoFar } from 
 import { Interruption } from './interruption.ts'
 import { colour, note, plural, print, printJson } from './output.ts'
 import { runSmoke, symptomsOf, waitUntilServed } from './production.ts'
+import { thisCaller } from './this-caller.ts'
 
 export type SessionOptions = {
   readonly remote: string
@@ -78,9 +79,10 @@ export class ReleaseSession {
   }
 
   static async open(options: SessionOptions): Promise<ReleaseSession> {
-    for (const key of [options.key, options.smokeKey]) if (key !== undefined) requireKey(key)
+    for (const key of [options.key, options.smokeKey])
+      if (key !== undefined) requireKey(key, thisCaller().environment)
     if (options.url !== undefined) requireBaseUrl('--url', options.url)
-    const client = new ClientRepository()
+    const client = new ClientRepository(thisCaller())
     const repository = await client.open()
     try {
       requireHistory(repository, options.remote)
@@ -149,7 +151,7 @@ export class ReleaseSession {
   smokeKey(): string | null {
     const named = this.options.smokeKey ?? this.options.key ?? (process.env.HEADGATE_KEY || undefined)
     if (named === undefined || !this.options.record) return null
-    const key = requireKey(named)
+    const key = requireKey(named, thisCaller().environment)
     const holder = keyHolder(key, this.view.inForce.signers, Date.now())
     return holder === null || holder.may('headgate-evidence') ? key : null
   }

@@ -14,6 +14,7 @@ import { statementPayload } from '../core/statement.ts'
 import { refsOf } from '../guard/foresee.ts'
 import { print, printJson } from './output.ts'
 import { signAndSubmit } from './submit.ts'
+import { thisCaller } from './this-caller.ts'
 
 export async function retire(options: {
   readonly branch: string
@@ -22,9 +23,9 @@ export async function retire(options: {
   readonly remote: string
   readonly json: boolean
 }): Promise<void> {
-  const key = requireKey(options.key)
+  const key = requireKey(options.key, thisCaller().environment)
   const reason = requireReason(options.reason)
-  const client = new ClientRepository()
+  const client = new ClientRepository(thisCaller())
   const place = await guardedPlace(client, options.remote)
   const { inForce, snapshot, refs } = await viewGuarded(client, place.reads)
   const { policy } = inForce

@@ -27,6 +27,7 @@ import { Interruption } from './interruption.ts'
 import { remarkOtherUrl } from './other-url.ts'
 import { colour, note, print, printJson, table } from './output.ts'
 import { signAndSubmit } from './submit.ts'
+import { thisCaller } from './this-caller.ts'
 
 export type GateOptions = {
   readonly mode: 'staging' | 'prod' | undefined
@@ -56,9 +57,9 @@ export async function runGateCommand(options: GateOptions): Promise<void> {
 }
 
 async function runAndRecord(options: GateOptions, interruption: Interruption): Promise<void> {
-  const repository = new ClientRepository()
+  const repository = new ClientRepository(thisCaller())
   // Whatever can be wrong with the call is found before the first request.
-  const key = options.record ? requireKey(options.key) : null
+  const key = options.record ? requireKey(options.key, thisCaller().environment) : null
   const ciUrl = requireCiUrl(options.ciUrl)
   const waitMs = options.wait === undefined ? undefined : requireDuration('wait', options.wait)
   for (const option of ['report', 'junit'] as const) makeWayFor(option, options[option])

@@ -17,6 +17,7 @@ import type { RollbackOption } from '../guard/rollback-targets.ts'
 import { loggedRecordsOf } from './append-release-log.ts'
 import { note, print, printJson } from './output.ts'
 import { type StatusReport, statusText } from './status-text.ts'
+import { thisCaller } from './this-caller.ts'
 
 export type StatusOptions = {
   readonly remote: string
@@ -28,7 +29,7 @@ export type StatusOptions = {
 }
 
 export async function showStatus(options: StatusOptions): Promise<void> {
-  const client = new ClientRepository()
+  const client = new ClientRepository(thisCaller())
   const repository = await client.open()
   try {
     requireHistory(repository, options.remote)

@@ -14,6 +14,7 @@ import { INBOX } from '../core/refs.ts'
 import { NAMESPACES, parseStatement, type SubmittedKind } from '../core/statement.ts'
 import { signEnvelope } from '../signing/ssh-keygen-sign.ts'
 import { note } from './output.ts'
+import { thisCaller } from './this-caller.ts'
 
 /** The server's word that a statement is a durable record. */
 const RECORDED = /^headgate: (?:.* accepted|that statement is record \d+ already)$/
@@ -32,7 +33,7 @@ export async function signAndSubmit(
   const text = canonicalJson(await signEnvelope({ payload, namespace, keyFile: options.key }))
   const { commit, payloadDigest } = parseStatement(Buffer.from(payload))
   const to = await storeStatement(client, text)
-  const outcome = await pushRef({ place, ref: `${INBOX}${sha256(text)}`, to })
+  const outcome = await pushRef(thisCaller().environment, { place, ref: `${INBOX}${sha256(text)}`, to })
   if (outcome.kind === 'moved' && outcome.words.some((line) => RECORDED.test(line))) return
   if (outcome.kind === 'refused' && serverWords(outcome.words).judged) throw refused(outcome.words, null)
 

@@ -1,4 +1,5 @@
 /** `headgate verify`: fetches, audits, reports, remembers. */
+
 import { readFileSync, statSync } from 'node:fs'
 import { type AuditSource, openAuditSource } from '../app/audit/audit-source.ts'
 import { namedHosts } from '../app/clone/allowed.ts'
@@ -17,6 +18,7 @@ import { parseReleaseLog } from '../core/release-log.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
 import { note, print, printJson } from './output.ts'
 import { textReport } from './reports/text-report.ts'
+import { thisCaller } from './this-caller.ts'
 
 export type VerifyFormat = 'text' | 'json' | 'sarif' | 'html' | 'junit'
 
@@ -62,7 +64,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
 
 async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null) {
   for (let look = 1; ; look++) {
-    const source = await openAuditSource({
+    const source = await openAuditSource(thisCaller(), {
       ...options,
       history: true,
       mayBeGone: anchors !== null,
@@ -84,7 +86,7 @@ async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null)
 async function served(audit: LedgerAudit, options: VerifyOptions) {
   if (!options.served) return { findings: [], unchecked: [SERVED] }
   const { checkServed } = await import('../audit/served-check.ts')
-  return checkServed(audit, await namedHosts(new ClientRepository()))
+  return checkServed(audit, await namedHosts(new ClientRepository(thisCaller())))
 }
 
 async function verifyReceipt(
@@ -137,7 +139,7 @@ async function auditCommit(
       hint: 'an audit of the whole ledger says more: headgate verify',
     })
   }
-  const commit = isOid(name) ? name : await new ClientRepository().resolveCommit(name)
+  const commit = isOid(name) ? name : await new ClientRepository(thisCaller()).resolveCommit(name)
   return verifyCommit({ repository, tip, snapshot, branches, anchors, commit })
 }
 
@@ -182,7 +184,7 @@ async function remember({ copy, keep }: AuditSource, audit: Remembered): Promise
 }
 
 async function hasGrown({ tip, branches }: AuditSource, options: VerifyOptions): Promise<boolean> {
-  const again = await openAuditSource({ ...options, mayBeGone: true })
+  const again = await openAuditSource(thisCaller(), { ...options, mayBeGone: true })
   again.close()
   return again.tip !== tip || again.branches?.release !== branches?.release
 }

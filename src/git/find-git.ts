@@ -2,9 +2,9 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { HeadgateError } from '../core/errors.ts'
 
-/** The absolute path of the git in this process's PATH. Hooks keep it, since they must not search a pusher's PATH. */
-export function findGit(): string {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+/** The absolute path of the git in the caller's PATH. Hooks keep it, since they must not search a pusher's PATH. */
+export function findGit({ PATH = '' }: { readonly PATH?: string | undefined }): string {
+  for (const folder of PATH.split(delimiter)) {
     if (!isAbsolute(folder)) continue
     const candidate = join(folder, 'git')
     try {

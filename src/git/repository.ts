@@ -16,7 +16,6 @@ import {
   type Quarantine,
   verifyQuarantine,
 } from './environment.ts'
-import { findGit } from './find-git.ts'
 import type { GitObject } from './git-object.ts'
 import { isExecutable, isShallow, locate, readText } from './locate.ts'
 import { objectId } from './object-id.ts'
@@ -27,8 +26,8 @@ import { isRefName, type Ref, readRefs } from './refs.ts'
 export type { Ref } from './refs.ts'
 
 export type OpenOptions = {
-  /** Absolute path of git. Hooks and the service pass what was pinned at install; commands let `PATH` decide. */
-  readonly gitPath?: string | undefined
+  /** Absolute path of git. Hooks and the service pass what was pinned at install, commands what `findGit` finds. */
+  readonly gitPath: string
   /** `GIT_QUARANTINE_PATH` of a hook, unverified. */
   readonly quarantinePath?: string | undefined
 }
@@ -46,12 +45,12 @@ export type ProcessOptions = RunOptions & {
  * worktree too. Starts no process unless the repository's configuration is unusual. Throws HeadgateError 'configuration'
  * if there is none, if there is no git, or if `quarantinePath` is no quarantine of this repository.
  */
-export async function openRepository(path: string, options: OpenOptions = {}): Promise<GitRepository> {
+export async function openRepository(path: string, options: OpenOptions): Promise<GitRepository> {
   const location = locate(path)
   if (location === null) {
     throw new HeadgateError('configuration', `${printable(path, 1024)} is not a git repository`)
   }
-  const gitPath = options.gitPath ?? findGit()
+  const { gitPath } = options
   if (!isAbsolute(gitPath) || !isExecutable(gitPath)) {
     throw new HeadgateError(
       'configuration',

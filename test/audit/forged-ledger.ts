@@ -13,7 +13,6 @@ import { HeadgateError } from '../../src/core/errors.ts'
 import { LEDGER_REF } from '../../src/core/refs.ts'
 import { advanceState, emptyState, type LedgerState } from '../../src/core/state.ts'
 import { PAYLOAD_TYPE } from '../../src/core/statement.ts'
-import { openRepository } from '../../src/git/repository.ts'
 import { commitMessage } from '../../src/ledger/commit-stream.ts'
 import { GitLedger } from '../../src/ledger/git-ledger.ts'
 import { entryPath, stateFile } from '../../src/ledger/ledger-tree.ts'
@@ -21,6 +20,7 @@ import { type Envelope, type LedgerRecord, parseRecord } from '../../src/ledger/
 import { preAuthEncoding } from '../../src/signing/dsse.ts'
 import { createSshsig, ed25519PublicKeyLine } from '../../src/signing/sshsig.ts'
 import type { TestRepository } from '../make-repository.ts'
+import { openRepository } from '../open-repository.ts'
 
 /** A record's fields as plain data that can be changed. */
 export type Draft = {

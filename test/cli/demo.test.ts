@@ -12,8 +12,8 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { findGit } from '../../src/git/find-git.ts'
 import { PROGRAM } from '../make-repository.ts'
+import { GIT } from '../open-repository.ts'
 
 let folder: string
 
@@ -129,7 +129,7 @@ describe('headgate demo', () => {
 
   test('fails and cleans up when a step does not go as told', async () => {
     // A git that says that it pushed and did not.
-    const git = findGit()
+    const git = GIT
     const lying = replaceProgram(
       'git',
       `#!/bin/sh\ncase $* in 'push origin '*:release) exit 0 ;; esac\nexec ${git} "$@"\n`,
@@ -158,7 +158,7 @@ describe('headgate demo', () => {
   ] as const)('says that %s is missing', async (missing, present) => {
     const programs = join(folder, 'programs')
     mkdirSync(programs)
-    for (const name of present) symlinkSync(findGit(), join(programs, name))
+    for (const name of present) symlinkSync(GIT, join(programs, name))
     const { code, stderr, stdout } = await demo([], { PATH: programs })
     expect({ code, stderr, stdout }).toEqual({
       code: 78,

@@ -15,7 +15,10 @@ describe('git as the user runs it', () => {
   test('speaks one language, and leaves the environment of headgate alone', async () => {
     vi.stubEnv('LC_ALL', 'de_DE.UTF-8')
     const before = { ...process.env }
-    const client = new ClientRepository({ environment: { ...process.env, ...alias('!echo $LC_ALL') } })
+    const client = new ClientRepository({
+      folder: process.cwd(),
+      environment: { ...process.env, ...alias('!echo $LC_ALL') },
+    })
     expect(await client.git('told')).toBe('C\n')
     expect({ ...process.env }).toEqual(before)
   })
@@ -33,6 +36,7 @@ describe('git as the user runs it', () => {
     const ended = await userGit(['-c', told, 'told'], { environment })
     expect(ended).toEqual({ code: 0, stdout: 'ed, ssh -4, less, no home\n', stderr: '' })
     const client = new ClientRepository({
+      folder: process.cwd(),
       environment: { ...environment, ...alias('!echo "$EDITOR, $GIT_SSH_COMMAND"') },
     })
     expect(await client.git('told')).toBe('ed, ssh -4\n')
@@ -50,7 +54,7 @@ describe('git as the user runs it', () => {
 
   test('that a signal ends has failed, whatever it has printed', async () => {
     const environment = { ...process.env, ...alias('!echo said; kill -9 $PPID') }
-    const client = new ClientRepository({ environment })
+    const client = new ClientRepository({ folder: process.cwd(), environment })
     await expect(client.git('told')).rejects.toMatchObject({
       code: 'unavailable',
       message: 'git told: a signal ended git',

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type GitRepository, openRepository } from '../../src/git/repository.ts'
+import type { GitRepository } from '../../src/git/repository.ts'
+import { openRepository } from '../open-repository.ts'
 
 let folder: string
 let repository: GitRepository

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CommitAncestry } from '../../src/git/commit-ancestry.ts'
-import { type GitRepository, openRepository } from '../../src/git/repository.ts'
+import type { GitRepository } from '../../src/git/repository.ts'
+import { openRepository } from '../open-repository.ts'
 
 const COMMITS = 60
 let folder: string

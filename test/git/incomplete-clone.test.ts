@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
-import { openRepository } from '../../src/git/repository.ts'
 import { TestRepository } from '../make-repository.ts'
+import { openRepository } from '../open-repository.ts'
 
 const repository = new TestRepository({ install: false })
 const folder = mkdtempSync(join(tmpdir(), 'headgate-incomplete-'))

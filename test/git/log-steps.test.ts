@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { decideStaging } from '../../src/core/decide.ts'
-import { findGit } from '../../src/git/find-git.ts'
 import { gatherStagingMove } from '../../src/git/gather-facts.ts'
 import { gatherLogSteps, PUSH_LIMITS } from '../../src/git/gather-log-steps.ts'
-import { type GitRepository, openRepository } from '../../src/git/repository.ts'
+import type { GitRepository } from '../../src/git/repository.ts'
+import { GIT, openRepository } from '../open-repository.ts'
 
 const PATH = 'docs/RELEASE_LOG.md'
 const MAIN = 'refs/heads/main'
@@ -18,7 +18,7 @@ let repository: GitRepository
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'headgate-log-'))
   execFileSync('git', ['init', '-q', '--bare', folder])
-  repository = await openRepository(folder, { gitPath: findGit() })
+  repository = await openRepository(folder, { gitPath: GIT })
 })
 afterAll(() => {
   repository.close()

@@ -14,10 +14,10 @@ import {
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { findGit } from '../../src/git/find-git.ts'
 import type { ObjectReader } from '../../src/git/object-reader.ts'
-import { type GitRepository, openRepository } from '../../src/git/repository.ts'
+import type { GitRepository } from '../../src/git/repository.ts'
 import { parseTree } from '../../src/git/tree.ts'
+import { GIT, openRepository } from '../open-repository.ts'
 
 const REPOSITORY = resolve(import.meta.dirname, '..', '..', 'src', 'git', 'repository.ts')
 const ENV = {
@@ -212,7 +212,7 @@ describe('an object reader', () => {
     // What was read before is remembered; whether it is there is asked.
     const pidFile = join(folder, 'pid')
     const script = join(folder, 'git')
-    writeFileSync(script, `#!/bin/sh\necho $$ > ${pidFile}\nexec ${findGit()} "$@"\n`, { mode: 0o755 })
+    writeFileSync(script, `#!/bin/sh\necho $$ > ${pidFile}\nexec ${GIT} "$@"\n`, { mode: 0o755 })
     const other = await openRepository(bare, { gitPath: script })
     const pid = () => Number(readFileSync(pidFile, 'utf8'))
     expect((await other.objects().info(oid))?.size).toBe(5)
@@ -282,7 +282,7 @@ describe('an object reader', () => {
   test('starts one process for all objects, loose, packed or missing', async () => {
     const script = join(folder, 'git')
     const started = join(folder, 'started')
-    writeFileSync(script, `#!/bin/sh\necho x >> ${started}\nexec ${findGit()} "$@"\n`, { mode: 0o755 })
+    writeFileSync(script, `#!/bin/sh\necho x >> ${started}\nexec ${GIT} "$@"\n`, { mode: 0o755 })
     const other = await openRepository(bare, { gitPath: script })
     const file = blob('hello')
     const tree = git(['mktree'], `100644 blob ${file}\tf\n`)

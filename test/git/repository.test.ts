@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { verifyQuarantine } from '../../src/git/environment.ts'
 import { isRefName } from '../../src/git/refs.ts'
-import { openRepository } from '../../src/git/repository.ts'
+import { openRepository } from '../open-repository.ts'
 
 let folder: string
 let bare: string

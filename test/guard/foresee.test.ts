@@ -2,7 +2,6 @@
 
 import { expect, onTestFinished, test } from 'vitest'
 import type { LedgerState } from '../../src/core/state.ts'
-import { openRepository } from '../../src/git/repository.ts'
 import { type ForesightOptions, foreseeRelease, foreseeStaging } from '../../src/guard/foresee.ts'
 import type { RemoteView } from '../../src/guard/guarded-view.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
@@ -10,6 +9,7 @@ import { GitLedger } from '../../src/ledger/git-ledger.ts'
 import type { Snapshot } from '../../src/ledger/ledger.ts'
 import { lastCommits, proved, released, unproved } from '../beginnings.ts'
 import { type Step, TestRepository } from '../make-repository.ts'
+import { openRepository } from '../open-repository.ts'
 
 const RELEASE = 'refs/heads/release'
 

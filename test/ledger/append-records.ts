@@ -2,8 +2,9 @@
  * A process of its own that appends: `node append-records.ts REPOSITORY NAME COUNT`. Prints `ready`, then the number of
  * each record as soon as the ledger has answered for it.
  */
-import { openRepository } from '../../src/git/repository.ts'
+
 import { GitLedger } from '../../src/ledger/git-ledger.ts'
+import { openRepository } from '../open-repository.ts'
 import { evidence, oidOf, seal } from './records.ts'
 
 const [path = '', name = '', count = ''] = process.argv.slice(2)

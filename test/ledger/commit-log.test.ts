@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openRepository } from '../../src/git/repository.ts'
 import { auditCommits } from '../../src/ledger/audit-log.ts'
 import { type LedgerCommit, logCommits } from '../../src/ledger/commit-log.ts'
+import { openRepository } from '../open-repository.ts'
 
 let folder: string
 beforeEach(() => {

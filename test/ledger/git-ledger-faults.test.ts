@@ -10,10 +10,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { LEDGER_REF } from '../../src/core/refs.ts'
-import { type GitRepository, openRepository } from '../../src/git/repository.ts'
+import type { GitRepository } from '../../src/git/repository.ts'
 import { GitLedger } from '../../src/ledger/git-ledger.ts'
 import type { Head } from '../../src/ledger/ledger.ts'
 import type { LedgerRepository } from '../../src/ledger/ledger-repository.ts'
+import { openRepository } from '../open-repository.ts'
 import { evidence, invalidation, oidOf, seal } from './records.ts'
 
 let folder: string

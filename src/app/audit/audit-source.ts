@@ -5,13 +5,13 @@ import type { Branches } from '../../audit/verify-ledger.ts'
 import { HeadgateError } from '../../core/errors.ts'
 import { isZeroOid, type Oid } from '../../core/oid.ts'
 import { LEDGER_REF } from '../../core/refs.ts'
-import { findGit } from '../../git/find-git.ts'
 import { isShallow } from '../../git/locate.ts'
-import { type GitRepository, openRepository } from '../../git/repository.ts'
+import type { GitRepository } from '../../git/repository.ts'
 import { refsOf } from '../../guard/foresee.ts'
 import { type PolicyInForce, parsePolicyFiles } from '../../guard/policy-in-force.ts'
 import { GitLedger } from '../../ledger/git-ledger.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
+import type { Caller } from '../caller.ts'
 import { ClientRepository } from '../clone/client-repository.ts'
 import { fetchCopies } from '../clone/fetch-copies.ts'
 import { branchCopyRef, copyAt, copyName, ledgerCopyRef } from '../clone/remote-copies.ts'
@@ -43,11 +43,11 @@ export type SourceOptions = {
   readonly mayBeGone?: boolean
 }
 
-export async function openAuditSource(options: SourceOptions): Promise<AuditSource> {
+export async function openAuditSource(caller: Caller, options: SourceOptions): Promise<AuditSource> {
   const { remote, offline, history } = options
   const askedAt = Date.now()
-  const client = new ClientRepository()
-  const repository = await openRepository(await client.gitDirectory(), { gitPath: findGit() })
+  const client = new ClientRepository(caller)
+  const repository = await client.open()
   const isWithout = history === true && isShallow(repository.commonDirectory)
   if (isWithout && offline) {
     throw new HeadgateError('unavailable', 'this clone is shallow, and moves are judged by the history', {

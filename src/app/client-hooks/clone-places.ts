@@ -34,7 +34,7 @@ export async function findPlaces(client: ClientRepository): Promise<ClonePlaces>
     })
   }
   // Hooks are started at the top: a relative core.hooksPath means that folder, wherever this command runs.
-  const paths = await new ClientRepository({ folder: top }).git(
+  const paths = await new ClientRepository({ ...client.caller, folder: top }).git(
     'rev-parse',
     '--git-common-dir',
     '--git-path',

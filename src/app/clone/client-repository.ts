@@ -12,12 +12,12 @@ import { locateBare } from '../../git/locate.ts'
 import { type GitRepository, openRepository } from '../../git/repository.ts'
 import { GitLedger } from '../../ledger/git-ledger.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
+import type { Caller } from '../caller.ts'
 import { notACommit } from './not-a-commit.ts'
 import { copyAt, ledgerCopyRef } from './remote-copies.ts'
 import { shownRemote } from './shown-remote.ts'
 import { simpleGitOf } from './simple-git-of.ts'
 import { isPlainName, isTipsAlone, TipCopy } from './tip-copy.ts'
-import type { UserEnvironment } from './user-git.ts'
 
 /** What git says of a remote that is not there, or lets nobody in. */
 const NO_ANSWER =
@@ -26,21 +26,21 @@ const NO_ANSWER =
 /** Two commands of one clone at a time lock the same ref for milliseconds. */
 const FETCH_ATTEMPTS = 5
 
-export type ClientOptions = {
-  readonly folder?: string
-  /** What git is started with; without it the environment of this process. */
-  readonly environment?: UserEnvironment
+export type ClientOptions = Caller & {
   /** Ends every git that is running. */
   readonly abort?: AbortSignal
 }
 
+/** The repository that the caller's folder is in. */
 export class ClientRepository {
+  readonly caller: Caller
   readonly #git: (args: string[]) => Promise<string | GitError>
   /** Before every command. */
   readonly #where: readonly string[]
   #directory: Promise<string> | undefined
 
-  constructor({ folder = process.cwd(), environment = process.env, abort }: ClientOptions = {}) {
+  constructor({ folder, environment, abort }: ClientOptions) {
+    this.caller = { folder, environment }
     const bare = environment.GIT_DIR === undefined ? locateBare(folder) : null
     this.#where = bare === null ? [] : [`--git-dir=${bare}`]
     this.#git = simpleGitOf({ environment, folder, abort })
@@ -108,9 +108,14 @@ export class ClientRepository {
     return found
   }
 
+  /** The git in the caller's PATH. */
+  get gitPath(): string {
+    return findGit(this.caller.environment)
+  }
+
   /** The repository of this clone, for reading as the guard reads. */
   async open(): Promise<GitRepository> {
-    return openRepository(await this.gitDirectory(), { gitPath: findGit() })
+    return openRepository(await this.gitDirectory(), { gitPath: this.gitPath })
   }
 
   /**
@@ -248,7 +253,7 @@ export class ClientRepository {
   async #findDirectory(): Promise<string> {
     const result = await this.#try(['rev-parse', '--absolute-git-dir'])
     if (typeof result === 'string') return result.replace(/\n$/, '')
-    if (/spawn git ENOENT/.test(result.message)) findGit()
+    if (/spawn git ENOENT/.test(result.message)) findGit(this.caller.environment)
     if (/not a git repository/.test(result.message)) {
       throw new HeadgateError('usage', 'this folder is not in a git repository', {
         hint: 'run it in a clone of the guarded repository',

@@ -1,7 +1,7 @@
 /** git in the user's clone, through simple-git, with the user's own environment as a value. */
 import { GitError, type SimpleGitOptions, simpleGit } from 'simple-git'
 import { debugGit } from '../../git/debug.ts'
-import type { UserEnvironment } from './user-git.ts'
+import type { Environment } from '../caller.ts'
 
 /**
  * simple-git lets nothing pass that can start a program or name a file, in variables, configuration or options, unless it
@@ -38,7 +38,7 @@ const USERS_OWN = {
 const SIGNALLED = Buffer.from('\nfatal: a signal ended git\n')
 
 export type SimpleGitPlace = {
-  readonly environment: UserEnvironment
+  readonly environment: Environment
   readonly folder: string
   /** Ends every git that is running. */
   readonly abort?: AbortSignal | undefined
@@ -85,7 +85,7 @@ export function simpleGitOf({
   }
 }
 
-function definedIn(environment: UserEnvironment): Record<string, string> {
+function definedIn(environment: Environment): Record<string, string> {
   return Object.fromEntries(
     Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )

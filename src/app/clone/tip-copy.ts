@@ -11,7 +11,6 @@ import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import type { Oid } from '../../core/oid.ts'
 import { LEDGER_REF } from '../../core/refs.ts'
-import { findGit } from '../../git/find-git.ts'
 import { makeFolder } from '../../git/own-files.ts'
 import { type GitRepository, openRepository } from '../../git/repository.ts'
 import { GitLedger } from '../../ledger/git-ledger.ts'
@@ -85,7 +84,7 @@ export class TipCopy {
 
   /** Its process ends with this program: while nothing is asked it keeps nothing running. */
   #open(): Promise<GitRepository> {
-    return openRepository(this.#directory, { gitPath: findGit() })
+    return openRepository(this.#directory, { gitPath: this.#clone.gitPath })
   }
 
   async #prepare(): Promise<void> {

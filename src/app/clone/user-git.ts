@@ -6,11 +6,10 @@ import { spawn } from 'node:child_process'
 import { HeadgateError } from '../../core/errors.ts'
 import { debugGit } from '../../git/debug.ts'
 import { findGit } from '../../git/find-git.ts'
-
-export type UserEnvironment = Readonly<Record<string, string | undefined>>
+import type { Environment } from '../caller.ts'
 
 export type UserGitOptions = {
-  readonly environment: UserEnvironment
+  readonly environment: Environment
   readonly folder?: string | undefined
   /** Ends git early. */
   readonly abort?: AbortSignal | undefined
@@ -58,7 +57,7 @@ export function userGit(args: readonly string[], options: UserGitOptions): Promi
       if (output.stderr.length < MAX_STDERR_LENGTH) output.stderr += text
       linger?.refresh()
     })
-    child.on('error', (cause) => reject(notStarted(cause)))
+    child.on('error', (cause) => reject(notStarted(cause, environment)))
     child.on('close', end)
     child.on('exit', (code, signal) => {
       linger = setTimeout(() => end(code, signal), LINGER_MS)
@@ -67,9 +66,9 @@ export function userGit(args: readonly string[], options: UserGitOptions): Promi
   })
 }
 
-function notStarted(cause: Error): HeadgateError {
+function notStarted(cause: Error, environment: Environment): HeadgateError {
   try {
-    findGit()
+    findGit(environment)
   } catch (error) {
     if (error instanceof HeadgateError) return error
   }

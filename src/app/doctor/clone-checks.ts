@@ -5,7 +5,6 @@ import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import { printable, shellWord } from '../../core/printable.ts'
-import { findGit } from '../../git/find-git.ts'
 import { readRemoteList } from '../../git/guarded-remotes.ts'
 import type { GitRepository } from '../../git/repository.ts'
 import { refsOf } from '../../guard/foresee.ts'
@@ -28,7 +27,7 @@ export async function checkClone(client: ClientRepository): Promise<Diagnosis[]>
   const places = await findPlaces(client)
   const hooks = checkTree(places)
   return [
-    ...checkGitVersion(findGit()),
+    ...checkGitVersion(client.gitPath),
     ...(isWithoutHooks(places, hooks) ? [WITHOUT_HOOKS] : [...hooks, ...checkPrograms(places.common)]),
     ...(await checkKeys(client)),
     ...(await checkRemotes(client)),
@@ -81,7 +80,8 @@ function checkPrograms(common: string): Diagnosis[] {
 async function checkKeys(client: ClientRepository): Promise<Diagnosis[]> {
   const value = async (name: string) => (await client.git('config', '--default', '', '--get', name)).trim()
   const keys: string[] = []
-  if (process.env.HEADGATE_KEY) keys.push(process.env.HEADGATE_KEY)
+  const { HEADGATE_KEY } = client.caller.environment
+  if (HEADGATE_KEY) keys.push(HEADGATE_KEY)
   if ((await value('gpg.format')) === 'ssh') {
     const key = await value('user.signingKey')
     if (key !== '' && !/^(?:key::|ssh-|ecdsa-|sk-)/.test(key)) keys.push(key)

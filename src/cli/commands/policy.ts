@@ -5,6 +5,7 @@ import { jsonText } from '../../core/printable.ts'
 import { examples } from '../examples.ts'
 import { jsonOption } from '../options.ts'
 import { note, plural, print, printExactly, printJson } from '../output.ts'
+import { gitOfCaller, thisCaller } from '../this-caller.ts'
 import { printPolicy } from './server.ts'
 
 export function policyCommand(cli: Argv): Argv {
@@ -82,7 +83,7 @@ export function policyCommand(cli: Argv): Argv {
             ),
         async ({ repo, dir, json }) => {
           const { applyPolicyTo } = await import('../../../server/install/admin.ts')
-          const applied = await applyPolicyTo(repo, dir)
+          const applied = await applyPolicyTo(repo, gitOfCaller(), dir)
           if (json) return printJson(applied)
           printPolicy(applied)
         },
@@ -151,17 +152,17 @@ async function ownPolicyFolder(): Promise<string> {
   const { hasPolicy } = await import('../../../server/install/policy-files.ts')
   if (hasPolicy('.')) return '.'
   const { ClientRepository } = await import('../../app/clone/client-repository.ts')
-  return (await new ClientRepository().topLevel()) ?? '.'
+  return (await new ClientRepository(thisCaller()).topLevel()) ?? '.'
 }
 
 async function inForceFiles(repo: string | undefined, remote: string) {
   if (repo !== undefined) {
     const { policyInForce } = await import('../../../server/install/admin.ts')
-    return policyInForce(repo)
+    return policyInForce(repo, gitOfCaller())
   }
   const { ClientRepository } = await import('../../app/clone/client-repository.ts')
   const { fetchLedger } = await import('../../app/clone/fetch-copies.ts')
-  const { snapshot, close } = await fetchLedger(new ClientRepository(), remote)
+  const { snapshot, close } = await fetchLedger(new ClientRepository(thisCaller()), remote)
   try {
     return await snapshot.policyInForce()
   } finally {

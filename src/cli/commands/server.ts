@@ -4,6 +4,7 @@ import { shellWord } from '../../core/printable.ts'
 import { examples } from '../examples.ts'
 import { jsonOption } from '../options.ts'
 import { note, print, printJson } from '../output.ts'
+import { gitOfCaller } from '../this-caller.ts'
 
 export function serverCommand(cli: Argv): Argv {
   return cli.command('server', 'Guard a bare repository on this machine (server admin)', (server) =>
@@ -58,7 +59,14 @@ export function serverCommand(cli: Argv): Argv {
             ),
         async ({ repo, identity, host, policy, debugHooks, json }) => {
           const { installAndApply } = await import('../../../server/install/admin.ts')
-          const done = await installAndApply(repo, identity, policy, host, debugHooks)
+          const done = await installAndApply({
+            path: repo,
+            gitPath: gitOfCaller(),
+            named: identity,
+            folder: policy,
+            host,
+            debug: debugHooks,
+          })
           if (json) return printJson(done)
           print(`headgate is installed in ${done.repository}; pushers are known by ${done.identity}`)
           for (const name of done.kept) {
@@ -94,7 +102,10 @@ export function serverCommand(cli: Argv): Argv {
             .epilogue(examples(['existing hooks and settings come back', '$0 server uninstall app.git'])),
         async ({ repo, json, purge }) => {
           const { uninstallServer } = await import('../../../server/install/uninstall.ts')
-          const { gitDirectory, restored, settings, stays } = await uninstallServer(repo, { purge })
+          const { gitDirectory, restored, settings, stays } = await uninstallServer(repo, {
+            gitPath: gitOfCaller(),
+            purge,
+          })
           if (json) return printJson({ repository: gitDirectory, restored, settings, stays })
           print(`headgate no longer guards ${gitDirectory}`)
           for (const name of restored) print(`  the ${name} hook that was there before is back`)

@@ -1,4 +1,5 @@
 /** `headgate doctor`: what is wrong with a clone or a guarded repository, and how to put it right. */
+
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -16,6 +17,7 @@ import { checkServer } from '../../app/doctor/server-checks.ts'
 import { EXIT_CODES, HeadgateError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
 import { colour, plural, print, printError, printJson } from '../output.ts'
+import { gitOfCaller, thisCaller } from '../this-caller.ts'
 import { wrapText } from '../wrap-text.ts'
 
 type Patient = {
@@ -71,7 +73,9 @@ export async function doctor(options: {
 async function findPatient(named: string | undefined): Promise<Patient> {
   const path = resolve(named ?? '.')
   // Without a name it is where git itself says that it is, GIT_DIR and all.
-  const repository = await (named === undefined ? new ClientRepository().open() : openNamed(path))
+  const repository = await (named === undefined
+    ? new ClientRepository(thisCaller()).open()
+    : openNamed(path, gitOfCaller()))
   const directory = repository.commonDirectory
   repository.close()
   if (existsSync(settingsPath(directory))) {
@@ -80,11 +84,15 @@ async function findPatient(named: string | undefined): Promise<Patient> {
       kind: 'server',
       check: () => examineServer(directory),
       install: async () => {
-        await installServer(directory, readSettings(directory).identity)
+        await installServer({
+          path: directory,
+          gitPath: gitOfCaller(),
+          named: readSettings(directory).identity,
+        })
       },
     }
   }
-  const client = new ClientRepository({ folder: path })
+  const client = new ClientRepository({ ...thisCaller(), folder: path })
   const bare = (await client.git('rev-parse', '--is-bare-repository')).trim() === 'true'
   if (bare) {
     const isClone = (await client.git('remote')).trim() !== ''
@@ -106,7 +114,7 @@ async function findPatient(named: string | undefined): Promise<Patient> {
 }
 
 async function examineServer(directory: string): Promise<Diagnosis[]> {
-  const repository = await openNamed(directory)
+  const repository = await openNamed(directory, gitOfCaller())
   try {
     const findings = [...(await checkServer(repository)), ...(await checkAccess(repository))]
     try {
