@@ -17,6 +17,7 @@ import { gatherHistory } from '../guard/gather-history.ts'
 import type { AllowedSigner } from '../signing/allowed-signers.ts'
 import { listUrls, remarkOtherUrl } from './other-url.ts'
 import { note, plural, print, printJson, table } from './output.ts'
+import { tellSubmit } from './screens/submit.ts'
 import { signAndSubmit } from './submit.ts'
 import { thisCaller } from './this-caller.ts'
 
@@ -92,7 +93,7 @@ export async function addEvidence(options: AddOptions): Promise<void> {
       runner: `headgate ${VERSION}, evidence add`,
     },
   })
-  await signAndSubmit(repository, { place, kind: 'evidence', payload, key })
+  await signAndSubmit(repository, { place, kind: 'evidence', payload, key }, tellSubmit)
   if (options.json) {
     const answer = { remote: options.remote, commit, environment: environment.name, url: baseUrl, result }
     printJson({ recorded: 'evidence', ...answer, gates: results, unproved })
@@ -257,13 +258,17 @@ export async function invalidateEvidence(options: {
     reason,
     issuedAt: new Date().toISOString(),
   })
-  await signAndSubmit(repository, {
-    place,
-    kind: 'invalidation',
-    namespace: `headgate-${options.as ?? roleOf(key, inForce.signers)}`,
-    payload,
-    key,
-  })
+  await signAndSubmit(
+    repository,
+    {
+      place,
+      kind: 'invalidation',
+      namespace: `headgate-${options.as ?? roleOf(key, inForce.signers)}`,
+      payload,
+      key,
+    },
+    tellSubmit,
+  )
   if (options.json) return printJson({ recorded: 'invalidation', remote: options.remote, commit })
   print(`the evidence for ${shortOid(commit)} is invalidated on ${shownRemote(options.remote)}`)
 }

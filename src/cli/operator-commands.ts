@@ -15,6 +15,7 @@ import { statementPayload } from '../core/statement.ts'
 import { RULE_NAMES, type RuleName, WAIVABLE } from '../core/verdict.ts'
 import { refsOf } from '../guard/foresee.ts'
 import { colour, note, print, printJson } from './output.ts'
+import { tellSubmit } from './screens/submit.ts'
 import { signAndSubmit } from './submit.ts'
 import { thisCaller } from './this-caller.ts'
 
@@ -118,7 +119,7 @@ async function permit(
     expiresAt: new Date(now + expiresMs).toISOString(),
   }
   const payload = write(policy.repository, move)
-  await signAndSubmit(repository, { place, kind, payload, key })
+  await signAndSubmit(repository, { place, kind, payload, key }, tellSubmit)
   if (release !== from) {
     const is = release === null ? 'does not exist' : `is at ${shortOid(release)}`
     note(`remark: ${policy.release} ${is}, and this counts only while it is at ${shortOid(from)}`)
@@ -164,7 +165,7 @@ export async function freeze(options: Common, duration: string | null): Promise<
     reason,
     issuedAt: new Date(now).toISOString(),
   })
-  await signAndSubmit(repository, { place, kind: 'freeze', payload, key })
+  await signAndSubmit(repository, { place, kind: 'freeze', payload, key }, tellSubmit)
   if (options.json)
     return printJson({ recorded: 'freeze', ...answer, until: duration === null ? null : until })
   print(
@@ -195,7 +196,7 @@ export async function acceptDrift(options: Common): Promise<void> {
     reason,
     issuedAt: new Date().toISOString(),
   })
-  await signAndSubmit(repository, { place, kind: 'drift', payload, key })
+  await signAndSubmit(repository, { place, kind: 'drift', payload, key }, tellSubmit)
   if (options.json) return printJson({ recorded: 'drift', ...answer })
   print(
     `accepted: ${policy.release} ${release === null ? 'does not exist' : `is at ${shortOid(release)}`}; the next move starts from there`,

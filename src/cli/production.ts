@@ -13,6 +13,7 @@ import { type GateRun, runGates } from '../gate/run-gates.ts'
 import { environmentHeaders, type Variables } from '../gate/secrets.ts'
 import { commandLine } from './gate-progress.ts'
 import { note, plural } from './output.ts'
+import { tellSubmit } from './screens/submit.ts'
 import { signAndSubmit } from './submit.ts'
 import { wrapText } from './wrap-text.ts'
 
@@ -116,7 +117,7 @@ export async function runSmoke(
     })
   if (key !== null) {
     const payload = evidencePayload(policy, production, commit, run, undefined)
-    await signAndSubmit(client, { place, kind: 'evidence', payload, key })
+    await signAndSubmit(client, { place, kind: 'evidence', payload, key }, tellSubmit)
   }
   const passed = run.gates.filter(({ outcome }) => outcome === 'passed').length
   note(

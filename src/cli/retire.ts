@@ -13,6 +13,7 @@ import { formerBranches } from '../core/state.ts'
 import { statementPayload } from '../core/statement.ts'
 import { refsOf } from '../guard/foresee.ts'
 import { print, printJson } from './output.ts'
+import { tellSubmit } from './screens/submit.ts'
 import { signAndSubmit } from './submit.ts'
 import { thisCaller } from './this-caller.ts'
 
@@ -54,7 +55,7 @@ export async function retire(options: {
     reason,
     issuedAt: new Date().toISOString(),
   })
-  await signAndSubmit(client, { place, kind: 'retire', payload, key })
+  await signAndSubmit(client, { place, kind: 'retire', payload, key }, tellSubmit)
   if (options.json)
     return printJson({ recorded: 'retire', remote: options.remote, ref, role: branch.role, found })
   print(`retired: nobody guards ${shown} any more`)

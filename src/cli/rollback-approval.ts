@@ -5,6 +5,7 @@ import type { Oid } from '../core/oid.ts'
 import { statementPayload } from '../core/statement.ts'
 import type { RollbackOption } from '../guard/rollback-targets.ts'
 import type { ReleaseSession } from './release-session.ts'
+import { tellSubmit } from './screens/submit.ts'
 import { signAndSubmit } from './submit.ts'
 
 /** What is missing until a rollback is permitted. */
@@ -76,5 +77,5 @@ export async function signOwnApproval(
     issuedAt: new Date(now).toISOString(),
     expiresAt: new Date(now + Math.min(OWN_APPROVAL_MS, policy.rollback.approvalMaxAgeMs)).toISOString(),
   })
-  await signAndSubmit(client, { place, kind: 'approval', payload, key })
+  await signAndSubmit(client, { place, kind: 'approval', payload, key }, tellSubmit)
 }

@@ -26,6 +26,7 @@ import { annotate, isGithubActions, summarize } from './github-actions.ts'
 import { Interruption } from './interruption.ts'
 import { remarkOtherUrl } from './other-url.ts'
 import { colour, note, print, printJson, table } from './output.ts'
+import { tellSubmit } from './screens/submit.ts'
 import { signAndSubmit } from './submit.ts'
 import { thisCaller } from './this-caller.ts'
 
@@ -121,7 +122,7 @@ async function runAndRecord(options: GateOptions, interruption: Interruption): P
       const payload = evidencePayload(policy, environment, commit, run, ciUrl)
       interruption.words =
         'interrupted while the result was being recorded; headgate evidence list says whether it is'
-      await signAndSubmit(repository, { place, kind: 'evidence', payload, key })
+      await signAndSubmit(repository, { place, kind: 'evidence', payload, key }, tellSubmit)
       recorded = true
     }
   } finally {

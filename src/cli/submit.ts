@@ -13,8 +13,9 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import { INBOX } from '../core/refs.ts'
 import { NAMESPACES, parseStatement, type SubmittedKind } from '../core/statement.ts'
 import { signEnvelope } from '../signing/ssh-keygen-sign.ts'
-import { note } from './output.ts'
-import { thisCaller } from './this-caller.ts'
+
+/** The server did not say so, and its ledger has the statement all the same. */
+export type SubmitEvent = { readonly kind: 'recorded-unsaid'; readonly record: number }
 
 /** The server's word that a statement is a durable record. */
 const RECORDED = /^headgate: (?:.* accepted|that statement is record \d+ already)$/
@@ -27,21 +28,21 @@ const RECORDED = /^headgate: (?:.* accepted|that statement is record \d+ already
 export async function signAndSubmit(
   client: ClientRepository,
   options: { place: GuardedPlace; kind: SubmittedKind; namespace?: string; payload: string; key: string },
+  tell: (event: SubmitEvent) => void,
 ): Promise<void> {
   const { place, kind, payload } = options
   const namespace = options.namespace ?? NAMESPACES[kind][0] ?? ''
   const text = canonicalJson(await signEnvelope({ payload, namespace, keyFile: options.key }))
   const { commit, payloadDigest } = parseStatement(Buffer.from(payload))
   const to = await storeStatement(client, text)
-  const outcome = await pushRef(thisCaller().environment, { place, ref: `${INBOX}${sha256(text)}`, to })
+  const outcome = await pushRef(client.caller.environment, { place, ref: `${INBOX}${sha256(text)}`, to })
   if (outcome.kind === 'moved' && outcome.words.some((line) => RECORDED.test(line))) return
   if (outcome.kind === 'refused' && serverWords(outcome.words).judged) throw refused(outcome.words, null)
 
   // A server that has answered is not at work any more; one whose answer was lost may be.
   const isOver = outcome.kind === 'moved' || outcome.kind === 'refused'
   const seen = await whenSettled(() => recordOf(client, place, commit, payloadDigest), { isOver })
-  if (seen.kind === 'found')
-    return note(`remark: the server did not say so, but the statement is recorded: record ${seen.value}`)
+  if (seen.kind === 'found') return tell({ kind: 'recorded-unsaid', record: seen.value })
   const command = findOut(kind, commit, place)
   if (seen.kind === 'unseen') throw notKnown(outcome, `${seen.error.message}`, command)
   if (outcome.kind === 'refused') throw refused(outcome.words, 'nothing was recorded')
