@@ -1,18 +1,18 @@
 /** Signing a statement with the user's key and sending it to a guarded remote: what every signing command does. */
 
-import type { ClientRepository } from '../app/clone/client-repository.ts'
-import { fetchLedger } from '../app/clone/fetch-copies.ts'
-import type { GuardedPlace } from '../app/clone/guarded-place.ts'
-import { type PushOutcome, pushRef } from '../app/clone/push-ref.ts'
-import { serverWords } from '../app/clone/server-words.ts'
-import { remoteOption, shownRemote } from '../app/clone/shown-remote.ts'
-import { whenSettled } from '../app/clone/when-settled.ts'
-import { canonicalJson, sha256 } from '../core/canonical-json.ts'
-import { HeadgateError } from '../core/errors.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
-import { INBOX } from '../core/refs.ts'
-import { NAMESPACES, parseStatement, type SubmittedKind } from '../core/statement.ts'
-import { signEnvelope } from '../signing/ssh-keygen-sign.ts'
+import { canonicalJson, sha256 } from '../../core/canonical-json.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import { INBOX } from '../../core/refs.ts'
+import { NAMESPACES, parseStatement, type SubmittedKind } from '../../core/statement.ts'
+import { signEnvelope } from '../../signing/ssh-keygen-sign.ts'
+import type { ClientRepository } from '../clone/client-repository.ts'
+import { fetchLedger } from '../clone/fetch-copies.ts'
+import type { GuardedPlace } from '../clone/guarded-place.ts'
+import { type PushOutcome, pushRef } from '../clone/push-ref.ts'
+import { serverWords } from '../clone/server-words.ts'
+import { remoteOption, shownRemote } from '../clone/shown-remote.ts'
+import { whenSettled } from '../clone/when-settled.ts'
 
 /** The server did not say so, and its ledger has the statement all the same. */
 export type SubmitEvent = { readonly kind: 'recorded-unsaid'; readonly record: number }
