@@ -165,7 +165,7 @@ async function collectResults({
   const reports =
     junit.length === 0
       ? { cases: [], remarks: [] }
-      : (await import('../app/evidence/junit.ts')).readJunitFiles(junit)
+      : (await import('../app/statements/junit.ts')).readJunitFiles(junit)
   const results: Result[] = [
     ...passed.map((name) => ({ name, outcome: 'passed' as const })),
     ...failed.map((name) => ({ name, outcome: 'failed' as const })),

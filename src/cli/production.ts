@@ -2,7 +2,7 @@
 
 import type { ClientRepository } from '../app/clone/client-repository.ts'
 import type { GuardedPlace } from '../app/clone/guarded-place.ts'
-import { evidencePayload } from '../app/evidence/gate-evidence.ts'
+import { evidencePayload } from '../app/gate/gate-evidence.ts'
 import { askServed } from '../app/served-commits.ts'
 import { signAndSubmit } from '../app/statements/submit.ts'
 import { HeadgateError } from '../core/errors.ts'
@@ -12,8 +12,8 @@ import type { Environment, Policy } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
 import { type GateRun, runGates } from '../gate/run-gates.ts'
 import { environmentHeaders, type Variables } from '../gate/secrets.ts'
-import { commandLine } from './gate-progress.ts'
 import { note, plural } from './output.ts'
+import { commandLine } from './screens/gate-progress.ts'
 import { tellSubmit } from './screens/submit.ts'
 import { wrapText } from './wrap-text.ts'
 

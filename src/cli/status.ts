@@ -16,7 +16,7 @@ import type { LandedMove } from '../guard/landed-moves.ts'
 import type { RollbackOption } from '../guard/rollback-targets.ts'
 import { loggedRecordsOf } from './append-release-log.ts'
 import { note, print, printJson } from './output.ts'
-import { type StatusReport, statusText } from './status-text.ts'
+import { type StatusReport, statusText } from './screens/status.ts'
 import { thisCaller } from './this-caller.ts'
 
 export type StatusOptions = {

@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { type JunitReports, readJunitFiles } from '../../src/app/evidence/junit.ts'
+import { type JunitReports, readJunitFiles } from '../../src/app/statements/junit.ts'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { ahead } from '../beginnings.ts'
 import { guarded } from './run-program.ts'

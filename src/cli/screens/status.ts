@@ -1,19 +1,19 @@
 /** The status as text that fits a terminal of 80 columns. */
 
-import { remoteOption, shownRemote } from '../app/clone/shown-remote.ts'
-import { goOnLine, promoteLine } from '../app/release/promote-line.ts'
-import type { Serving } from '../app/served-commits.ts'
-import { nameMove } from '../core/explain.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
-import type { Policy } from '../core/policy/policy.ts'
-import { printable } from '../core/printable.ts'
-import { withoutSecrets } from '../core/without-secrets.ts'
-import type { Candidate } from '../guard/candidates.ts'
-import { age, type Status } from '../guard/gather-status.ts'
-import type { LandedMove } from '../guard/landed-moves.ts'
-import type { RollbackOption } from '../guard/rollback-targets.ts'
-import { colour, plural } from './output.ts'
-import { wrapText } from './wrap-text.ts'
+import { remoteOption, shownRemote } from '../../app/clone/shown-remote.ts'
+import { goOnLine, promoteLine } from '../../app/release/promote-line.ts'
+import type { Serving } from '../../app/served-commits.ts'
+import { nameMove } from '../../core/explain.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import type { Policy } from '../../core/policy/policy.ts'
+import { printable } from '../../core/printable.ts'
+import { withoutSecrets } from '../../core/without-secrets.ts'
+import type { Candidate } from '../../guard/candidates.ts'
+import { age, type Status } from '../../guard/gather-status.ts'
+import type { LandedMove } from '../../guard/landed-moves.ts'
+import type { RollbackOption } from '../../guard/rollback-targets.ts'
+import { colour, plural } from '../output.ts'
+import { wrapText } from '../wrap-text.ts'
 
 export type StatusReport = {
   readonly status: Status

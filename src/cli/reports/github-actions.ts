@@ -3,11 +3,11 @@
  * of the run (`::error title=T::text`), and a summary in Markdown, appended to the file that GITHUB_STEP_SUMMARY names.
  */
 import { appendFileSync } from 'node:fs'
-import type { Oid } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
-import type { GateRun } from '../gate/run-gates.ts'
+import type { Oid } from '../../core/oid.ts'
+import { printable } from '../../core/printable.ts'
+import type { GateRun } from '../../gate/run-gates.ts'
+import { note } from '../output.ts'
 import { GATE_COLUMNS, gateRows, outcomeWord, verdictLine, whyWords } from './gate-words.ts'
-import { note } from './output.ts'
 
 export function isGithubActions(): boolean {
   return process.env.GITHUB_ACTIONS === 'true'

@@ -1,11 +1,11 @@
 /** What people see while gates run: a table that lives on a terminal, plain lines anywhere else. All of it on stderr. */
 
-import { formatDuration } from '../core/policy/duration.ts'
-import { escapeUnsafe, printable } from '../core/printable.ts'
-import { withoutSecrets } from '../core/without-secrets.ts'
-import type { GateOutcome } from '../gate/run-gates.ts'
-import { outcomeWord, whyWords } from './gate-words.ts'
-import { note } from './output.ts'
+import { formatDuration } from '../../core/policy/duration.ts'
+import { escapeUnsafe, printable } from '../../core/printable.ts'
+import { withoutSecrets } from '../../core/without-secrets.ts'
+import type { GateOutcome } from '../../gate/run-gates.ts'
+import { note } from '../output.ts'
+import { outcomeWord, whyWords } from '../reports/gate-words.ts'
 
 export type GateProgress = {
   waiting(found: string): void

@@ -1,11 +1,11 @@
 /** A run as one HTML file that needs nothing else: no script, no font, no request. */
 
-import type { Oid } from '../core/oid.ts'
-import { formatDuration } from '../core/policy/duration.ts'
-import { escapeUnsafe } from '../core/printable.ts'
-import type { GateOutcome, GateRun } from '../gate/run-gates.ts'
+import type { Oid } from '../../core/oid.ts'
+import { formatDuration } from '../../core/policy/duration.ts'
+import { escapeUnsafe } from '../../core/printable.ts'
+import type { GateOutcome, GateRun } from '../../gate/run-gates.ts'
 import { GATE_COLUMNS, gateRows, outcomeWord, verdictLine } from './gate-words.ts'
-import { escapeMarkup } from './reports/markup.ts'
+import { escapeMarkup } from './markup.ts'
 
 const STYLE = `
 :root { color-scheme: light dark; --line: #8884; --dim: #666; --ok: #17803d; --bad: #c02626; --warn: #a15c07; }

@@ -2,10 +2,10 @@
  * A run as JUnit XML: one suite, one case a gate, named as the gate, so that `evidence add --junit` reads it back. An
  * optional gate that failed is a skipped case: it has not passed, and fails no build.
  */
-import type { Oid } from '../core/oid.ts'
-import type { GateOutcome, GateRun } from '../gate/run-gates.ts'
+import type { Oid } from '../../core/oid.ts'
+import type { GateOutcome, GateRun } from '../../gate/run-gates.ts'
 import { outcomeWord, whyWords } from './gate-words.ts'
-import { type JunitCase, junitXml } from './reports/junit-xml.ts'
+import { type JunitCase, junitXml } from './junit-xml.ts'
 
 export function junitText(run: GateRun, commit: Oid): string {
   const className = `headgate.${run.environment}`

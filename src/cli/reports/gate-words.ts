@@ -1,9 +1,9 @@
 /** How gates and runs are put into words, the same on the terminal and in every report. */
 
-import type { Oid } from '../core/oid.ts'
-import { shortOid } from '../core/oid.ts'
-import { formatDuration } from '../core/policy/duration.ts'
-import type { GateOutcome, GateRun } from '../gate/run-gates.ts'
+import type { Oid } from '../../core/oid.ts'
+import { shortOid } from '../../core/oid.ts'
+import { formatDuration } from '../../core/policy/duration.ts'
+import type { GateOutcome, GateRun } from '../../gate/run-gates.ts'
 
 export type OutcomeWord = 'passed' | 'failed' | 'warned' | 'skipped'
 
