@@ -10,11 +10,12 @@ import { pushRef } from '../app/clone/push-ref.ts'
 import { remoteOption, shownRemote } from '../app/clone/shown-remote.ts'
 import { whenSettled } from '../app/clone/when-settled.ts'
 import { commitFile, readLogFile } from '../app/release/log-commit.ts'
+import { type Logged, loggedRecords } from '../app/release/logged-records.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { branchRef } from '../core/refs.ts'
-import { appendEntries, type LogItem, parseReleaseLog } from '../core/release-log.ts'
+import { appendEntries, type LogItem } from '../core/release-log.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
@@ -161,9 +162,6 @@ export async function catchUpReleaseLog({
   }
 }
 
-/** Records that have entries, and whether these tell of production's smoke test. */
-type Logged = ReadonlyMap<number, boolean>
-
 /** The records that have entries already, on the staging branch or where new ones are written. */
 export async function loggedSoFar(
   client: ClientRepository,
@@ -174,38 +172,6 @@ export async function loggedSoFar(
   const place = await findPlace(client, repository, view, target)
   const file = await readLogFile(client, repository, place.base, view.inForce.policy.releaseLog)
   return loggedRecords(client, repository, view, file.bytes)
-}
-
-/** The records that have entries on the staging branch. */
-export function loggedRecordsOf(
-  client: ClientRepository,
-  repository: GitRepository,
-  view: RemoteView,
-): Promise<Logged> {
-  return loggedRecords(client, repository, view, Buffer.alloc(0))
-}
-
-/** Those, and the ones of another branch's log. */
-async function loggedRecords(
-  client: ClientRepository,
-  repository: GitRepository,
-  view: RemoteView,
-  other: Buffer,
-): Promise<Logged> {
-  const { policy } = view.inForce
-  const staging = view.refs.get(refsOf(policy).staging)
-  const file =
-    staging === undefined ? null : await readLogFile(client, repository, staging, policy.releaseLog)
-  const logs = [other, ...(file === null ? [] : [file.bytes])]
-  const logged = new Map<number, boolean>()
-  for (const bytes of logs) {
-    const { entries, amendments } = parseReleaseLog(bytes)
-    for (const { entry } of entries)
-      logged.set(entry.record, entry.smoke !== null || logged.get(entry.record) === true)
-    for (const { amendment } of amendments)
-      if (logged.has(amendment.record)) logged.set(amendment.record, true)
-  }
-  return logged
 }
 
 type Place = {
