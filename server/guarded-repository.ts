@@ -9,15 +9,16 @@ import { formerBranches } from '../src/core/state.ts'
 import { gitWithoutHooks } from '../src/git/configured-hooks.ts'
 import { debug } from '../src/git/debug.ts'
 import { type GitRepository, openRepository } from '../src/git/repository.ts'
-import type { GuardedView } from '../src/guard/guarded-view.ts'
+import type { ServerView } from '../src/guard/guarded-view.ts'
 import { parseSigners } from '../src/guard/parse-signers.ts'
 import type { TermsInForce } from '../src/guard/policy-in-force.ts'
+import type { SealKey } from '../src/guard/seal-key.ts'
 import { GitLedger } from '../src/ledger/git-ledger.ts'
 import type { Ledger, PolicyFiles, RefValue } from '../src/ledger/ledger.ts'
 import { POLICY_JSON_FILE, policyPath } from '../src/ledger/ledger-tree.ts'
 import { readGuardedNames, requireNeverGuarded } from './guarded-list.ts'
 import { LedgerQueue } from './ledger-queue.ts'
-import { readSealKey, type SealKey, sealKeyPath } from './seal-key.ts'
+import { readSealKey, sealKeyPath } from './seal-key.ts'
 import { readSettings, type ServerSettings } from './settings.ts'
 
 /** A repository with headgate installed, opened by a hook, the service or an admin's command. */
@@ -38,9 +39,6 @@ export type GuardedRepository = {
   /** Ends the git processes that reading needs. */
   close(): void
 }
-
-/** Without a policy, until an admin applies the first one, nothing is guarded but headgate's own refs. */
-export type ServerView = GuardedView<TermsInForce | null>
 
 /** `readPolicy` is given: a hook has no reader of YAML at hand, and nearly never needs one. */
 export async function openGuarded(

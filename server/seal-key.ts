@@ -3,13 +3,7 @@
  * `.seal-key-<digest of its public half>.pem`: git copies whatever it finds in a folder that is named as a template, modes
  * aside, but not what begins with a dot, so that no repository made from this one has the key.
  */
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-} from 'node:crypto'
+import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import {
   existsSync,
   lstatSync,
@@ -22,21 +16,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../src/core/errors.ts'
-import { PAYLOAD_TYPE, SEAL_NAMESPACE } from '../src/core/statement.ts'
 import { replaceFile } from '../src/git/own-files.ts'
-import { type Envelope, preAuthEncoding } from '../src/signing/dsse.ts'
-import { createSshsig, ed25519PublicKeyLine, parseSshsig } from '../src/signing/sshsig.ts'
+import { type SealKey, sealKeyLine, sealKeyOf } from '../src/guard/seal-key.ts'
 import { SERVER_DIRECTORY } from './settings.ts'
-
-/** The server's own key: seals records and signs authorizations, outcomes and policies, in this process. */
-export type SealKey = {
-  /** One OpenSSH line, `ssh-ed25519 AAAA... headgate-seal`. */
-  readonly publicKeyLine: string
-  /** Base64 of the SSHSIG blob over `bytes`, namespace `headgate-ledger`. */
-  seal(bytes: Uint8Array): string
-  /** The payload in a DSSE envelope that this key signed. */
-  sign(payload: string): Envelope
-}
 
 /** Makes the key if the repository has none; a key that exists is never replaced, only its mode is put right. */
 export function ensureSealKey(gitDirectory: string): void {
@@ -81,7 +63,7 @@ function hideKey(gitDirectory: string): void {
 }
 
 function hiddenName(privateKey: KeyObject): string {
-  const digest = createHash('sha256').update(publicLine(privateKey)).digest('hex')
+  const digest = createHash('sha256').update(sealKeyLine(privateKey)).digest('hex')
   return `.seal-key-${digest.slice(0, 16)}.pem`
 }
 
@@ -130,28 +112,9 @@ export function readSealKey(gitDirectory: string): SealKey {
   if (privateKey.asymmetricKeyType !== 'ed25519') {
     throw new HeadgateError('configuration', `the seal key ${path} is not an Ed25519 key`)
   }
-  let keyid: string | undefined
-  const signature = (message: Uint8Array) => createSshsig({ privateKey, namespace: SEAL_NAMESPACE, message })
-  return {
-    publicKeyLine: publicLine(privateKey),
-    seal: (bytes) => signature(bytes).toString('base64'),
-    sign: (payload) => {
-      const bytes = Buffer.from(payload, 'utf8')
-      const blob = signature(preAuthEncoding(PAYLOAD_TYPE, bytes))
-      keyid ??= parseSshsig(blob).fingerprint
-      return {
-        payloadType: PAYLOAD_TYPE,
-        payload: bytes.toString('base64'),
-        signatures: [{ keyid, sig: blob.toString('base64') }],
-      }
-    },
-  }
+  return sealKeyOf(privateKey)
 }
 
 export function sealKeyPath(gitDirectory: string): string {
   return join(gitDirectory, SERVER_DIRECTORY, 'seal-key.pem')
-}
-
-function publicLine(privateKey: KeyObject): string {
-  return ed25519PublicKeyLine(createPublicKey(privateKey), 'headgate-seal')
 }

@@ -5,9 +5,10 @@
 import type { Oid } from '../src/core/oid.ts'
 import { isZeroOid, zeroOidLike } from '../src/core/oid.ts'
 import { isOnDisk, type Move } from '../src/core/state.ts'
+import type { ServerView } from '../src/guard/guarded-view.ts'
+import { outcomeRecord, type StatementContext } from '../src/guard/server-statements.ts'
 import type { NewRecord } from '../src/ledger/ledger.ts'
-import type { GuardedRepository, ServerView } from './guarded-repository.ts'
-import { outcomeRecord, type StatementContext } from './records.ts'
+import type { GuardedRepository } from './guarded-repository.ts'
 
 /** How long a push gets between its authorization and its ref: git needs milliseconds, a loaded machine seconds. */
 const GRACE_MS = 5_000

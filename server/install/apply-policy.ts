@@ -1,15 +1,16 @@
-import { type Oid, zeroOidLike } from '../../src/core/oid.ts'
+import type { Oid } from '../../src/core/oid.ts'
 import type { Policy } from '../../src/core/policy/policy.ts'
 import { policyJson } from '../../src/core/policy/policy-json.ts'
 import { releaseRef, stagingRef } from '../../src/core/refs.ts'
 import { formerBranches } from '../../src/core/state.ts'
+import { baselineRecords } from '../../src/guard/baseline.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
+import { policyRecord, type StatementContext } from '../../src/guard/server-statements.ts'
 import type { NewRecord, Snapshot } from '../../src/ledger/ledger.ts'
 import { formerOf } from '../former-branches.ts'
 import { requireNeverGuarded, writeGuardedList } from '../guarded-list.ts'
 import type { GuardedRepository } from '../guarded-repository.ts'
 import { isAskedBeforeMoves } from '../hook-places.ts'
-import { authorizationRecord, outcomeRecord, policyRecord, type StatementContext } from '../records.ts'
 import { LEDGER_MOVED, NEEDS_TURN, untilDone } from '../until-done.ts'
 import type { PolicySource } from './policy-files.ts'
 import { requireNoAlias } from './require-no-alias.ts'
@@ -98,52 +99,4 @@ async function recordedSealKey(snapshot: Snapshot): Promise<string | null> {
   for await (const { statement } of snapshot.read(seq))
     return statement.kind === 'policy' ? statement.predicate.sealKey : null
   return null
-}
-
-/** The release that was there before headgate: taken as it is, on the word of the admin who installs. */
-function baselineRecords(
-  context: StatementContext,
-  ref: string,
-  tip: Oid,
-  seq: number,
-  referenceTransaction: boolean,
-): NewRecord[] {
-  const facts = {
-    ref,
-    from: zeroOidLike(tip),
-    claimedFrom: zeroOidLike(tip),
-    to: tip,
-    objectType: 'commit',
-    staging: null,
-    onStaging: false,
-    strays: [],
-    fastForward: true,
-    broughtBack: [],
-    pusher: { identified: false, reason: 'found at installation' },
-    certificate: { offered: false },
-    pusherKeys: [],
-    pushOptions: [],
-  } as const
-  const verdict = {
-    verdict: 'allowed',
-    kind: 'bootstrap',
-    objections: [],
-    waived: [],
-    inputs: [],
-    approvedBy: [],
-  } as const
-  const move = {
-    seq,
-    kind: 'bootstrap',
-    ref,
-    from: facts.from,
-    to: tip,
-    fastForward: true,
-    at: context.at,
-    by: context.by,
-  } as const
-  return [
-    authorizationRecord(context, facts, verdict, referenceTransaction),
-    outcomeRecord(context, move, 'landed', tip),
-  ]
 }

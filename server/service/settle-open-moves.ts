@@ -1,6 +1,7 @@
 /** What the service does with authorizations that nobody saw to their end. */
 import { HeadgateError } from '../../src/core/errors.ts'
-import { type GuardedRepository, type ServerView, viewServer } from '../guarded-repository.ts'
+import type { ServerView } from '../../src/guard/guarded-view.ts'
+import { type GuardedRepository, viewServer } from '../guarded-repository.ts'
 import { recordLanded } from '../record-landed.ts'
 import { closePending, isFresh } from '../settle.ts'
 import { LEDGER_MOVED, NEEDS_TURN, untilDone } from '../until-done.ts'

@@ -11,6 +11,12 @@ export type GuardedView<InForce extends TermsInForce | null = TermsInForce> = {
   readonly refs: ReadonlyMap<string, Oid>
 }
 
+/**
+ * What a server or a relay decides by. Without a policy, until an admin applies the first one, nothing is guarded but
+ * headgate's own refs.
+ */
+export type ServerView = GuardedView<TermsInForce | null>
+
 /** A clone reads the whole policy, the gates that it runs included. */
 export type RemoteView = GuardedView<PolicyInForce>
 

@@ -1,16 +1,13 @@
 /** Closing an authorization that did not land, while the branch moves under whoever closes it. */
+
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import {
-  type GuardedRepository,
-  openGuarded,
-  type ServerView,
-  viewServer,
-} from '../../server/guarded-repository.ts'
-import { authorizationRecord, type StatementContext } from '../../server/records.ts'
+import { type GuardedRepository, openGuarded, viewServer } from '../../server/guarded-repository.ts'
 import { closePending, isFresh, landedMoves, pendingMove } from '../../server/settle.ts'
 import type { ReleaseMove } from '../../src/core/facts.ts'
 import { parsePolicy } from '../../src/core/policy/policy-yaml.ts'
 import type { MoveVerdict } from '../../src/core/verdict.ts'
+import type { ServerView } from '../../src/guard/guarded-view.ts'
+import { authorizationRecord, type StatementContext } from '../../src/guard/server-statements.ts'
 import { TestRepository } from '../make-repository.ts'
 import { ledgerRecords } from './attack.ts'
 

@@ -1,14 +1,14 @@
 /** The statements that the server itself makes, signed with its seal key. */
 
-import { sha256 } from '../src/core/canonical-json.ts'
-import type { ReleaseMove } from '../src/core/facts.ts'
-import type { Oid } from '../src/core/oid.ts'
-import { policyJson } from '../src/core/policy/policy-json.ts'
-import type { FormerBranch, Move } from '../src/core/state.ts'
-import { statementPayload } from '../src/core/statement.ts'
-import { levelsOf, type MoveVerdict, type Objection } from '../src/core/verdict.ts'
-import type { TermsInForce } from '../src/guard/policy-in-force.ts'
-import type { NewRecord, PolicyFiles } from '../src/ledger/ledger.ts'
+import { sha256 } from '../core/canonical-json.ts'
+import type { ReleaseMove } from '../core/facts.ts'
+import type { Oid } from '../core/oid.ts'
+import { policyJson } from '../core/policy/policy-json.ts'
+import type { FormerBranch, Move } from '../core/state.ts'
+import { statementPayload } from '../core/statement.ts'
+import { levelsOf, type MoveVerdict, type Objection } from '../core/verdict.ts'
+import type { NewRecord, PolicyFiles } from '../ledger/ledger.ts'
+import type { TermsInForce } from './policy-in-force.ts'
 import type { SealKey } from './seal-key.ts'
 
 const VERIFIER = 'urn:headgate:server:v1'
