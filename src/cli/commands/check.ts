@@ -1,6 +1,9 @@
 import type { Argv } from 'yargs'
+import type { Check } from '../../app/check.ts'
+import { EXIT_CODES } from '../../core/errors.ts'
 import { examples } from '../examples.ts'
 import { jsonOption, remoteOption } from '../options.ts'
+import { thisCaller } from '../this-caller.ts'
 
 export function checkCommand(cli: Argv): Argv {
   return cli.command(
@@ -26,8 +29,17 @@ export function checkCommand(cli: Argv): Argv {
           ].join('\n\n'),
         ),
     async (options) => {
-      const { check } = await import('../check.ts')
-      await check(options)
+      const { check } = await import('../../app/check.ts')
+      const { showCheck } = await import('../screens/check.ts')
+      const found = await check(thisCaller(), options)
+      process.exitCode = EXIT_CODES[outcomeOf(found)]
+      showCheck(found, options)
     },
   )
+}
+
+function outcomeOf(found: Check): keyof typeof EXIT_CODES {
+  if (found.kind !== 'judged' || found.foresight.answer === 'yes') return 'ok'
+  if (found.foresight.answer === 'unclear') return 'unavailable'
+  return found.enforced ? 'refused' : 'ok'
 }

@@ -1,6 +1,9 @@
 import type { Argv } from 'yargs'
+import type { Caller } from '../../app/caller.ts'
+import { EXIT_CODES } from '../../core/errors.ts'
 import { examples } from '../examples.ts'
 import { jsonOption, remoteOption } from '../options.ts'
+import { thisCaller } from '../this-caller.ts'
 
 export function deployCheckCommand(cli: Argv): Argv {
   return cli.command(
@@ -46,8 +49,20 @@ export function deployCheckCommand(cli: Argv): Argv {
           ),
         ),
     async (options) => {
-      const { deployCheck } = await import('../deploy-check.ts')
-      await deployCheck(options)
+      const { deployCheck } = await import('../../app/deploy-check.ts')
+      const { showDeployCheck, writeAttestation } = await import('../screens/deploy-check.ts')
+      const { attestation: file } = options
+      const caller = thisCaller()
+      const found = await deployCheck(caller, { ...options, attested: file !== undefined })
+      if (found.findings.length > 0) process.exitCode = EXIT_CODES.refused
+      if (file !== undefined && found.attestation !== null)
+        writeAttestation(found.attestation, file, await topLevel(caller))
+      showDeployCheck(found, options)
     },
   )
+}
+
+async function topLevel(caller: Caller): Promise<string | null> {
+  const { ClientRepository } = await import('../../app/clone/client-repository.ts')
+  return new ClientRepository(caller).topLevel()
 }

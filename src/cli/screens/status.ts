@@ -3,6 +3,7 @@
 import { remoteOption, shownRemote } from '../../app/clone/shown-remote.ts'
 import { goOnLine, promoteLine } from '../../app/release/promote-line.ts'
 import type { Serving } from '../../app/served-commits.ts'
+import type { StatusReport } from '../../app/status.ts'
 import { nameMove } from '../../core/explain.ts'
 import { type Oid, shortOid } from '../../core/oid.ts'
 import type { Policy } from '../../core/policy/policy.ts'
@@ -12,21 +13,8 @@ import type { Candidate } from '../../guard/candidates.ts'
 import { age, type Status } from '../../guard/gather-status.ts'
 import type { LandedMove } from '../../guard/landed-moves.ts'
 import type { RollbackOption } from '../../guard/rollback-targets.ts'
-import { colour, plural } from '../output.ts'
+import { colour, note, plural, print } from '../output.ts'
 import { wrapText } from '../wrap-text.ts'
-
-export type StatusReport = {
-  readonly status: Status
-  readonly policy: Policy
-  readonly remote: string
-  /** Null where they were not asked. */
-  readonly serving: { readonly staging: Serving; readonly production: Serving | null } | null
-  /** Ids as short as they can be pasted, of those that commands name. */
-  readonly abbreviated: ReadonlyMap<Oid, string>
-  /** The last move, if it has still to be tested and written down. */
-  readonly unfinished: LandedMove | null
-  readonly now: number
-}
 
 /** As wide as most terminals are at least. */
 const WIDTH = 80
@@ -36,7 +24,18 @@ const AUTHOR_WIDTH = 12
 
 type Columns = { readonly evidence: number; readonly author: number }
 
-export function statusText(report: StatusReport): string {
+/** Where an environment was not asked: why, and what allows it. Of every output, since it is no part of any. */
+export function remarkUnasked({ serving }: StatusReport): void {
+  for (const served of [serving?.staging, serving?.production])
+    if (served?.kind === 'unknown' && served.hint !== undefined)
+      note(`remark: ${served.reason}\n  ${served.hint}`)
+}
+
+export function showStatus(report: StatusReport): void {
+  print(statusText(report))
+}
+
+function statusText(report: StatusReport): string {
   const { status, policy, remote } = report
   const name = printable(policy.repository, 60)
   const mode = policy.enforcement === 'evaluate' ? ', evaluate mode: refuses nothing' : ''

@@ -1,58 +1,73 @@
 /** May this commit be deployed there? Asked by deploy pipelines, which go by the exit code. */
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { namedHosts } from '../app/clone/allowed.ts'
-import { ClientRepository } from '../app/clone/client-repository.ts'
-import { lookAtGuarded, requireHistory } from '../app/clone/guarded-remote.ts'
-import { lookAtServed } from '../app/served-commits.ts'
 import { sealFindings } from '../audit/sealed-release.ts'
 import { parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
-import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { HeadgateError } from '../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../core/oid.ts'
 import { jsonText, printable, shellWord } from '../core/printable.ts'
-import { jsonWithoutSecrets } from '../core/without-secrets.ts'
 import type { GitRepository } from '../git/repository.ts'
-import { isBelow, writeTreeFile } from '../git/tree-file.ts'
 import { refsOf } from '../guard/foresee.ts'
-import { age } from '../guard/gather-status.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { recordedSmoke } from '../guard/release-entry.ts'
-import { colour, note, print } from './output.ts'
-import { thisCaller } from './this-caller.ts'
+import type { Caller } from './caller.ts'
+import { namedHosts } from './clone/allowed.ts'
+import { ClientRepository } from './clone/client-repository.ts'
+import { lookAtGuarded, requireHistory } from './clone/guarded-remote.ts'
+import { lookAtServed } from './served-commits.ts'
 
 export type DeployCheckOptions = {
   readonly commit: string
   readonly environment: 'staging' | 'production'
   readonly remote: string
-  /** Where the server's verification summary goes; `-` is standard output. */
-  readonly attestation: string | undefined
+  /** Whether the server's verification summary is wanted. */
+  readonly attested: boolean
   /** A file with the server's public seal key, known from elsewhere; a trust file as `verify` takes it. */
   readonly sealKey: string | undefined
+  /** Whether the environment is asked, too, what it serves. */
   readonly served: boolean
-  readonly json: boolean
 }
 
-type Answer = {
+type Landed = {
   /** What speaks against it; it may be deployed if there is nothing. */
   readonly findings: readonly string[]
   readonly remarks: readonly string[]
+  /** The move of the release branch that put the commit there; null on staging, and where none did. */
   readonly move: LandedMove | null
 }
 
 /** What came of the seal: null where there is no move to be sealed. */
 type SealCheck = 'ok' | 'violation' | 'unchecked' | null
 
-export async function deployCheck(options: DeployCheckOptions): Promise<void> {
-  const { environment, attestation } = options
-  if (environment === 'staging' && (attestation !== undefined || options.sealKey !== undefined)) {
+export type DeployCheck = Landed & {
+  readonly commit: Oid
+  readonly environment: 'staging' | 'production'
+  /** The name of the staging branch. */
+  readonly staging: string
+  readonly seal: SealCheck
+  /** The last record of the ledger that was looked at. */
+  readonly record: number
+  /** The DSSE envelope as the server signed it; null where it was not wanted, or something speaks against the commit. */
+  readonly attestation: string | null
+  /** When it was looked, in milliseconds since the epoch. */
+  readonly now: number
+}
+
+/**
+ * What speaks against a deployment is a finding of the result. Throws HeadgateError 'refused' where there is nothing
+ * against it and no attestation either, 'unavailable' where the remote or the environment cannot be asked.
+ */
+export async function deployCheck(caller: Caller, options: DeployCheckOptions): Promise<DeployCheck> {
+  const { environment, attested } = options
+  if (environment === 'staging' && (attested || options.sealKey !== undefined)) {
     throw new HeadgateError('usage', 'there is no attestation of what is on staging', {
       hint: '--attestation and --seal-key go with --environment production',
     })
   }
-  const anchors = options.sealKey === undefined ? null : readAnchors(options.sealKey)
-  const client = new ClientRepository(thisCaller())
+  const anchors = options.sealKey === undefined ? null : readAnchors(caller, options.sealKey)
+  const client = new ClientRepository(caller)
   const repository = await client.open()
   try {
     const view = await lookAtGuarded(client, repository, options.remote)
@@ -70,12 +85,19 @@ export async function deployCheck(options: DeployCheckOptions): Promise<void> {
       ...unsealed,
       ...(options.served ? await servedFindings(client, view, environment, commit) : []),
     ]
-    const isUnchecked = attestation !== undefined && seal === 'unchecked' && findings.length === 0
-    const remarks = isUnchecked ? [...landed.remarks, UNSEALED] : landed.remarks
-    const answer = { ...landed, findings, remarks, seal }
-    if (findings.length > 0) process.exitCode = EXIT_CODES.refused
-    else if (attestation !== undefined) writeAttestation(answer.move, attestation, await client.topLevel())
-    report(options, commit, view, answer)
+    const isUnchecked = attested && seal === 'unchecked' && findings.length === 0
+    return {
+      commit,
+      environment,
+      staging: view.inForce.policy.staging,
+      findings,
+      remarks: isUnchecked ? [...landed.remarks, UNSEALED] : landed.remarks,
+      move: landed.move,
+      seal,
+      record: view.snapshot.head.seq,
+      attestation: attested && findings.length === 0 ? attestationOf(landed.move) : null,
+      now: Date.now(),
+    }
   } finally {
     repository.close()
   }
@@ -90,7 +112,7 @@ function sealOf(anchors: TrustAnchors | null, findings: readonly string[]): Seal
 }
 
 /** Production: exactly the commit that the release branch was moved to, by a move that landed. */
-async function isRelease(view: RemoteView, commit: Oid): Promise<Answer> {
+async function isRelease(view: RemoteView, commit: Oid): Promise<Landed> {
   const { policy } = view.inForce
   const { release: ref } = refsOf(policy)
   const release = view.refs.get(ref) ?? null
@@ -133,7 +155,7 @@ async function isOnStaging(
   remote: string,
   view: RemoteView,
   commit: Oid,
-): Promise<Answer> {
+): Promise<Landed> {
   const { policy } = view.inForce
   const staging = view.refs.get(refsOf(policy).staging)
   const none = { remarks: [], move: null }
@@ -176,10 +198,10 @@ async function servedFindings(
 }
 
 /** What is known of the server from elsewhere: its seal key, and records that the ledger must hold. */
-function readAnchors(file: string): TrustAnchors {
+function readAnchors({ folder }: Caller, file: string): TrustAnchors {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readFileSync(resolve(folder, file), 'utf8')
   } catch (cause) {
     throw new HeadgateError('configuration', `${shellWord(file)} cannot be read`, {
       hint: 'name a copy of headgate/seal-key.pub from the server',
@@ -193,49 +215,9 @@ function readAnchors(file: string): TrustAnchors {
   })
 }
 
-function writeAttestation(move: LandedMove | null, file: string, top: string | null): void {
-  if (move === null || move.record.statement.kind !== 'authorization') {
-    throw new HeadgateError(
-      'refused',
-      'there is no attestation: no authorization stands behind the release',
-      {
-        hint: 'a drift was accepted; promote a commit again to have one',
-      },
-    )
-  }
-  const text = `${jsonText(move.record.envelope)}\n`
-  if (file === '-') process.stdout.write(text)
-  else if (top !== null && isBelow(top, file)) writeTreeFile(top, resolve(file), text)
-  else writeFileSync(file, text)
-}
-
-function report(
-  { environment, attestation, json }: DeployCheckOptions,
-  commit: Oid,
-  { inForce, snapshot }: RemoteView,
-  { findings, remarks, move, seal }: Answer & { readonly seal: SealCheck },
-): void {
-  const yes = findings.length === 0
-  // Standard output is the attestation's where that was asked for; why there is none must be said all the same.
-  const say = attestation === '-' ? note : print
-  if (json) {
-    const { seq, kind, by, landedAt } = move ?? {}
-    const landed = move === null ? null : { record: seq, kind, by, landedAt }
-    const { seq: record } = snapshot.head
-    say(jsonWithoutSecrets({ commit, environment, deploy: yes, findings, remarks, seal, landed, record }))
-    return
-  }
-  const { policy } = inForce
-  for (const finding of findings) say(`${colour('red', 'no')}: ${printable(finding, 400)}`)
-  if (yes) {
-    const since = age(Date.parse(move?.landedAt ?? move?.authorizedAt ?? ''), Date.now())
-    say(
-      move === null
-        ? `${colour('green', 'yes')}: ${shortOid(commit)} is on ${policy.staging}`
-        : `${colour('green', 'yes')}: ${shortOid(commit)} is the release: ${move.kind} by ${printable(move.by, 60)} ${since} ago (record ${move.seq})`,
-    )
-    if (attestation !== undefined && attestation !== '-')
-      note(`the attestation is in ${shellWord(attestation)}`)
-  }
-  for (const remark of remarks) note(`remark: ${printable(remark, 300)}`)
+function attestationOf(move: LandedMove | null): string {
+  if (move?.record.statement.kind === 'authorization') return `${jsonText(move.record.envelope)}\n`
+  throw new HeadgateError('refused', 'there is no attestation: no authorization stands behind the release', {
+    hint: 'a drift was accepted; promote a commit again to have one',
+  })
 }
