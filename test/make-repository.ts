@@ -4,16 +4,18 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
 import { parsePolicy } from '../src/core/policy/policy-yaml.ts'
 import { statementPayload } from '../src/core/statement.ts'
+import { looseRef, writeBlob } from './git-files.ts'
 import { fillFolder } from './templates.ts'
 
 export const PROGRAM = resolve(import.meta.dirname, '..', 'dist', 'headgate.js')
 export const REPOSITORY_NAME = 'git.example.com/app'
+const PAYLOAD_TYPE = 'application/vnd.in-toto+json'
 
 /** A git that knows reftable (2.46 or newer), where there is one. */
 export const CURRENT_GIT = process.env.HEADGATE_CURRENT_GIT
@@ -81,14 +83,6 @@ type Options = {
   readonly prepare?: Step | readonly Step[]
 }
 
-/** What a loose ref of a git folder is at, read without a process; null where git itself has to be asked. */
-function looseRef(folder: string, name: string): string | null {
-  const file = join(folder, name)
-  const text = existsSync(file) && statSync(file).isFile() ? readFileSync(file, 'utf8') : ''
-  if (name === 'HEAD' && text.startsWith('ref: refs/')) return looseRef(folder, text.slice(5).trimEnd())
-  return /^[0-9a-f]{40}(?:[0-9a-f]{24})?\n$/.test(text) ? text.trimEnd() : null
-}
-
 /** A named function, so that repositories of one kind can be copied: the name tells what it does from all others. */
 export type Step = (repository: TestRepository) => void
 
@@ -99,6 +93,7 @@ export class TestRepository {
   readonly policyFolder: string
   readonly policy: string
   readonly env: Record<string, string>
+  readonly objectFormat: 'sha1' | 'sha256'
 
   constructor(options: Options = {}) {
     this.folder = mkdtempSync(join(tmpdir(), 'headgate-test-'))
@@ -108,6 +103,7 @@ export class TestRepository {
     this.policy = options.policy ?? POLICY
     const home = join(this.folder, 'home')
     const { objectFormat = 'sha1', refFormat = 'files', identity, install = true, prepare = [] } = options
+    this.objectFormat = objectFormat
     const git = refFormat === 'files' || CURRENT_GIT === undefined ? '' : `${dirname(CURRENT_GIT)}:`
     this.env = {
       PATH: `${git}${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`,
@@ -355,28 +351,36 @@ export class TestRepository {
 
   /** A DSSE envelope made by ssh-keygen alone. */
   sign(payload: string, key: string, namespace: string): string {
-    const type = 'application/vnd.in-toto+json'
-    const body = Buffer.from(payload, 'utf8')
-    const message = Buffer.concat([Buffer.from(`DSSEv1 ${type.length} ${type} ${body.length} `), body])
-    const armor = this.run('ssh-keygen', ['-q', '-Y', 'sign', '-n', namespace, '-f', this.key(key)], {
-      input: message,
+    return this.signAll([payload], key, namespace)[0] ?? ''
+  }
+
+  /** One for each of these payloads, in one process. */
+  signAll(payloads: readonly string[], key: string, namespace: string): string[] {
+    const folder = mkdtempSync(join(this.folder, 'signing-'))
+    const files = payloads.map((payload, index) => {
+      const body = Buffer.from(payload, 'utf8')
+      const start = Buffer.from(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} ${body.length} `)
+      writeFileSync(join(folder, `${index}`), Buffer.concat([start, body]))
+      return join(folder, `${index}`)
     })
-    const sig = this.mustRun(armor)
-      .stdout.split('\n')
-      .filter((line) => line !== '' && !line.startsWith('-----'))
-      .join('')
-    return canonicalJson({
-      payloadType: type,
-      payload: body.toString('base64'),
-      signatures: [{ keyid: '', sig }],
+    const options = ['-q', '-Y', 'sign', '-n', namespace, '-f', this.key(key)]
+    this.mustRun(this.run('ssh-keygen', [...options, ...files]))
+    const envelopes = payloads.map((payload, index) => {
+      const armor = readFileSync(`${files[index]}.sig`, 'utf8').split('\n')
+      const sig = armor.filter((line) => !line.startsWith('-----')).join('')
+      return canonicalJson({
+        payloadType: PAYLOAD_TYPE,
+        payload: Buffer.from(payload, 'utf8').toString('base64'),
+        signatures: [{ keyid: '', sig }],
+      })
     })
+    rmSync(folder, { recursive: true })
+    return envelopes
   }
 
   /** Writes a blob into the clone and returns the refspec that submits it. */
   inboxRefspec(envelope: string | Buffer, name?: string): string {
-    const blob = this.mustRun(
-      this.run('git', ['hash-object', '-w', '--stdin'], { cwd: this.clone, input: envelope }),
-    ).stdout.trim()
+    const blob = writeBlob(join(this.clone, '.git'), this.objectFormat, envelope)
     const digest = createHash('sha256').update(envelope).digest('hex')
     return `${blob}:refs/headgate/inbox/${name ?? digest}`
   }
@@ -396,9 +400,8 @@ export class TestRepository {
   }
 
   #evidenceRefspecs(commits: readonly string[]): string[] {
-    return commits.map((commit) =>
-      this.inboxRefspec(this.sign(this.evidencePayload(commit), 'ci', 'headgate-evidence')),
-    )
+    const payloads = commits.map((commit) => this.evidencePayload(commit))
+    return this.signAll(payloads, 'ci', 'headgate-evidence').map((envelope) => this.inboxRefspec(envelope))
   }
 
   /** Pushes main, proves its tip, promotes it; returns the commit. */

@@ -6,12 +6,17 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { listRefs } from '../git-files.ts'
 import type { Ran, TestRepository } from '../make-repository.ts'
 
 /** Every ref of the bare repository with its value, headgate's own among them, and where HEAD points. */
 export function allRefs(repository: TestRepository): string[] {
-  const listed = repository.server('for-each-ref', '--format=%(refname) %(objectname) %(symref)')
-  return [...listed.split('\n'), `HEAD ${readFileSync(join(repository.bare, 'HEAD'), 'utf8')}`]
+  const read = listRefs(repository.bare)
+  const listed =
+    read === null
+      ? repository.server('for-each-ref', '--format=%(refname) %(objectname) %(symref)').split('\n')
+      : [...read].map(([name, { oid, symref }]) => `${name} ${oid} ${symref}`)
+  return [...listed, `HEAD ${readFileSync(join(repository.bare, 'HEAD'), 'utf8')}`]
 }
 
 /** The names of the rules in a refusal, each once, sorted. */
@@ -115,41 +120,58 @@ export type PlainRecord = {
   readonly predicate: any
 }
 
-/** All records of the ledger in order, each linked to the one before, read with plain git. */
+type ReadLedger = { readonly tip: string; readonly records: readonly PlainRecord[]; readonly digest: string }
+
+const readLedgers = new WeakMap<TestRepository, ReadLedger>()
+const NOTHING_READ: ReadLedger = { tip: '', records: [], digest: '0'.repeat(64) }
+
+/** All records of the ledger in order, each linked to the one before, read with plain git; what was read is remembered. */
 export function ledgerRecords(repository: TestRepository): PlainRecord[] {
-  const paths = repository
-    .server(
-      'log',
-      '--reverse',
-      '--diff-filter=A',
-      '--name-only',
-      '--format=',
-      'refs/headgate/ledger',
-      '--',
-      'entries',
-    )
-    .split('\n')
-    .filter((path) => path !== '')
-  const input = paths.map((path) => `refs/headgate/ledger:${path}\n`).join('')
-  const batch = repository.run('git', ['cat-file', '--batch'], { cwd: repository.bare, input })
-  // A record has no line break in it: header and record take turns.
-  const lines = repository.mustRun(batch).stdout.split('\n')
-  let previous = '0'.repeat(64)
-  return paths.map((path, index) => {
-    const bytes = lines[2 * index + 1] ?? ''
-    const record = JSON.parse(bytes)
-    expect(record.seq).toBe(index + 1)
-    expect(record.previous).toBe(previous)
-    previous = createHash('sha256').update(bytes).digest('hex')
-    const statement = JSON.parse(Buffer.from(record.envelope.payload, 'base64').toString('utf8'))
-    const kind = /-([a-z]+)\.json$/.exec(path)?.[1] ?? ''
-    return {
-      ...record,
-      kind,
-      commit: statement.subject[0].digest.gitCommit,
-      predicate: statement.predicate,
+  const tip = repository.ref('refs/headgate/ledger') ?? ''
+  const known = readLedgers.get(repository) ?? NOTHING_READ
+  if (tip !== '' && known.tip === tip) return [...known.records]
+  const ledger = readOn(repository, tip, known) ?? readOn(repository, tip, NOTHING_READ)
+  if (ledger === null) throw new Error(`the ledger at ${tip} is no chain`)
+  readLedgers.set(repository, ledger)
+  return [...ledger.records]
+}
+
+/** Null where the ledger does not go on from what is known. */
+function readOn(repository: TestRepository, tip: string, known: ReadLedger): ReadLedger | null {
+  const options = [
+    '--reverse',
+    '--ignore-missing',
+    '--diff-filter=A',
+    '--no-renames',
+    '--text',
+    '-p',
+    '--format=',
+  ]
+  const range = known.tip === '' ? [tip] : [tip, `^${known.tip}`]
+  const patch = repository.server('log', ...options, ...range, '--', 'entries').split('\n')
+  const isNew = known === NOTHING_READ
+  const records: PlainRecord[] = [...known.records]
+  let digest = known.digest
+  let path = ''
+  for (const line of patch) {
+    if (line.startsWith('+++ b/')) path = line.slice('+++ b/'.length)
+    // A record has no line break in it, and the path has been said.
+    else if (line.startsWith('+')) {
+      const record = JSON.parse(line.slice(1))
+      if (!isNew && record.previous !== digest) return null
+      expect(record.seq).toBe(records.length + 1)
+      expect(record.previous).toBe(digest)
+      digest = createHash('sha256').update(line.slice(1)).digest('hex')
+      records.push(plainRecord(path, record))
     }
-  })
+  }
+  return records.length === known.records.length && !isNew ? null : { tip, records, digest }
+}
+
+function plainRecord(path: string, record: any): PlainRecord {
+  const statement = JSON.parse(Buffer.from(record.envelope.payload, 'base64').toString('utf8'))
+  const kind = /-([a-z]+)\.json$/.exec(path)?.[1] ?? ''
+  return { ...record, kind, commit: statement.subject[0].digest.gitCommit, predicate: statement.predicate }
 }
 
 /**
