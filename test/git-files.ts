@@ -1,6 +1,6 @@
-/** What git keeps in files, read and written without a process. Where that would take a git, the answer is null. */
+/** What git keeps in files, read and written without a process. */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
 
@@ -14,6 +14,17 @@ export function looseRef(folder: string, name: string): string | null {
   const text = existsSync(file) && statSync(file).isFile() ? readFileSync(file, 'utf8') : ''
   if (name === 'HEAD' && text.startsWith('ref: refs/')) return looseRef(folder, text.slice(5).trimEnd())
   return text.endsWith('\n') && OID.test(text.trimEnd()) ? text.trimEnd() : null
+}
+
+/** What a ref of a git folder is at, null where there is none; undefined where git itself has to be asked. */
+export function findRef(folder: string, name: string): string | null | undefined {
+  if (!PLAIN_NAME.test(name) || existsSync(join(folder, 'reftable'))) return undefined
+  const loose = looseRef(folder, name)
+  if (loose !== null) return loose
+  const there = lstatSync(join(folder, name), { throwIfNoEntry: false })
+  if (there !== undefined && !there.isDirectory()) return undefined
+  const packed = readPackedRefs(folder)
+  return packed === null ? undefined : (packed.get(name) ?? null)
 }
 
 type ListedRef = { readonly oid: string; readonly symref: string }

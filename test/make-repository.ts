@@ -10,7 +10,7 @@ import { dirname, join, resolve } from 'node:path'
 import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
 import { parsePolicy } from '../src/core/policy/policy-yaml.ts'
 import { statementPayload } from '../src/core/statement.ts'
-import { looseRef, writeBlob } from './git-files.ts'
+import { findRef, looseRef, writeBlob } from './git-files.ts'
 import { fillFolder } from './templates.ts'
 
 export const PROGRAM = resolve(import.meta.dirname, '..', 'dist', 'headgate.js')
@@ -282,8 +282,8 @@ export class TestRepository {
 
   /** A ref of the bare repository; null where it does not exist. */
   ref(name: string): string | null {
-    const loose = name.startsWith('refs/') ? looseRef(this.bare, name) : null
-    if (loose !== null) return loose
+    const found = findRef(this.bare, name)
+    if (found !== undefined) return found
     const ran = this.run('git', ['rev-parse', '--verify', '--quiet', name], { cwd: this.bare })
     return ran.code === 0 ? ran.stdout.trim() : null
   }
@@ -407,8 +407,7 @@ export class TestRepository {
   /** Pushes main, proves its tip, promotes it; returns the commit. */
   release(subject: string): string {
     const commit = this.commit(subject)
-    this.mustRun(this.push('main'))
-    this.prove(commit)
+    this.pushProved(commit)
     this.mustRun(this.push(`${commit}:refs/heads/release`))
     return commit
   }
