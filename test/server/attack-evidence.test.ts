@@ -12,6 +12,7 @@ import {
   expectSoundLedger,
   kindsSince,
   ledgerRecords,
+  rulesIn,
   spoken,
 } from './attack.ts'
 import { served } from './running-service.ts'
@@ -61,21 +62,6 @@ function next(): string {
 const sign = (payload: string, key = 'ci', namespace = NAMESPACE) => repository.sign(payload, key, namespace)
 const evidence = (commit: string, change?: (predicate: any) => void) =>
   sign(repository.evidencePayload(commit, change))
-
-/** The submission is refused, and with the ledger unchanged its commit stays unproved. */
-async function refused(envelope: string | Buffer, reason?: string) {
-  const { all } = await expectRefused(repository, ['inbox'], () => repository.submit(envelope))
-  if (reason !== undefined) expect(spoken(all)).toContain(reason)
-  expectPlainText(all)
-}
-
-/** The submission is taken, as the honest statement that it may be, and does not prove the commit. */
-async function provesNothing(commit: string, envelope: string, rule = 'evidence', reason?: string) {
-  const { code, all } = repository.submit(envelope)
-  expect(code, all).toBe(0)
-  const push = await expectRefused(repository, [rule], () => repository.push(`${commit}:${RELEASE}`))
-  if (reason !== undefined) expect(spoken(push.all)).toContain(reason)
-}
 
 /** Base64 of the same bytes with bits set that no byte comes from. */
 function sloppy(padded: string): string {
@@ -143,26 +129,33 @@ describe('a bit that is flipped', () => {
 })
 
 describe('a signature', () => {
-  test('by a key that nobody trusts', async () => {
+  test('that does not count is refused: by whom, for what, over what, and how many', () => {
     const commit = next()
-    await refused(sign(repository.evidencePayload(commit), 'mallory'), 'not listed')
-  })
-
-  test("by an operator's key, which is for approvals", async () => {
-    const commit = next()
-    await refused(sign(repository.evidencePayload(commit), 'alice'), 'not allowed to sign for')
-  })
-
-  test("by an operator's key, in the namespace that it is for", async () => {
-    const commit = next()
-    await refused(sign(repository.evidencePayload(commit), 'alice', 'headgate-approval'))
-  })
-
-  test('by the right key in another namespace', () => {
-    const payload = repository.evidencePayload(commits[0] ?? '')
-    return expectAllRefused(
-      repository,
-      [
+    const payload = repository.evidencePayload(commit)
+    const envelope = JSON.parse(sign(payload))
+    const [signature] = envelope.signatures
+    const otherPayload = Buffer.from(repository.evidencePayload(next())).toString('base64')
+    const armor = repository.mustRun(
+      repository.run('ssh-keygen', ['-q', '-Y', 'sign', '-n', NAMESPACE, '-f', repository.key('ci')], {
+        input: payload,
+      }),
+    ).stdout
+    const withoutType = armor
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('-----'))
+      .join('')
+    return expectAllRefused(repository, [
+      { name: 'by a key that nobody trusts', envelope: sign(payload, 'mallory'), reason: 'not listed' },
+      {
+        name: "by an operator's key, which is for approvals",
+        envelope: sign(payload, 'alice'),
+        reason: 'not allowed to sign for',
+      },
+      {
+        name: "by an operator's key, in the namespace that it is for",
+        envelope: sign(payload, 'alice', 'headgate-approval'),
+      },
+      ...[
         'git',
         'file',
         'headgate-approval',
@@ -170,55 +163,35 @@ describe('a signature', () => {
         'HEADGATE-EVIDENCE',
         'headgate-evidence ',
         '*',
-      ].map((name) => ({ name, envelope: sign(payload, 'ci', name) })),
-    )
-  })
-
-  test('by a key that has expired, or is not valid yet', async () => {
-    const commit = next()
-    await refused(sign(repository.evidencePayload(commit), 'expired'), 'was valid until')
-    await refused(sign(repository.evidencePayload(commit), 'future'), 'is valid from')
-  })
-
-  test('of another statement', async () => {
-    const [first, second] = [next(), next()]
-    const good = JSON.parse(evidence(first))
-    const payload = Buffer.from(repository.evidencePayload(second)).toString('base64')
-    await refused(JSON.stringify({ ...good, payload }), 'does not fit')
-  })
-
-  test('over the payload itself, without its type', async () => {
-    const commit = next()
-    const payload = repository.evidencePayload(commit)
-    const armor = repository.mustRun(
-      repository.run('ssh-keygen', ['-q', '-Y', 'sign', '-n', NAMESPACE, '-f', repository.key('ci')], {
-        input: payload,
-      }),
-    ).stdout
-    const sig = armor
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('-----'))
-      .join('')
-    const envelope = {
-      payloadType: 'application/vnd.in-toto+json',
-      payload: Buffer.from(payload).toString('base64'),
-    }
-    await refused(JSON.stringify({ ...envelope, signatures: [{ sig }] }), 'does not fit')
-  })
-
-  test('that is not there, empty, twice the same, or one of seventeen', async () => {
-    const commit = next()
-    const envelope = JSON.parse(evidence(commit))
-    const [signature] = envelope.signatures
-    await expectAllRefused(
-      repository,
-      [[], [{ sig: '' }], [signature, signature], Array(17).fill(signature), {}, 'x', null].map(
+      ].map((name) => ({ name: `in the namespace ${name}`, envelope: sign(payload, 'ci', name) })),
+      {
+        name: 'by a key that has expired',
+        envelope: sign(payload, 'expired'),
+        reason: 'was valid until',
+      },
+      {
+        name: 'by a key that is not valid yet',
+        envelope: sign(payload, 'future'),
+        reason: 'is valid from',
+      },
+      {
+        name: 'of another statement',
+        envelope: JSON.stringify({ ...envelope, payload: otherPayload }),
+        reason: 'does not fit',
+      },
+      {
+        name: 'over the payload itself, without its type',
+        envelope: JSON.stringify({ ...envelope, signatures: [{ sig: withoutType }] }),
+        reason: 'does not fit',
+      },
+      // Not there, empty, twice the same, one of seventeen.
+      ...[[], [{ sig: '' }], [signature, signature], Array(17).fill(signature), {}, 'x', null].map(
         (signatures) => ({
           name: JSON.stringify(signatures).slice(0, 40),
           envelope: JSON.stringify({ ...envelope, signatures }),
         }),
       ),
-    )
+    ])
   })
 
   test('of mallory beside that of CI: the statement is that of CI, and one record', async () => {
@@ -392,7 +365,7 @@ describe('a statement', () => {
       })),
     ))
 
-  test.each<[string, (predicate: any) => void, string?, string?]>([
+  const worthless: [string, (predicate: any) => void, string?, string?][] = [
     [
       'of a run that failed',
       (p) => {
@@ -495,9 +468,24 @@ describe('a statement', () => {
       (p) => (p.headgate.servedCommit.before = '\u001b[31mred'),
       'served-commit',
     ],
-  ])('%s proves nothing', async (_, change, rule, reason) => {
-    const commit = next()
-    await provesNothing(commit, evidence(commit, change), rule, reason)
+  ]
+  test('that is honest and not enough is taken, and proves nothing', async () => {
+    const cases = worthless.map(([name, change, rule = 'evidence', reason = '']) => {
+      const commit = next()
+      return { name, commit, rule, reason, payload: repository.evidencePayload(commit, change) }
+    })
+    const count = ledgerRecords(repository).length
+    const envelopes = repository.signAll(
+      cases.map(({ payload }) => payload),
+      'ci',
+      NAMESPACE,
+    )
+    repository.mustRun(repository.push(envelopes.map((envelope) => repository.inboxRefspec(envelope))))
+    expect(kindsSince(repository, count)).toEqual(cases.map(() => 'evidence'))
+    for (const { name, commit, rule, reason } of cases) {
+      const { all } = await expectRefused(repository, [rule], () => repository.push(`${commit}:${RELEASE}`))
+      expect(spoken(all), name).toContain(reason)
+    }
   })
 })
 
@@ -541,7 +529,7 @@ describe('an envelope', () => {
     )
   })
 
-  test.each<[string, (envelope: any, text: string) => string]>([
+  const writings: [string, (envelope: any, text: string) => string][] = [
     ['white space', (e) => JSON.stringify(e, null, 4)],
     [
       'tabs and line breaks of Windows',
@@ -560,16 +548,24 @@ describe('an envelope', () => {
       'another hint for the key',
       (e) => JSON.stringify({ ...e, signatures: [{ ...e.signatures[0], keyid: 'somebody' }] }),
     ],
-  ])('with %s is the same statement: one record', async (_, change) => {
-    const commit = commits[0] ?? ''
-    const text = evidence(commit)
-    const count = ledgerRecords(repository).length
-    repository.mustRun(repository.submit(change(JSON.parse(text), text)))
-    repository.mustRun(repository.submit(text))
-    const { all } = repository.mustRun(repository.submit(`${text}\n`))
-    expect(all).toContain('already')
-    expect(kindsSince(repository, count)).toEqual(['evidence'])
-    next()
+  ]
+  test('with other white space, order, alphabet or hint is the same statement: one record', () => {
+    const cases = writings.map(([name, change]) => {
+      const text = evidence(next())
+      return { name, text, changed: change(JSON.parse(text), text) }
+    })
+    const submitAll = (write: (one: (typeof cases)[number]) => string) => {
+      const count = ledgerRecords(repository).length
+      const { all } = repository.mustRun(
+        repository.push(cases.map((one) => repository.inboxRefspec(write(one)))),
+      )
+      return { all, kinds: kindsSince(repository, count) }
+    }
+    expect(submitAll(({ changed }) => changed).kinds).toEqual(cases.map(() => 'evidence'))
+    expect(submitAll(({ text }) => text).kinds).toEqual([])
+    const again = submitAll(({ text }) => `${text}\n`)
+    expect(again.kinds).toEqual([])
+    expect(again.all.match(/already/g)).toHaveLength(cases.length)
   })
 
   test('in the same push twice, in two ways of writing, is one record', () => {
@@ -592,18 +588,23 @@ describe('the inbox', () => {
     const commit = next()
     const text = evidence(commit)
     const digest = createHash('sha256').update(text).digest('hex')
-    for (const name of [
+    const names = [
       'x',
       digest.toUpperCase(),
       digest.slice(0, 40),
       `${digest}0`,
       `a/${digest}`,
       createHash('sha1').update(text).digest('hex'),
-    ]) {
-      const { all } = await expectRefused(repository, ['inbox'], () =>
-        repository.push(repository.inboxRefspec(text, name)),
-      )
-      expect(all).toContain(digest)
+    ]
+    const { all } = await expectRefused(repository, ['inbox'], () =>
+      repository.push(names.map((name) => repository.inboxRefspec(text, name))),
+    )
+    const parts: string[] = all.split(/^(?=remote: refs\/headgate\/inbox\/)/m)
+    for (const name of names) {
+      const told = parts.filter((part) => part.startsWith(`remote: refs/headgate/inbox/${name}:`))
+      expect([name, told.map(rulesIn)]).toEqual([name, [['inbox']]])
+      // What it should be called: the fix says it, whatever it was called.
+      expect(told.join('').split(':').slice(1).join(':')).toContain(digest)
     }
     await expectRefused(repository, ['reserved'], () =>
       repository.push(`${repository.inboxRefspec(text).split(':')[0]}:refs/headgate/outbox/${digest}`),
@@ -611,23 +612,13 @@ describe('the inbox', () => {
   })
 
   test('takes no tree, commit or tag', async () => {
-    for (const name of ['main', 'main^{tree}']) {
-      const oid = repository.git('rev-parse', name)
-      await expectRefused(repository, ['inbox'], () =>
-        repository.push(`${oid}:refs/headgate/inbox/${'a'.repeat(64)}`),
-      )
-    }
-    repository.git(
-      'tag',
-      '-a',
-      '-m',
-      'x',
-      'of-evidence',
-      repository.inboxRefspec(evidence(next())).split(':')[0] ?? '',
+    const blob = repository.inboxRefspec(evidence(next())).split(':')[0] ?? ''
+    repository.git('tag', '-a', '-m', 'x', 'of-evidence', blob)
+    const oids = repository.git('rev-parse', 'main', 'main^{tree}', 'refs/tags/of-evidence').split('\n')
+    const { all } = await expectRefused(repository, ['inbox'], () =>
+      repository.push(oids.map((oid, index) => `${oid}:refs/headgate/inbox/${'abc'[index]?.repeat(64)}`)),
     )
-    await expectRefused(repository, ['inbox'], () =>
-      repository.push(`refs/tags/of-evidence:refs/headgate/inbox/${'a'.repeat(64)}`),
-    )
+    expect(all.match(/^remote: {3}\[inbox\]/gm)).toHaveLength(oids.length)
   })
 
   test('is empty after a push, and one bad submission keeps all others of its push back', async () => {
@@ -748,9 +739,12 @@ describe('a replay', () => {
 
   test('of a record of the ledger itself as a submission is none', async () => {
     const records = ledgerRecords(repository)
-    for (const kind of ['policy', 'authorization', 'outcome']) {
-      const envelope = records.find((record) => record.kind === kind)?.envelope
-      await expectRefused(repository, ['inbox'], () => repository.submit(JSON.stringify(envelope)))
-    }
+    await expectAllRefused(
+      repository,
+      ['policy', 'authorization', 'outcome'].map((kind) => ({
+        name: kind,
+        envelope: JSON.stringify(records.find((record) => record.kind === kind)?.envelope),
+      })),
+    )
   })
 })
