@@ -11,6 +11,7 @@ import { lastCommits, proved, releasedTwiceAndProved } from '../beginnings.ts'
 import { type Ran, REPOSITORY_NAME, TestRepository } from '../make-repository.ts'
 import {
   allRefs,
+  expectAllRefused,
   expectChanged,
   expectRefused,
   expectSoundLedger,
@@ -18,6 +19,7 @@ import {
   ledgerRecords,
   spoken,
 } from './attack.ts'
+import { served } from './running-service.ts'
 
 const RELEASE = 'refs/heads/release'
 const LEDGER = 'refs/headgate/ledger'
@@ -66,8 +68,14 @@ const STATES: [string, () => void][] = [
   ['loose and packed', () => repository.server('pack-refs', '--all', '--no-prune')],
 ]
 
-describe.each(STATES)('release, %s, is not moved on the server by', (_, prepare) => {
-  beforeAll(() => prepare())
+/** Puts the refs into a state. Of loose refs the hooks decide alone, of others the service. */
+function begin(state: string, prepare: () => void): Promise<() => Promise<void>> | undefined {
+  prepare()
+  return state === 'loose' ? undefined : served(repository)
+}
+
+describe.each(STATES)('release, %s, is not moved on the server by', (state, prepare) => {
+  beforeAll(() => begin(state, prepare))
 
   test('git update-ref, with and without the old value', async () => {
     await refused('update-ref', RELEASE, third)
@@ -154,8 +162,8 @@ describe.each(STATES)('release, %s, is not moved on the server by', (_, prepare)
   })
 })
 
-describe.each(STATES)('the ledger, %s, is not moved on the server:', (_, prepare) => {
-  beforeAll(() => prepare())
+describe.each(STATES)('the ledger, %s, is not moved on the server:', (state, prepare) => {
+  beforeAll(() => begin(state, prepare))
   test.each<[string, () => string[]]>([
     ['rewound', () => ['update-ref', LEDGER, repository.server('rev-parse', `${LEDGER}~1`)]],
     ['replaced', () => ['update-ref', LEDGER, third]],
@@ -171,7 +179,7 @@ describe.each(STATES)('the ledger, %s, is not moved on the server:', (_, prepare
 })
 
 describe('housekeeping passes and changes nothing:', () => {
-  test.each([
+  const commands = [
     ['pack-refs', '--all'],
     ['pack-refs', '--all', '--prune'],
     ['pack-refs', '--all', '--no-prune'],
@@ -195,12 +203,15 @@ describe('housekeeping passes and changes nothing:', () => {
       '--task=incremental-repack',
       '--task=pack-refs',
     ],
-  ])('git %s %s', async (...args) => {
+  ]
+  test('of git, one command after the other', async () => {
     const before = allRefs(repository)
-    const { code, all } = onServer(...args)
-    expect(code, all).toBe(0)
-    expect(allRefs(repository)).toEqual(before)
-    // What decisions rest on is still there.
+    for (const args of commands) {
+      const { code, all } = onServer(...args)
+      expect(code, `${args.join(' ')}: ${all}`).toBe(0)
+      expect(allRefs(repository), args.join(' ')).toEqual(before)
+    }
+    // What decisions rest on is still there: what one of them had taken away, none would have brought back.
     await expectRefused(repository, ['operator'], () => repository.push(`${third}:release`, { as: 'dave' }))
   })
 
@@ -414,14 +425,17 @@ describe('a drift note', () => {
 
   test('is an operator’s, and speaks of the drift that there is', async () => {
     repository.server(...OFF, 'update-ref', RELEASE, third)
-    await expectRefused(repository, ['inbox'], () => repository.submit(note(second, third, 'ci')))
-    await expectRefused(repository, ['inbox'], () => repository.submit(note(second, third, 'mallory')))
-    await expectRefused(repository, ['inbox'], () => repository.submit(note(first, third)))
-    await expectRefused(repository, ['inbox'], () => repository.submit(note(second, first)))
-    await expectRefused(repository, ['inbox'], () => repository.submit(note(second, zeros)))
-    await expectRefused(repository, ['inbox'], () =>
-      repository.submit(note(second, third, 'alice', (p) => (p.ref = 'refs/heads/main'))),
-    )
+    await expectAllRefused(repository, [
+      { name: 'by ci', envelope: note(second, third, 'ci') },
+      { name: 'by mallory', envelope: note(second, third, 'mallory') },
+      { name: 'from elsewhere', envelope: note(first, third) },
+      { name: 'to elsewhere', envelope: note(second, first) },
+      { name: 'to nothing', envelope: note(second, zeros) },
+      {
+        name: 'of another branch',
+        envelope: note(second, third, 'alice', (p) => (p.ref = 'refs/heads/main')),
+      },
+    ])
     repository.mustRun(repository.submit(note(second, third)))
     expectSoundLedger(repository)
     const fourth = repository.commit('fourth')
