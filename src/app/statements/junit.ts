@@ -4,6 +4,7 @@
  * test retry), which the attributes `failures` and `errors` of its suite may count as well.
  */
 import { closeSync, openSync, readSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { TextDecoder } from 'node:util'
 import { SaxesParser, type SaxesTagPlain } from 'saxes'
 import { HeadgateError } from '../../core/errors.ts'
@@ -27,9 +28,10 @@ const CHUNK_BYTES = 1024 * 1024
 
 /**
  * Test cases of JUnit XML files by name. Cases of one name are one result: it passed only if all of them passed, and a
- * skipped case has not passed. Throws where a file is no such report, or no case is in any of them.
+ * skipped case has not passed. Relative names are of files in `folder`, the process's own unless told. Throws where a
+ * file is no such report, or no case is in any of them.
  */
-export function readJunitFiles(files: readonly string[]): JunitReports {
+export function readJunitFiles(files: readonly string[], folder = ''): JunitReports {
   const outcomes = new Map<string, CaseResult['outcome']>()
   const remarks: string[] = []
   for (const file of files) {
@@ -41,7 +43,7 @@ export function readJunitFiles(files: readonly string[]): JunitReports {
         hint: 'record only the reports of the tests that the policy names as gates',
       })
     })
-    readXml(file, report)
+    readXml(file, folder, report)
     remarks.push(...report.remarks)
   }
   if (outcomes.size === 0) {
@@ -54,7 +56,7 @@ export function readJunitFiles(files: readonly string[]): JunitReports {
 const RANK = { passed: 0, skipped: 1, failed: 2 } as const
 
 /** One pass over the file, which may be a pipe. */
-function readXml(file: string, report: Report): void {
+function readXml(file: string, folder: string, report: Report): void {
   const parser = new SaxesParser({
     xmlns: false,
     position: false,
@@ -74,7 +76,7 @@ function readXml(file: string, report: Report): void {
   })
   parser.on('opentag', (tag) => report.open(tag, parser.line))
   parser.on('closetag', () => report.close())
-  for (const text of readText(file)) parser.write(text.replace(NOT_XML, '\ufffd'))
+  for (const text of readText(file, resolve(folder, file))) parser.write(text.replace(NOT_XML, '\ufffd'))
   parser.close()
 }
 
@@ -84,7 +86,7 @@ function readXml(file: string, report: Report): void {
  */
 const NOT_XML = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]/g
 
-function* readText(file: string): Generator<string> {
+function* readText(file: string, path: string): Generator<string> {
   const unreadable = (cause: unknown) =>
     new HeadgateError('usage', `${file} cannot be read`, {
       hint: '--junit takes files of a test report in the format JUnit XML',
@@ -92,7 +94,7 @@ function* readText(file: string): Generator<string> {
     })
   let descriptor: number
   try {
-    descriptor = openSync(file, 'r')
+    descriptor = openSync(path, 'r')
   } catch (cause) {
     throw unreadable(cause)
   }

@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
 import { jsonOption, keyOption, remoteOption } from '../options.ts'
+import { thisCaller } from '../this-caller.ts'
 
 export function evidenceCommand(cli: Argv): Argv {
   return cli.command('evidence', 'Add, list and invalidate evidence', (evidence) =>
@@ -56,8 +57,9 @@ export function evidenceCommand(cli: Argv): Argv {
               ),
             ),
         async (options) => {
-          const { addEvidence } = await import('../evidence-commands.ts')
-          await addEvidence(options)
+          const { addEvidence } = await import('../../app/statements/add-evidence.ts')
+          const { showAdded, tellSubmit } = await loadScreens()
+          showAdded(await addEvidence(thisCaller(), options, tellSubmit), options)
         },
       )
       .command(
@@ -75,8 +77,9 @@ export function evidenceCommand(cli: Argv): Argv {
               ),
             ),
         async (options) => {
-          const { listEvidence } = await import('../evidence-commands.ts')
-          await listEvidence(options)
+          const { listEvidence } = await import('../../app/statements/list-evidence.ts')
+          const { showEvidence } = await loadScreens()
+          showEvidence(await listEvidence(thisCaller(), options), options)
         },
       )
       .command(
@@ -99,10 +102,15 @@ export function evidenceCommand(cli: Argv): Argv {
               ]),
             ),
         async (options) => {
-          const { invalidateEvidence } = await import('../evidence-commands.ts')
-          await invalidateEvidence(options)
+          const { invalidateEvidence } = await import('../../app/statements/invalidate-evidence.ts')
+          const { showInvalidated, tellSubmit } = await loadScreens()
+          showInvalidated(await invalidateEvidence(thisCaller(), options, tellSubmit), options)
         },
       )
       .demandCommand(1, 'say what to do: headgate evidence add, list or invalidate'),
   )
+}
+
+async function loadScreens() {
+  return { ...(await import('../screens/evidence.ts')), ...(await import('../screens/submit.ts')) }
 }

@@ -1,6 +1,6 @@
-import type { Environment } from '../core/policy/policy.ts'
-import { printable } from '../core/printable.ts'
-import { note } from './output.ts'
+import type { Environment } from '../../core/policy/policy.ts'
+import { printable } from '../../core/printable.ts'
+import { note } from '../output.ts'
 
 /** What was tested elsewhere proves nothing of this environment, and speaks against nothing: said where it is recorded. */
 export function remarkOtherUrl({ name, urls }: Environment): void {
