@@ -22,6 +22,8 @@ export const CURRENT_GIT = process.env.HEADGATE_CURRENT_GIT
 
 export type Ran = {
   readonly code: number
+  /** What ended the program, where it did not end by itself; the code is -1 then. */
+  readonly signal?: NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
   readonly all: string
@@ -220,11 +222,11 @@ export class TestRepository {
     })
     if (ran.error !== undefined) throw ran.error
     const [stdout, stderr] = [ran.stdout.toString('utf8'), ran.stderr.toString('utf8')]
-    return { code: ran.status ?? -1, stdout, stderr, all: stdout + stderr }
+    return { code: ran.status ?? -1, signal: ran.signal, stdout, stderr, all: stdout + stderr }
   }
 
   mustRun(ran: Ran): Ran {
-    if (ran.code !== 0) throw new Error(`exit ${ran.code}\n${ran.all}`)
+    if (ran.code !== 0) throw new Error(`${ran.signal ?? `exit ${ran.code}`}\n${ran.all}`)
     return ran
   }
 

@@ -90,10 +90,10 @@ test('rollback.bar: descendants wants the barred commit named at the push, and a
   const fix = bringOut(repository, 'a fix')
   expect(repository.headgate('check', fix).stdout).toContain('REFUSED barred')
   expect(repository.push(`${fix}:refs/heads/release`).all).toContain('[barred]')
-  // The clone's own hook is told no push options, and leaves it to the server.
+  // The clone's own hook is told no push options, and leaves it to the server. None is given here: a git that has some
+  // and sends nothing is ended by SIGPIPE where the other side is faster, since that does not wait for them.
   repository.mustRun(repository.headgate('init'))
-  const dry = ['--dry-run', '-o', `despite-bar=${short}`]
-  repository.mustRun(repository.push(`${fix}:refs/heads/release`, { args: dry }))
+  repository.mustRun(repository.push(`${fix}:refs/heads/release`, { args: ['--dry-run'] }))
   const ran = repository.headgate(
     'promote',
     fix,

@@ -47,7 +47,9 @@ export function run(program: string, args: readonly string[], options: Options):
       onStderr?.(stderr, interrupt)
     })
     child.on('error', reject)
-    child.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr, all: stdout + stderr }))
+    child.on('close', (code, signal) =>
+      resolve({ code: code ?? -1, signal, stdout, stderr, all: stdout + stderr }),
+    )
   })
 }
 

@@ -3,10 +3,10 @@
 
 It shares no code with headgate. Signatures are checked by ssh-keygen, git is read by git, policies by PyYAML.
 
-    verify.py REPO [--ledger REF] [--heads PREFIX] [--seal-key FILE]...
+    verify.py REPO [--ledger REF]... [--heads PREFIX] [--seal-key FILE]...
 
-prints one line of JSON for each violation, {"check", "seq", "text"}, and at last {"records", "violations"}.
-Exit code 0: none; 77: some.
+prints one line of JSON for each violation, {"check", "seq", "text"}, and at last {"records", "violations"}; with several
+ledgers that for each, one after the other. Exit code 0: none; 77: some.
 """
 
 import base64
@@ -71,12 +71,23 @@ class Git:
         self.known = {}
         self.made = {}
         self.readers = {}
+        self.changed = {}
 
     def run(self, *arguments, check=True, data=None):
         done = subprocess.run([*self.command, *arguments], env=self.env, capture_output=True, input=data, check=False)
         if check and done.returncode:
             raise Bad(f"git {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
         return done.stdout if done.returncode == 0 else None
+
+    def changes(self, commit, parents):
+        """What a commit changes, by paths; ledgers that were forged from one have most commits in common."""
+        if (commit, *parents) not in self.changed:
+            arguments = ["diff-tree", "-r", "-z", "--no-commit-id", "--no-renames", *parents[:1], commit]
+            if not parents:
+                arguments.insert(1, "--root")
+            parts = self.run(*arguments).decode("utf-8", "surrogateescape").split("\0")[:-1]
+            self.changed[commit, *parents] = {path: change.split() for change, path in zip(parts[::2], parts[1::2])}
+        return self.changed[commit, *parents]
 
     def commit(self, name):
         out = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}", check=False)
@@ -203,11 +214,7 @@ class Audit:
         return self.findings
 
     def read(self, seq, commit, parents):
-        arguments = ["diff-tree", "-r", "-z", "--no-commit-id", "--no-renames", *parents[:1], commit]
-        if not parents:
-            arguments.insert(1, "--root")
-        parts = self.git.run(*arguments).decode("utf-8", "surrogateescape").split("\0")[:-1]
-        self.changes = {path: change.split() for change, path in zip(parts[::2], parts[1::2])}
+        self.changes = self.git.changes(commit, parents)
         entries = [path for path in self.changes if path.startswith("entries/")]
         if len(entries) != 1 or self.changes[entries[0]][4] != "A" or self.changes[entries[0]][1] != "100644":
             raise Bad("the commit does not add exactly one record")
@@ -702,15 +709,18 @@ def main(arguments):
     for file in options["--seal-key"]:
         with open(file, encoding="utf-8") as text:
             keys += [decode64(line.split()[1]) for line in text if line.strip()]
+    violations = 0
     with tempfile.TemporaryDirectory() as folder:
-        git = Git(repository)
-        audit = Audit(git, options["--ledger"][-1], options["--heads"][-1], keys, Signatures(folder))
-        findings = audit.run()
+        git, signatures = Git(repository), Signatures(folder)
+        for ledger in options["--ledger"][1:] or options["--ledger"]:
+            audit = Audit(git, ledger, options["--heads"][-1], list(keys), signatures)
+            findings = audit.run()
+            for finding in findings:
+                print(json.dumps(finding))
+            print(json.dumps({"records": len(audit.records), "violations": len(findings)}))
+            violations += len(findings)
         git.close()
-    for finding in findings:
-        print(json.dumps(finding))
-    print(json.dumps({"records": len(audit.records), "violations": len(findings)}))
-    return 77 if findings else 0
+    return 77 if violations else 0
 
 
 if __name__ == "__main__":
