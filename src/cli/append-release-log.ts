@@ -77,7 +77,7 @@ export async function appendReleaseLog(
       throw error instanceof HeadgateError ? explainFailure(error, place.branch, target) : error
     })
     const ref = branchRef(place.branch)
-    const outcome = await pushRef(thisCaller().environment, {
+    const outcome = await pushRef(thisCaller(), {
       place: target.place,
       ref,
       from: place.at,

@@ -6,6 +6,8 @@ import type { HeadgateError } from '../core/errors.ts'
 import { printable, visibleLines } from '../core/printable.ts'
 import { jsonWithoutSecrets, withoutSecrets } from '../core/without-secrets.ts'
 
+export { plural } from '../core/plural.ts'
+
 export function print(text: string): void {
   process.stdout.write(`${withoutSecrets(text)}\n`)
 }
@@ -22,11 +24,6 @@ export function note(text: string): void {
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${jsonWithoutSecrets(value)}\n`)
-}
-
-/** `1 gate`, `2 gates`. */
-export function plural(count: number, noun: string, several = `${noun}s`): string {
-  return `${count} ${count === 1 ? noun : several}`
 }
 
 /** A column that others follow must leave them room. */

@@ -21,7 +21,7 @@ export async function pushRelease(
   const { place, policy, releaseRef } = session
   const from = session.release ?? zeroOidLike(to)
   const before = session.view.snapshot.head.seq
-  const outcome = await pushRef(thisCaller().environment, {
+  const outcome = await pushRef(thisCaller(), {
     place,
     ref: releaseRef,
     from,

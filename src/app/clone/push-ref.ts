@@ -3,7 +3,7 @@ import { HeadgateError } from '../../core/errors.ts'
 import { isZeroOid, type Oid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
 import { isVerdictLine } from '../../core/verdict-line.ts'
-import type { Environment } from '../caller.ts'
+import type { Caller } from '../caller.ts'
 import type { GuardedPlace } from './guarded-place.ts'
 import { serverWords } from './server-words.ts'
 import { type Ended, userGit } from './user-git.ts'
@@ -30,15 +30,15 @@ export type PushOutcome =
   | { readonly kind: 'unknown'; readonly error: HeadgateError }
 
 /** Never throws for what the remote does; throws 'configuration' if git cannot be started. */
-export async function pushRef(environment: Environment, push: RefPush): Promise<PushOutcome> {
+export async function pushRef(caller: Caller, push: RefPush): Promise<PushOutcome> {
   const { place, ref, from, to, options = [], signed = false } = push
-  const { code, stdout, stderr } = await run(environment, [
+  const { code, stdout, stderr } = await run(caller, [
     ...place.writes.config,
     'push',
     '--porcelain',
     // What the clone's own hook would say has been asked already; tags and submodules are another matter.
     ...['--no-verify', '--no-follow-tags', '--recurse-submodules=no'],
-    ...(signed ? ['--signed'] : await unsigned(environment)),
+    ...(signed ? ['--signed'] : await unsigned(caller)),
     // Compared by the client with what the remote says now, and by the server when it locks the branch.
     ...(from === undefined ? [] : [`--force-with-lease=${ref}:${isZeroOid(from) ? '' : from}`]),
     ...options.map((option) => `--push-option=${option}`),
@@ -81,8 +81,8 @@ export async function pushRef(environment: Environment, push: RefPush): Promise<
  * that is who pushes, for some servers; anything else nobody there can verify, and a certificate that does not hold is
  * refused where none is needed.
  */
-async function unsigned(environment: Environment): Promise<readonly string[]> {
-  const { stdout } = await run(environment, ['config', '--get', 'gpg.format'])
+async function unsigned(caller: Caller): Promise<readonly string[]> {
+  const { stdout } = await run(caller, ['config', '--get', 'gpg.format'])
   return stdout.trim().toLowerCase() === 'ssh' ? [] : ['--no-signed']
 }
 
@@ -128,6 +128,6 @@ function remoteLines(stderr: string): string[] {
     .filter((line) => line !== '')
 }
 
-function run(environment: Environment, args: readonly string[]): Promise<Ended> {
-  return userGit(args, { environment, stdin: 'inherit' })
+function run({ folder, environment }: Caller, args: readonly string[]): Promise<Ended> {
+  return userGit(args, { environment, folder, stdin: 'inherit' })
 }

@@ -35,7 +35,7 @@ export async function signAndSubmit(
   const text = canonicalJson(await signEnvelope({ payload, namespace, keyFile: options.key }))
   const { commit, payloadDigest } = parseStatement(Buffer.from(payload))
   const to = await storeStatement(client, text)
-  const outcome = await pushRef(client.caller.environment, { place, ref: `${INBOX}${sha256(text)}`, to })
+  const outcome = await pushRef(client.caller, { place, ref: `${INBOX}${sha256(text)}`, to })
   if (outcome.kind === 'moved' && outcome.words.some((line) => RECORDED.test(line))) return
   if (outcome.kind === 'refused' && serverWords(outcome.words).judged) throw refused(outcome.words, null)
 
