@@ -1,6 +1,10 @@
 import type { Argv } from 'yargs'
+import type { ProveOptions } from '../../app/gate/prove.ts'
+import { EXIT_CODES, HeadgateError } from '../../core/errors.ts'
 import { examples } from '../examples.ts'
 import { jsonOption, keyOption, remoteOption } from '../options.ts'
+import type { Asked } from '../screens/gate.ts'
+import { thisCaller } from '../this-caller.ts'
 
 export function gateCommand(cli: Argv): Argv {
   return cli.command(
@@ -50,8 +54,31 @@ export function gateCommand(cli: Argv): Argv {
           ),
         ),
     async (options) => {
-      const { runGateCommand } = await import('../run-gate-command.ts')
-      await runGateCommand(options)
+      const { makeWayFor } = await import('../named-file.ts')
+      for (const option of ['report', 'junit'] as const) makeWayFor(option, options[option])
+      await proveAndShow(options)
     },
   )
+}
+
+async function proveAndShow(options: Omit<ProveOptions, 'signal'> & Asked): Promise<void> {
+  const { prove } = await import('../../app/gate/prove.ts')
+  const { GateScreen, NOTHING_BEGAN } = await import('../screens/gate.ts')
+  const { Interruption } = await import('../interruption.ts')
+  const caller = thisCaller()
+  const interruption = new Interruption(NOTHING_BEGAN)
+  const screen = new GateScreen(caller, options, interruption)
+  try {
+    const proof = await prove(caller, { ...options, signal: interruption.signal }, screen.tell)
+    screen.showProof(proof)
+    if (proof.run.superseded) process.exitCode = EXIT_CODES.unavailable
+    else if (proof.run.result === 'FAILED') process.exitCode = EXIT_CODES.refused
+  } catch (cause) {
+    screen.fail()
+    // On a terminal, Ctrl-C ends git and ssh-keygen as well: what they say of it is not the reason.
+    if (!interruption.signal.aborted || !(cause instanceof HeadgateError)) throw cause
+    throw new HeadgateError('unavailable', interruption.words, { cause })
+  } finally {
+    interruption.end()
+  }
 }

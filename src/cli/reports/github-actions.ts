@@ -3,14 +3,15 @@
  * of the run (`::error title=T::text`), and a summary in Markdown, appended to the file that GITHUB_STEP_SUMMARY names.
  */
 import { appendFileSync } from 'node:fs'
+import type { Environment } from '../../app/caller.ts'
 import type { Oid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
 import type { GateRun } from '../../gate/run-gates.ts'
 import { note } from '../output.ts'
 import { GATE_COLUMNS, gateRows, outcomeWord, verdictLine, whyWords } from './gate-words.ts'
 
-export function isGithubActions(): boolean {
-  return process.env.GITHUB_ACTIONS === 'true'
+export function isGithubActions({ GITHUB_ACTIONS }: Environment): boolean {
+  return GITHUB_ACTIONS === 'true'
 }
 
 /** Goes to stderr, which the runner reads, too: stdout may be JSON. */
@@ -25,8 +26,7 @@ export function annotate(run: GateRun): void {
 }
 
 /** A summary that can't be written is no reason to lose the result of a run. */
-export function summarize(run: GateRun, commit: Oid): void {
-  const file = process.env.GITHUB_STEP_SUMMARY
+export function summarize(run: GateRun, commit: Oid, { GITHUB_STEP_SUMMARY: file }: Environment): void {
   if (file === undefined || file === '') return
   try {
     appendFileSync(file, summaryText(run, commit))

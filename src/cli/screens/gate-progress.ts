@@ -1,5 +1,6 @@
 /** What people see while gates run: a table that lives on a terminal, plain lines anywhere else. All of it on stderr. */
 
+import type { Environment } from '../../app/caller.ts'
 import { formatDuration } from '../../core/policy/duration.ts'
 import { escapeUnsafe, printable } from '../../core/printable.ts'
 import { withoutSecrets } from '../../core/without-secrets.ts'
@@ -18,17 +19,23 @@ export type GateProgress = {
   close(): void
 }
 
-type Options = { readonly gates: readonly string[]; readonly target: string; readonly quiet: boolean }
+type Options = {
+  readonly gates: readonly string[]
+  readonly target: string
+  /** Leaves nothing but what commands print, for output that programs read. */
+  readonly quiet: boolean
+  readonly environment: Environment
+}
 
-/** `quiet` leaves nothing but what commands print, for output that programs read. */
 export function gateProgress(options: Options): GateProgress {
-  const { stderr, env } = process
+  const { stderr } = process
+  const { CI, NO_COLOR, TERM } = options.environment
   const height = stderr.rows ?? 0
   const alive =
     stderr.isTTY === true &&
-    !env.CI &&
-    !env.NO_COLOR &&
-    env.TERM !== 'dumb' &&
+    !CI &&
+    !NO_COLOR &&
+    TERM !== 'dumb' &&
     // What has scrolled away can't be drawn again.
     options.gates.length + 2 < height
   if (options.quiet) return { ...plainProgress(options), waiting() {}, retried() {}, ended() {} }
