@@ -4,10 +4,11 @@ import { writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { lastCommits, releasedTwice } from '../beginnings.ts'
 import { serveGit } from '../client/smart-http.ts'
 import type { TestRepository } from '../make-repository.ts'
 import { receivePackBetween } from '../receive-pack-between.ts'
-import { Day, releasedAndProved } from './day.ts'
+import { Day, releasedAndProved, releasedBad } from './day.ts'
 import { guarded, headgate } from './run-program.ts'
 
 const isPush = ({ method, url = '' }: IncomingMessage) =>
@@ -51,47 +52,70 @@ const PROXIES = {
   },
 } satisfies Record<string, Parameters<typeof serveGit>[1]>
 
-for (const [what, proxy] of Object.entries(PROXIES)) {
-  test(`${what}: each statement is found in the ledger, and stands there once`, async () => {
-    const repository = guarded()
-    const [commit, next] = [repository.release('one'), repository.release('two')]
+// What is done about a lost answer is the same for every statement, and for every move: each kind is tried behind one of
+// the proxies, and each proxy with several of them.
+test.for(Object.entries(PROXIES).map(([what, proxy], index) => ({ what, proxy, index })))(
+  '$what: each statement is found in the ledger, and stands there once',
+  async ({ proxy, index }) => {
+    const repository = guarded({ prepare: releasedTwice })
+    const [commit = '', next = ''] = lastCommits(repository, 2)
     await overHttp(repository, repository.clone, proxy)
     const before = repository.ledgerSubjects().length
     const reason = ['--reason', 'because', '--key', repository.key('alice')]
     const move = ['--from', next, '--to', commit, ...reason]
     const calls = [
-      ['evidence', 'add', '--commit', next, '--failed', 'health', '--key', repository.key('ci')],
-      ['freeze', '--for', '1h', ...reason],
-      ['unfreeze', ...reason],
-      ['approve', ...move],
-      ['override', '--waive', 'known-good', ...move],
-      ['evidence', 'invalidate', commit, ...reason],
-    ]
-    for (const [index, call] of calls.entries()) {
+      [
+        ['evidence', 'add', '--commit', next, '--failed', 'health', '--key', repository.key('ci')],
+        ['approve', ...move],
+      ],
+      [
+        ['freeze', '--for', '1h', ...reason],
+        ['unfreeze', ...reason],
+      ],
+      [
+        ['override', '--waive', 'known-good', ...move],
+        ['evidence', 'invalidate', commit, ...reason],
+      ],
+    ][index]!
+    for (const [at, call] of calls.entries()) {
       const ran = await headgate(repository, call)
       expect(ran.code, ran.all).toBe(0)
       expect(ran.stderr).toContain(
-        `remark: the server did not say so, but the statement is recorded: record ${before + index + 1}\n`,
+        `remark: the server did not say so, but the statement is recorded: record ${before + at + 1}\n`,
       )
     }
     expect(repository.ledgerSubjects()).toHaveLength(before + calls.length)
-  })
+  },
+)
 
-  test(`${what}: promote and rollback go on with what has moved, and write the log once`, async () => {
-    const day = await Day.begin({ begin: releasedAndProved })
-    const [zero, one] = [day.commit('zero'), day.commit('one')]
-    await overHttp(day.repository, day.clone('alice'), proxy)
-    const promoted = await day.as('alice', 'promote', '--yes')
-    expect(promoted.code, promoted.all).toBe(0)
-    expect(promoted.stderr).toContain('remark: the server did not say so, but release was moved\n')
-    expect(promoted.stderr).toContain('remark: the server did not say so, but the release log is written\n')
-    expect(day.release()).toBe(one)
-    const back = await day.as('alice', 'rollback', zero, '--trigger', 'alarm', '--symptoms', '500', '--yes')
-    expect(back.code, back.all).toBe(0)
-    expect(day.release()).toBe(zero)
-    expect(day.log().match(/^## /gm)).toHaveLength(3)
-  })
-}
+const [BAD_GATEWAY, LOST_CONNECTION, LOST_REPORT] = Object.values(PROXIES)
+
+test.for([
+  { what: 'a proxy answers 502', proxy: BAD_GATEWAY },
+  { what: 'the report is lost', proxy: LOST_REPORT },
+])('$what: promote goes on with what has moved, and writes the log once', async ({ proxy }) => {
+  const day = await Day.begin({ begin: releasedAndProved })
+  const one = day.commit('one')
+  await overHttp(day.repository, day.clone('alice'), proxy)
+  const promoted = await day.as('alice', 'promote', '--yes')
+  expect(promoted.code, promoted.all).toBe(0)
+  expect(promoted.stderr).toContain('remark: the server did not say so, but release was moved\n')
+  expect(promoted.stderr).toContain('remark: the server did not say so, but the release log is written\n')
+  expect(day.release()).toBe(one)
+  expect(day.log().match(/^## /gm)).toHaveLength(2)
+})
+
+test('the connection is lost: rollback goes on with what has moved, and writes the log once', async () => {
+  const day = await Day.begin({ begin: releasedBad })
+  const zero = day.commit('zero')
+  await overHttp(day.repository, day.clone('alice'), LOST_CONNECTION)
+  const back = await day.as('alice', 'rollback', zero, '--trigger', 'alarm', '--symptoms', '500', '--yes')
+  expect(back.code, back.all).toBe(0)
+  expect(back.stderr).toContain('remark: the server did not say so, but release was moved\n')
+  expect(back.stderr).toContain('remark: the server did not say so, but the release log is written\n')
+  expect(day.release()).toBe(zero)
+  expect(day.log().match(/^## /gm)).toHaveLength(3)
+})
 
 test('what did not arrive is not known to have failed: the command that finds out, exit 69', async () => {
   const day = await Day.begin({ begin: releasedAndProved })
