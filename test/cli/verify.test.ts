@@ -4,6 +4,13 @@ import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { describe, expect, test } from 'vitest'
+import { checkReceipt } from '../../src/audit/receipt.ts'
+import { reportOf } from '../../src/audit/report.ts'
+import { parseTrustAnchors } from '../../src/audit/trust-anchors.ts'
+import { htmlReport } from '../../src/cli/reports/html-report.ts'
+import { junitReport } from '../../src/cli/reports/junit-report.ts'
+import { sarifReport } from '../../src/cli/reports/sarif-report.ts'
+import { Forger, violations } from '../audit/forged-ledger.ts'
 import { lastCommits, released, releasedTwice, unproved } from '../beginnings.ts'
 import { POLICY, PROGRAM, type Step, type TestRepository } from '../make-repository.ts'
 import { application, guarded, headgate, serve } from './run-program.ts'
@@ -116,16 +123,16 @@ describe('a ledger that the server changed after it was verified', () => {
 
 describe('a ledger that is none', () => {
   const kinds: [string, (repository: TestRepository) => string | null][] = [
-    [
-      'a blob',
-      (repository) => repository.ref('refs/heads/main:README.md') ?? object(repository, 'blob', 'x'),
-    ],
-    ['a tree', (repository) => repository.ref('refs/heads/main^{tree}')!],
+    ['a blob', (repository) => object(repository, 'blob', 'x')],
     ['a tag of the ledger', (repository) => tagOf(repository, 'refs/headgate/ledger')],
+    ['nothing', () => null],
+  ]
+  /** The same of whatever else it could be, without a program for each question. */
+  const others: [string, (repository: TestRepository) => string][] = [
+    ['a tree', (repository) => repository.ref('refs/heads/main^{tree}')!],
     ['a tag of a tree', (repository) => tagOf(repository, 'refs/heads/main^{tree}')],
     ['a commit without a record', (repository) => repository.ref('refs/heads/main')!],
     ['an empty commit', (repository) => emptyCommit(repository)],
-    ['nothing', () => null],
   ]
 
   function object(repository: TestRepository, type: string, body: string): string {
@@ -148,9 +155,9 @@ describe('a ledger that is none', () => {
     )
   }
 
-  test('is never verified: not by whoever knows it, not by whoever has a pinned record, not by a stranger', {
-    timeout: 300_000,
-  }, () => {
+  const whoever = 'not by whoever knows it, not by whoever has a pinned record, not by a stranger'
+
+  test(`is never verified: ${whoever}`, { timeout: 300_000 }, () => {
     const repository = guarded({ prepare: verified })
     const honest = repository.ref('refs/headgate/ledger')!
     const pinned = join(repository.folder, 'pinned')
@@ -177,11 +184,39 @@ describe('a ledger that is none', () => {
       expect([name, trusting.code]).toEqual([name, 65])
       expect(trusting.stdout).toContain('violation [copy] record 1')
       expect(there('verify', '--trust', sealKey(repository)).code).toBe(65)
-      if (oid !== null && name !== 'a tag of the ledger')
-        expect([name, there('log').code]).toEqual([name, 65])
+      if (name === 'a blob') expect([name, there('log').code]).toEqual([name, 65])
     }
     writeFileSync(join(repository.bare, 'refs/headgate/ledger'), `${honest}\n`)
     expect(repository.headgate('verify').code).toBe(0)
+  })
+
+  test(`whatever it is, an audit finds it broken: ${whoever}`, async () => {
+    const repository = guarded({ prepare: released })
+    const forger = await Forger.of(repository)
+    const { remember } = await forger.auditHonest()
+    const pinned = parseTrustAnchors(`record 1 ${'a'.repeat(64)}\n`)
+    const key = parseTrustAnchors(readFileSync(sealKey(repository), 'utf8'))
+    const context = { remote: 'origin', now: Date.now(), since: null, unchecked: [], findings: [] }
+    for (const [name, make] of others) {
+      const tip = make(repository)
+      const report = async (options: Parameters<Forger['audit']>[1]) => {
+        const audit = await forger.audit(tip, options)
+        const { outcome, checks, verdict } = reportOf(audit, context)
+        expect([name, outcome]).toEqual([name, 'data'])
+        return { named: violations(audit), checks, verdict }
+      }
+      const known = await report({ remembered: remember })
+      expect(known.named, name).toContain('copy@4')
+      expect(known.verdict, name).toContain('LEDGER BROKEN')
+      const strange = await report({})
+      expect(
+        strange.checks.filter(({ grade }) => grade === 'ok'),
+        name,
+      ).toEqual([])
+      const trusting = await report({ anchors: pinned })
+      expect(trusting.named, name).toContain('copy@1')
+      await report({ anchors: key })
+    }
   })
 
   test('a pinned record that is not in the ledger, and one that is there with another hash', () => {
@@ -198,9 +233,13 @@ describe('a ledger that is none', () => {
       expect(ran.code).toBe(65)
       expect(ran.stdout).toContain(`violation [copy] record ${seq}`)
     }
-    const twice = verify(`record 1 ${'a'.repeat(64)}\nrecord 1 ${head.hash}\n`)
-    expect(twice.code).toBe(78)
-    expect(twice.stderr).toContain('line 2: record 1 has another hash above')
+    const twice = `record 1 ${'a'.repeat(64)}\nrecord 1 ${head.hash}\n`
+    expect(() => parseTrustAnchors(twice)).toThrow(
+      expect.objectContaining({
+        code: 'configuration',
+        message: expect.stringContaining('line 2: record 1 has another hash above'),
+      }),
+    )
   })
 
   test('one commit that the ledger says nothing about', () => {
@@ -222,26 +261,25 @@ describe('what was not checked is said, in every format', () => {
         repository.run(process.execPath, [PROGRAM, 'verify', ...args], { cwd: folder })
     }
     const open = ['copy', 'seal', 'served']
-    const text = clone('text')()
+    const again = clone('again')
+    const text = again()
     for (const rule of open) expect(text.stdout).toMatch(new RegExp(`^  -     ${rule} +not checked$`, 'm'))
     expect(verdict(text.stdout)).toContain('not checked: copy, seal, served, ')
+    // The other forms are made of what JSON says, whole.
     const json = JSON.parse(clone('json')('--format', 'json').stdout)
     const unchecked = json.checks.filter(({ grade }: any) => grade === 'unchecked')
     expect(unchecked.map(({ rule }: any) => rule)).toEqual(open)
-    const junit = new XMLParser({ ignoreAttributes: false }).parse(clone('junit')('--format', 'junit').stdout)
+    const junit = new XMLParser({ ignoreAttributes: false }).parse(junitReport(json))
     expect(junit.testsuites['@_skipped']).toBe('3')
     const skipped = junit.testsuites.testsuite.testcase.filter((one: any) => one.skipped !== undefined)
     expect(skipped.map((one: any) => one['@_name'].split(':')[0])).toEqual(open)
-    const [sarif] = JSON.parse(clone('sarif')('--format', 'sarif').stdout).runs
+    const [sarif] = JSON.parse(sarifReport(json)).runs
     const told = sarif.invocations[0].toolExecutionNotifications
     expect(told.map(({ associatedRule }: any) => associatedRule.id)).toEqual(
       open.map((id) => `headgate/${id}`),
     )
-    const html = clone('html')('--format', 'html').stdout
-    expect(html.match(/<tr class="unchecked">/g)).toHaveLength(3)
+    expect(htmlReport(json).match(/<tr class="unchecked">/g)).toHaveLength(3)
 
-    const again = clone('again')
-    again()
     expect(verdict(again().stdout)).toContain('not checked: seal, served, ')
     expect(verdict(again('--trust', sealKey(repository)).stdout)).toContain('not checked: served, ')
     // Who vouched once need not do it again.
@@ -302,14 +340,12 @@ test('a release that was moved behind the guard: exit 77, with what to do', { ti
   const said = 'since 2999-01-01T00:00:00.000Z only: 1 older violation not judged, '
   const later = repository.headgate('verify', '--since', '2999-01-01')
   expect([later.code, verdict(later.stdout)]).toEqual([0, expect.stringContaining(said)])
-  const inFormat = (format: string) =>
-    repository.headgate('verify', '--since', '2999-01-01', '--format', format).stdout
-  const json = JSON.parse(inFormat('json'))
+  const json = JSON.parse(repository.headgate('verify', '--since', '2999-01-01', '--format', 'json').stdout)
   expect(json).toMatchObject({ outcome: 'ok', earlier: { violations: 1, exceptions: 0, notes: 0 } })
   expect(json.verdict).toContain(said)
-  const [run] = JSON.parse(inFormat('sarif')).runs
+  const [run] = JSON.parse(sarifReport(json)).runs
   expect(run.properties).toMatchObject({ since: '2999-01-01T00:00:00.000Z', earlier: { violations: 1 } })
-  for (const format of ['sarif', 'junit', 'html']) expect(inFormat(format)).toContain(said)
+  for (const form of [sarifReport, junitReport, htmlReport]) expect(form(json)).toContain(said)
   const all = repository.headgate('verify', '--since', '2020-01-01')
   expect(all.code).toBe(77)
   expect(verdict(all.stdout)).toContain(
@@ -491,7 +527,7 @@ test('production serves the release, or something else', { timeout: 300_000 }, a
 describe('headgate log', () => {
   test('lists moves, filters them, exports statements that ssh-keygen confirms, and makes receipts', {
     timeout: 90_000,
-  }, () => {
+  }, async () => {
     const repository = guarded({ prepare: releasedTwice })
     const [one = '', two = ''] = lastCommits(repository, 2)
     repository.mustRun(
@@ -552,6 +588,8 @@ describe('headgate log', () => {
     expect(good.code).toBe(0)
     expect(good.stdout).toContain('rests on approval by bob (SHA256:')
     expect(check(receipt.replace('"by\\":\\"bob', '"by\\":\\"eve')).code).toBe(65)
+    const trusted = parseTrustAnchors(readFileSync(sealKey(repository), 'utf8'))
+    expect(await checkReceipt(Buffer.from(receipt), trusted)).toMatchObject({ kind: 'rollback' })
     const parsed = JSON.parse(receipt)
     for (const change of [
       () => parsed.records.splice(0, 1),
@@ -561,7 +599,9 @@ describe('headgate log', () => {
     ]) {
       Object.assign(parsed, JSON.parse(receipt))
       change()
-      expect(check(JSON.stringify(parsed)).code).toBe(65)
+      await expect(checkReceipt(Buffer.from(JSON.stringify(parsed)), trusted)).rejects.toMatchObject({
+        code: 'data',
+      })
     }
     expect(repository.headgate('log', '--receipt', '2').code).toBe(64)
     expect(repository.headgate('verify', '--receipt', file).code).toBe(78)
