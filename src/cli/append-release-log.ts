@@ -3,6 +3,7 @@
  * ledger says what must stand in the log and the log says what does, so that this can be run again at any time.
  */
 
+import type { Caller } from '../app/caller.ts'
 import { ClientRepository } from '../app/clone/client-repository.ts'
 import { type GuardedPlace, guardedPlace } from '../app/clone/guarded-place.ts'
 import { lookAtGuarded } from '../app/clone/guarded-remote.ts'
@@ -21,8 +22,6 @@ import { refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { releaseEntry } from '../guard/release-entry.ts'
-import { note, plural, print } from './output.ts'
-import { thisCaller } from './this-caller.ts'
 
 export type LogTarget = {
   readonly place: GuardedPlace
@@ -44,6 +43,14 @@ export type AppendedLog = {
   readonly entries: readonly LogItem[]
 }
 
+export type AppendEvent =
+  /** Somebody pushed to the branch meanwhile, and the entry is written anew on top of that. */
+  | { readonly kind: 'log-branch-moved'; readonly branch: string }
+  /** The server did not say so, and the branch has the entry all the same. */
+  | { readonly kind: 'log-written-unsaid' }
+
+export type TellAppend = (event: AppendEvent) => void
+
 /** On a busy branch an operator loses a race or two; after this many a person should look. */
 const ATTEMPTS = 30
 
@@ -56,6 +63,7 @@ export async function appendReleaseLog(
   repository: GitRepository,
   target: LogTarget,
   wanted: Wanted,
+  tell: TellAppend,
 ): Promise<AppendedLog> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const view = await lookAtGuarded(client, repository, target.place.reads)
@@ -77,7 +85,7 @@ export async function appendReleaseLog(
       throw error instanceof HeadgateError ? explainFailure(error, place.branch, target) : error
     })
     const ref = branchRef(place.branch)
-    const outcome = await pushRef(thisCaller(), {
+    const outcome = await pushRef(client.caller, {
       place: target.place,
       ref,
       from: place.at,
@@ -89,9 +97,10 @@ export async function appendReleaseLog(
       throw explainFailure(outcome.error, place.branch, target)
     if (outcome.kind === 'unknown') {
       await requireWritten(client, repository, { target, ref, commit, error: outcome.error })
+      tell({ kind: 'log-written-unsaid' })
       return { branch: place.branch, commit, entries }
     }
-    note(`${printable(place.branch, 80)} moved meanwhile; the release log entry is written anew`)
+    tell({ kind: 'log-branch-moved', branch: place.branch })
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 100 * Math.min(attempt, 10)))
   }
   throw new HeadgateError(
@@ -127,7 +136,7 @@ async function requireWritten(
     return (await repository.isAncestor(commit, at)) ? commit : null
   }
   const seen = await whenSettled(look, { isOver: false })
-  if (seen.kind === 'found') return note('remark: the server did not say so, but the release log is written')
+  if (seen.kind === 'found') return
   const why = seen.kind === 'unseen' ? seen.error.message : `${shownRemote(remote)} does not have it so far`
   throw new HeadgateError(
     'unavailable',
@@ -136,27 +145,17 @@ async function requireWritten(
   )
 }
 
-/** `headgate log --append`. */
-export async function catchUpReleaseLog({
-  remote,
-  logBranch,
-}: {
-  readonly remote: string
-  readonly logBranch: string | undefined
-}): Promise<void> {
-  const client = new ClientRepository(thisCaller())
+/** Appends an entry for every landed move that has none. */
+export async function catchUpReleaseLog(
+  caller: Caller,
+  { remote, logBranch }: { readonly remote: string; readonly logBranch: string | undefined },
+  tell: TellAppend,
+): Promise<AppendedLog> {
+  const client = new ClientRepository(caller)
   const repository = await client.open()
   try {
     const target = { place: await guardedPlace(client, remote), logBranch }
-    const { branch, commit, entries } = await appendReleaseLog(client, repository, target, { kind: 'all' })
-    if (commit === null) return print('the release log has an entry for every landed move')
-    const newest = entries.at(-1)
-    if (newest?.smoke === null)
-      note(`remark: no production smoke of ${shortOid(newest.commit)} is recorded, and its entry says so`)
-    for (const item of entries) print(`${itemName(item)}, record ${item.record}`)
-    print(
-      `${plural(entries.length, 'entry', 'entries')} appended on ${printable(branch, 80)}, ${shortOid(commit)}`,
-    )
+    return await appendReleaseLog(client, repository, target, { kind: 'all' }, tell)
   } finally {
     repository.close()
   }
@@ -232,7 +231,8 @@ async function missingEntries(view: RemoteView, wanted: Wanted, logged: Logged):
   return entries
 }
 
-function itemName({ kind, commit }: LogItem): string {
+/** As the message of the commit names it. */
+export function itemName({ kind, commit }: LogItem): string {
   return kind === 'smoke' ? `smoke of ${shortOid(commit)}` : `${kind} to ${shortOid(commit)}`
 }
 

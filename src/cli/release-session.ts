@@ -23,6 +23,7 @@ import { type AppendedLog, appendReleaseLog, type LogTarget, loggedSoFar } from 
 import { Interruption } from './interruption.ts'
 import { colour, note, plural, print, printJson } from './output.ts'
 import { runSmoke, symptomsOf, waitUntilServed } from './production.ts'
+import { tellAppend } from './screens/release-log.ts'
 import { thisCaller } from './this-caller.ts'
 
 export type SessionOptions = {
@@ -284,7 +285,13 @@ export class ReleaseSession {
   /** Writes what is missing in the release log, up to the move with this record. */
   async writeLog(record: number): Promise<AppendedLog> {
     const { client, repository } = this
-    const written = await appendReleaseLog(client, repository, this.#logTarget, { kind: 'since', record })
+    const written = await appendReleaseLog(
+      client,
+      repository,
+      this.#logTarget,
+      { kind: 'since', record },
+      tellAppend,
+    )
     this.#written = written
     const path = printable(this.policy.releaseLog, 120)
     if (written.commit === null) note(`${path} has the entry already`)

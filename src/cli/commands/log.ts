@@ -59,8 +59,10 @@ export function logCommand(cli: Argv): Argv {
     async (options) => {
       if (options.append) {
         const { catchUpReleaseLog } = await import('../append-release-log.ts')
-        await catchUpReleaseLog({ remote: options.remote, logBranch: options.logBranch })
-        return
+        const { thisCaller } = await import('../this-caller.ts')
+        const { showCaughtUp, tellAppend } = await import('../screens/release-log.ts')
+        const { remote, logBranch } = options
+        return showCaughtUp(await catchUpReleaseLog(thisCaller(), { remote, logBranch }, tellAppend))
       }
       const { log } = await import('../log-command.ts')
       await log({ ...options, format: options.json ? 'json' : options.format })
