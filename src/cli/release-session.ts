@@ -9,6 +9,12 @@ import { ClientRepository } from '../app/clone/client-repository.ts'
 import { type GuardedPlace, guardedPlace } from '../app/clone/guarded-place.ts'
 import { lookAtGuarded, requireHistory } from '../app/clone/guarded-remote.ts'
 import { keyHolder } from '../app/clone/key-holder.ts'
+import {
+  type AppendedLog,
+  appendReleaseLog,
+  type LogTarget,
+  loggedSoFar,
+} from '../app/release/append-release-log.ts'
 import { requireBaseUrl, requireKey } from '../app/requirements.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
@@ -19,7 +25,6 @@ import { refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
 import { hasEntry, recordedSmoke } from '../guard/release-entry.ts'
-import { type AppendedLog, appendReleaseLog, type LogTarget, loggedSoFar } from './append-release-log.ts'
 import { Interruption } from './interruption.ts'
 import { colour, note, plural, print, printJson } from './output.ts'
 import { runSmoke, symptomsOf, waitUntilServed } from './production.ts'

@@ -58,7 +58,7 @@ export function logCommand(cli: Argv): Argv {
         ),
     async (options) => {
       if (options.append) {
-        const { catchUpReleaseLog } = await import('../append-release-log.ts')
+        const { catchUpReleaseLog } = await import('../../app/release/append-release-log.ts')
         const { thisCaller } = await import('../this-caller.ts')
         const { showCaughtUp, tellAppend } = await import('../screens/release-log.ts')
         const { remote, logBranch } = options

@@ -1,9 +1,9 @@
 /** What is said of entries in the release log: while they are written, and by `headgate log --append`. */
 
+import type { AppendEvent, AppendedLog } from '../../app/release/append-release-log.ts'
+import { itemName } from '../../app/release/append-release-log.ts'
 import { shortOid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
-import type { AppendEvent, AppendedLog } from '../append-release-log.ts'
-import { itemName } from '../append-release-log.ts'
 import { note, plural, print } from '../output.ts'
 
 export function tellAppend(event: AppendEvent): void {
