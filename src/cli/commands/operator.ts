@@ -7,6 +7,16 @@ const reason = {
   reason: { type: 'string', demandOption: true, describe: 'why; everybody will read it' },
 } as const
 
+/** What all of them need once they run. */
+async function loaded() {
+  const [screen, { tellSubmit }, { thisCaller }] = await Promise.all([
+    import('../screens/operator.ts'),
+    import('../screens/submit.ts'),
+    import('../this-caller.ts'),
+  ])
+  return { ...screen, tellSubmit, thisCaller }
+}
+
 export function operatorCommands(cli: Argv): Argv {
   return cli
     .command(
@@ -33,8 +43,9 @@ export function operatorCommands(cli: Argv): Argv {
             ]),
           ),
       async (options) => {
-        const { approve } = await import('../operator-commands.ts')
-        await approve(options)
+        const { approve } = await import('../../app/statements/permit.ts')
+        const { showApproval, tellSubmit, thisCaller } = await loaded()
+        showApproval(await approve(thisCaller(), options, tellSubmit), options)
       },
     )
     .command(
@@ -61,8 +72,9 @@ export function operatorCommands(cli: Argv): Argv {
             ]),
           ),
       async (options) => {
-        const { override } = await import('../operator-commands.ts')
-        await override(options)
+        const { override } = await import('../../app/statements/permit.ts')
+        const { showOverride, tellSubmit, thisCaller } = await loaded()
+        showOverride(await override(thisCaller(), options, tellSubmit), options)
       },
     )
     .command(
@@ -76,8 +88,9 @@ export function operatorCommands(cli: Argv): Argv {
             examples(['over a weekend', '$0 freeze --for 2d --reason "sale weekend" --key ~/.ssh/release']),
           ),
       async (options) => {
-        const { freeze } = await import('../operator-commands.ts')
-        await freeze(options, options.for)
+        const { freeze } = await import('../../app/statements/freeze.ts')
+        const { showFreeze, tellSubmit, thisCaller } = await loaded()
+        showFreeze(await freeze(thisCaller(), { ...options, duration: options.for }, tellSubmit), options)
       },
     )
     .command(
@@ -90,8 +103,9 @@ export function operatorCommands(cli: Argv): Argv {
             examples(['before its time is up', '$0 unfreeze --reason "sale is over" --key ~/.ssh/release']),
           ),
       async (options) => {
-        const { freeze } = await import('../operator-commands.ts')
-        await freeze(options, null)
+        const { freeze } = await import('../../app/statements/freeze.ts')
+        const { showFreeze, tellSubmit, thisCaller } = await loaded()
+        showFreeze(await freeze(thisCaller(), { ...options, duration: null }, tellSubmit), options)
       },
     )
     .command(
@@ -107,8 +121,9 @@ export function operatorCommands(cli: Argv): Argv {
             ]),
           ),
       async (options) => {
-        const { acceptDrift } = await import('../operator-commands.ts')
-        await acceptDrift(options)
+        const { acceptDrift } = await import('../../app/statements/accept-drift.ts')
+        const { showDrift, tellSubmit, thisCaller } = await loaded()
+        showDrift(await acceptDrift(thisCaller(), options, tellSubmit), options)
       },
     )
     .command(
@@ -126,8 +141,9 @@ export function operatorCommands(cli: Argv): Argv {
             ]),
           ),
       async (options) => {
-        const { retire } = await import('../retire.ts')
-        await retire(options)
+        const { retire } = await import('../../app/statements/retire.ts')
+        const { showRetired, tellSubmit, thisCaller } = await loaded()
+        showRetired(await retire(thisCaller(), options, tellSubmit), options)
       },
     )
 }
