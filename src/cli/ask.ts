@@ -32,8 +32,7 @@ export async function ask(question: string): Promise<string> {
 }
 
 /** For what must not happen unasked. Throws 'usage' without a terminal, 'refused' where the answer is no. */
-export async function requireConsent(question: string, yes: boolean): Promise<void> {
-  if (yes) return
+export async function requireConsent(question: string): Promise<void> {
   if (!canAsk()) {
     throw new HeadgateError('usage', 'there is no terminal to ask on', {
       hint: 'look at what would be done, above, and say --yes',

@@ -32,3 +32,16 @@ export class Interruption {
     this.#abort.abort()
   }
 }
+
+/** Runs what the first signal ends in order. `words`: what an end at this moment means. */
+export async function interruptible<Result>(
+  words: string,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const interruption = new Interruption(words)
+  try {
+    return await work(interruption.signal)
+  } finally {
+    interruption.end()
+  }
+}

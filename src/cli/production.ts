@@ -3,19 +3,36 @@
 import type { ClientRepository } from '../app/clone/client-repository.ts'
 import type { GuardedPlace } from '../app/clone/guarded-place.ts'
 import { evidencePayload } from '../app/gate/gate-evidence.ts'
-import { askServed } from '../app/served-commits.ts'
-import { signAndSubmit } from '../app/statements/submit.ts'
+import { askServed, type Serving } from '../app/served-commits.ts'
+import { type SubmitEvent, signAndSubmit } from '../app/statements/submit.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
 import { formatDuration } from '../core/policy/duration.ts'
 import type { Environment, Policy } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
-import { type GateRun, runGates } from '../gate/run-gates.ts'
+import { type GateOutcome, type GateRun, runGates } from '../gate/run-gates.ts'
 import { environmentHeaders, type Variables } from '../gate/secrets.ts'
-import { note, plural } from './output.ts'
-import { commandLine } from './screens/gate-progress.ts'
-import { tellSubmit } from './screens/submit.ts'
-import { wrapText } from './wrap-text.ts'
+
+export type ProductionEvent =
+  /** It serves something else, or cannot tell; told when that changes, and now and then. */
+  | {
+      readonly kind: 'production-awaited'
+      readonly commit: Oid
+      readonly serving: Serving
+      /** Null the first time. */
+      readonly waitedMs: number | null
+    }
+  | { readonly kind: 'production-serves'; readonly commit: Oid }
+  | { readonly kind: 'smoke-began'; readonly url: string; readonly commit: Oid }
+  /** A line of a command's output, which may hold anything. */
+  | { readonly kind: 'gate-printed'; readonly gate: string; readonly line: string }
+  | { readonly kind: 'gate-ended'; readonly gate: GateOutcome }
+  /** What speaks against the run as a whole. */
+  | { readonly kind: 'smoke-problem'; readonly problem: string }
+  | { readonly kind: 'smoke-ended'; readonly run: GateRun; readonly recorded: boolean }
+  | SubmitEvent
+
+type Tell = (event: ProductionEvent) => void
 
 /** Between two questions: at first a deployment may be instant, later it takes minutes. */
 const FIRST_PAUSE_MS = 250
@@ -41,6 +58,7 @@ export async function waitUntilServed(
     readonly signal: AbortSignal
     readonly isCurrent: () => Promise<boolean>
   },
+  tell: Tell,
 ): Promise<boolean> {
   // The smoke test that follows sends them as well.
   const headers = environmentHeaders(production, variables)
@@ -50,12 +68,11 @@ export async function waitUntilServed(
     const serving = await askServed(production, headers, 10_000, signal)
     if (signal.aborted) throw new HeadgateError('unavailable', 'interrupted while waiting for production')
     if (serving.kind === 'serves' && serving.commit === commit) {
-      note(`production serves ${shortOid(commit)}`)
+      tell({ kind: 'production-serves', commit })
       return true
     }
     const now = performance.now()
-    const state =
-      serving.kind === 'serves' ? `serves ${shortOid(serving.commit)}` : printable(serving.reason, 200)
+    const state = servingWords(serving)
     if (now - start > waitMs) {
       throw new HeadgateError(
         'unavailable',
@@ -64,16 +81,17 @@ export async function waitUntilServed(
     }
     if (state !== said || now - reminded > REMINDER_MS) {
       if (said !== '' && !(await isCurrent())) return false
-      const since = said === '' ? '' : `, ${formatDuration(now - start)} so far`
-      for (const line of wrapText(
-        `waiting for production to serve ${shortOid(commit)}; now: ${state}${since}`,
-      ))
-        note(line)
+      const waitedMs = said === '' ? null : now - start
+      tell({ kind: 'production-awaited', commit, serving, waitedMs })
       ;[said, reminded] = [state, now]
     }
     await pause(Math.min(pauseMs, Math.max(0, waitMs - (now - start)) + 1), signal)
     pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5)
   }
+}
+
+export function servingWords(serving: Serving): string {
+  return serving.kind === 'serves' ? `serves ${shortOid(serving.commit)}` : printable(serving.reason, 200)
 }
 
 /**
@@ -91,9 +109,10 @@ export async function runSmoke(
     readonly variables: Variables
     readonly signal: AbortSignal
   },
+  tell: Tell,
 ): Promise<GateRun> {
   const { policy, production, commit, place, key, variables, signal } = options
-  note(`production smoke at ${printable(production.url)}, commit ${shortOid(commit)}`)
+  tell({ kind: 'smoke-began', url: production.url, commit })
   const run = await runGates({
     environment: production,
     baseUrl: production.url,
@@ -101,28 +120,22 @@ export async function runSmoke(
     servedCommitMode: policy.evidence.servedCommit,
     variables: variables.values,
     allowedVariables: variables.allowed,
-    folder: (await client.topLevel()) ?? process.cwd(),
+    folder: (await client.topLevel()) ?? client.caller.folder,
     signal,
-    onOutput: (name, line) => note(commandLine(name, line)),
-    onGate: ({ name, outcome, reason }) =>
-      note(
-        `  ${outcome.padEnd(7)} ${printable(name, 60)}${reason === null ? '' : `: ${printable(reason, 200)}`}`,
-      ),
+    onOutput: (gate, line) => tell({ kind: 'gate-printed', gate, line }),
+    onGate: (gate) => tell({ kind: 'gate-ended', gate }),
     now: () => new Date(),
   })
-  if (run.problem !== null) note(`  ${printable(run.problem, 300)}`)
+  if (run.problem !== null) tell({ kind: 'smoke-problem', problem: run.problem })
   if (!run.ran)
     throw new HeadgateError('unavailable', run.problem ?? 'no gate of production was run', {
       hint: 'headgate status says what production serves',
     })
   if (key !== null) {
     const payload = evidencePayload(policy, production, commit, run, undefined)
-    await signAndSubmit(client, { place, kind: 'evidence', payload, key }, tellSubmit)
+    await signAndSubmit(client, { place, kind: 'evidence', payload, key }, tell)
   }
-  const passed = run.gates.filter(({ outcome }) => outcome === 'passed').length
-  note(
-    `  ${run.result}: ${passed} of ${plural(run.gates.length, 'gate')} passed${key === null ? '; not recorded' : ', recorded'}`,
-  )
+  tell({ kind: 'smoke-ended', run, recorded: key !== null })
   return run
 }
 

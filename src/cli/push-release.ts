@@ -5,11 +5,14 @@ import { remoteOption } from '../app/clone/shown-remote.ts'
 import { whenSettled } from '../app/clone/when-settled.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
 import { landedMoves } from '../guard/landed-moves.ts'
-import { note } from './output.ts'
 import type { ReleaseSession } from './release-session.ts'
-import { thisCaller } from './this-caller.ts'
+
+export type PushEvent =
+  /** In the server's own lines. */
+  | { readonly kind: 'server-said'; readonly lines: readonly string[] }
+  /** The server did not say so, and the branch was moved all the same. */
+  | { readonly kind: 'moved-unsaid'; readonly branch: string }
 
 /** Pushes exactly this move. Afterwards the session's view is new, if the remote can be looked at. */
 export async function pushRelease(
@@ -17,11 +20,12 @@ export async function pushRelease(
   to: Oid,
   options: readonly string[],
   signed: boolean,
+  tell: (event: PushEvent) => void,
 ): Promise<PushOutcome> {
   const { place, policy, releaseRef } = session
   const from = session.release ?? zeroOidLike(to)
   const before = session.view.snapshot.head.seq
-  const outcome = await pushRef(thisCaller(), {
+  const outcome = await pushRef(session.client.caller, {
     place,
     ref: releaseRef,
     from,
@@ -29,14 +33,15 @@ export async function pushRelease(
     options,
     signed,
   })
-  if (outcome.kind === 'moved') for (const line of outcome.words) note(`remote: ${printable(line, 300)}`)
+  if (outcome.kind === 'moved' && outcome.words.length > 0)
+    tell({ kind: 'server-said', lines: outcome.words })
   if (outcome.kind !== 'unknown') {
     await session.look()
     return outcome
   }
   const seen = await whenSettled(() => findMove(session, { from, to, before }), { isOver: false })
   if (seen.kind === 'found') {
-    note(`remark: the server did not say so, but ${policy.release} was moved`)
+    tell({ kind: 'moved-unsaid', branch: policy.release })
     return { kind: 'moved', words: [] }
   }
   const why = seen.kind === 'unseen' ? seen.error.message : 'so far it is where it was'

@@ -1,15 +1,16 @@
 /**
- * What promotion and rollback have in common: a guarded remote that is looked at anew after every step, and the steps
- * after the branch has moved. What was done is read from the ledger and from the log, never remembered: whoever runs the
+ * What promotion and rollback have in common: a guarded remote that is looked at anew after every step, and its
+ * release log. What was done is read from the ledger and from the log, never remembered: whoever runs the
  * command again, on whatever machine, goes on where it stopped.
  */
 
-import { allowedVariables } from '../app/clone/allowed.ts'
+import type { Caller } from '../app/caller.ts'
 import { ClientRepository } from '../app/clone/client-repository.ts'
 import { type GuardedPlace, guardedPlace } from '../app/clone/guarded-place.ts'
 import { lookAtGuarded, requireHistory } from '../app/clone/guarded-remote.ts'
 import { keyHolder } from '../app/clone/key-holder.ts'
 import {
+  type AppendEvent,
   type AppendedLog,
   appendReleaseLog,
   type LogTarget,
@@ -17,19 +18,14 @@ import {
 } from '../app/release/append-release-log.ts'
 import { requireBaseUrl, requireKey } from '../app/requirements.ts'
 import { HeadgateError } from '../core/errors.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
+import type { Oid } from '../core/oid.ts'
 import type { Environment, Policy } from '../core/policy/policy.ts'
-import { printable, shellWord } from '../core/printable.ts'
+import { shellWord } from '../core/printable.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
 import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
-import { hasEntry, recordedSmoke } from '../guard/release-entry.ts'
-import { Interruption } from './interruption.ts'
-import { colour, note, plural, print, printJson } from './output.ts'
-import { runSmoke, symptomsOf, waitUntilServed } from './production.ts'
-import { tellAppend } from './screens/release-log.ts'
-import { thisCaller } from './this-caller.ts'
+import { hasEntry } from '../guard/release-entry.ts'
 
 export type SessionOptions = {
   readonly remote: string
@@ -42,8 +38,6 @@ export type SessionOptions = {
   /** Where production is reached from here, if that is not what the policy says. */
   readonly url: string | undefined
   readonly logBranch: string | undefined
-  /** Standard output is one JSON value at the end. */
-  readonly json: boolean
 }
 
 /** What production says of a move: `untested` where nobody can ask, or somebody else has moved on. */
@@ -52,7 +46,27 @@ export type Tested =
   | { readonly kind: 'failed'; readonly symptoms: string }
   | { readonly kind: 'untested' }
 
-const UNTESTED: Tested = { kind: 'untested' }
+/** What came of a promotion or a rollback. */
+export type ReleaseResult = {
+  /** Where the release branch is; null where it is not there. */
+  readonly release: Oid | null
+  readonly lastMove: LandedMove | null
+  /** Of the last move that was tested. */
+  readonly production: Tested
+  /** Null where the release log was not written to. */
+  readonly log: AppendedLog | null
+  /** Whether production failed its smoke test on the way, also where a rollback has helped. */
+  readonly failed: boolean
+}
+
+export type SessionEvent =
+  /** Somebody else's push of the release branch, which is waited for. */
+  | { readonly kind: 'push-under-way'; readonly branch: string; readonly by: string }
+  | { readonly kind: 'log-written'; readonly path: string; readonly written: AppendedLog }
+  | AppendEvent
+
+/** Why the smoke test will run and its result not be recorded. */
+export type Unrecorded = 'no-key' | 'not-wanted'
 
 /** More of them are counted when they are written. */
 const MAX_UNLOGGED = 20
@@ -67,8 +81,10 @@ export class ReleaseSession {
   readonly options: SessionOptions
   readonly place: GuardedPlace
   view: RemoteView
-  #tested: Tested = UNTESTED
+  /** What production said of the last move that it was asked about. */
+  tested: Tested = { kind: 'untested' }
   #written: AppendedLog | null = null
+  readonly #tell: (event: SessionEvent) => void
 
   private constructor(
     client: ClientRepository,
@@ -76,25 +92,31 @@ export class ReleaseSession {
     options: SessionOptions,
     place: GuardedPlace,
     view: RemoteView,
+    tell: (event: SessionEvent) => void,
   ) {
     this.client = client
     this.repository = repository
     this.options = options
     this.place = place
     this.view = view
+    this.#tell = tell
   }
 
-  static async open(options: SessionOptions): Promise<ReleaseSession> {
+  static async open(
+    caller: Caller,
+    options: SessionOptions,
+    tell: (event: SessionEvent) => void,
+  ): Promise<ReleaseSession> {
     for (const key of [options.key, options.smokeKey])
-      if (key !== undefined) requireKey(key, thisCaller().environment)
+      if (key !== undefined) requireKey(key, caller.environment)
     if (options.url !== undefined) requireBaseUrl('--url', options.url)
-    const client = new ClientRepository(thisCaller())
+    const client = new ClientRepository(caller)
     const repository = await client.open()
     try {
       requireHistory(repository, options.remote)
       const place = await guardedPlace(client, options.remote)
       const view = await lookAtGuarded(client, repository, place.reads)
-      return new ReleaseSession(client, repository, options, place, view)
+      return new ReleaseSession(client, repository, options, place, view, tell)
     } catch (error) {
       repository.close()
       throw error
@@ -142,8 +164,7 @@ export class ReleaseSession {
           ref === this.releaseRef && to !== this.release && Date.now() - Date.parse(at) < 10_000,
       )
       if (pending === undefined) return
-      if (attempt === 1)
-        note(`a push of ${this.policy.release} by ${printable(pending.by, 60)} is under way; waiting for it`)
+      if (attempt === 1) this.#tell({ kind: 'push-under-way', branch: this.policy.release, by: pending.by })
       await new Promise((resolve) => setTimeout(resolve, UNDER_WAY_PAUSE_MS))
     }
   }
@@ -153,26 +174,30 @@ export class ReleaseSession {
     return (await moves.next()).value ?? null
   }
 
+  /** The key of the command, or the one that the caller's environment names. */
+  get key(): string | undefined {
+    return this.options.key ?? (this.client.caller.environment.HEADGATE_KEY || undefined)
+  }
+
   /** The key that signs what production's smoke test says; null where none is trusted for that. */
   smokeKey(): string | null {
-    const named = this.options.smokeKey ?? this.options.key ?? (process.env.HEADGATE_KEY || undefined)
+    const named = this.options.smokeKey ?? this.key
     if (named === undefined || !this.options.record) return null
-    const key = requireKey(named, thisCaller().environment)
+    const key = requireKey(named, this.client.caller.environment)
     const holder = keyHolder(key, this.view.inForce.signers, Date.now())
     return holder === null || holder.may('headgate-evidence') ? key : null
   }
 
-  /** What to say of the smoke test before anything is pushed. */
-  smokeRemark(): string | null {
+  /** Why the smoke test will not be recorded; null where it will be, or none can be run. */
+  unrecorded(): Unrecorded | null {
     const production = this.production
     if (production === undefined || production.servedCommit === null || this.smokeKey() !== null) return null
-    const why = this.options.record ? 'no key that may sign evidence was named (--smoke-key)' : '--no-record'
-    return `the production smoke will run and will not be recorded: ${why}`
+    return this.options.record ? 'no-key' : 'not-wanted'
   }
 
   /** Without a record of its smoke test a release never is a known-good one, and nobody notices until it is needed. */
   requireSmokeKey(): void {
-    if (!this.options.record || this.smokeRemark() === null) return
+    if (!this.options.record || this.unrecorded() === null) return
     throw new HeadgateError(
       'usage',
       'the production smoke could not be recorded: no key that may sign evidence was named',
@@ -182,76 +207,10 @@ export class ReleaseSession {
     )
   }
 
-  /** A result, for people. */
-  say(text: string): void {
-    if (this.options.json) note(text)
-    else print(text)
-  }
-
-  /** The results, for programs. */
-  async report(): Promise<void> {
-    if (!this.options.json) return
-    const last = await this.lastMove()
-    const { seq, kind, from, to, by, authorizedAt, landedAt } = last ?? {}
-    const log = this.#written
-    printJson({
-      release: this.release,
-      lastMove: last === null ? null : { record: seq, kind, from, to, by, authorizedAt, landedAt },
-      production: this.#tested,
-      log: log === null ? null : { ...log, entries: log.entries.map(({ record }) => record) },
-    })
-  }
-
-  /** Waits for production, tests it, records that. `goOn` is the command that continues after an interruption. */
-  async testProduction(commit: Oid, goOn: string): Promise<Tested> {
-    this.#tested = await this.#test(commit, goOn)
-    return this.#tested
-  }
-
-  async #test(commit: Oid, goOn: string): Promise<Tested> {
-    const move = await this.lastMove()
-    const production = this.production
-    if (production === undefined) {
-      note('the policy knows no production environment: nothing to wait for, and no smoke test')
-      return UNTESTED
-    }
-    if (move === null || move.to !== commit) return this.#movedOn(commit)
-    const recorded = await recordedSmoke(this.view, move)
-    if (recorded !== null && recorded.result !== 'FAILED') {
-      note(
-        `the production smoke passed already (record ${recorded.record}, by ${printable(recorded.by, 60)})`,
-      )
-      return { kind: 'passed' }
-    }
-    if (production.servedCommit === null) {
-      note('production does not report its commit: run the smoke test once it is deployed:')
-      note(`  headgate gate --mode prod --commit ${shortOid(commit)} --record --key FILE`)
-      return UNTESTED
-    }
-    const where = `${this.policy.release} is at ${shortOid(commit)}; go on with: ${goOn}`
-    const interruption = new Interruption(`interrupted; ${where}`)
-    const { signal } = interruption
-    try {
-      const { waitMs } = this.options
-      const isCurrent = () => this.#isReleased(commit)
-      const variables = { values: process.env, allowed: await allowedVariables(this.client) }
-      if (!(await waitUntilServed(production, commit, { variables, waitMs, signal, isCurrent })))
-        return this.#movedOn(commit)
-      const { client, policy, place } = this
-      const key = this.smokeKey()
-      const run = await runSmoke(client, { policy, production, commit, place, key, variables, signal })
-      return run.result === 'FAILED' ? { kind: 'failed', symptoms: symptomsOf(run) } : { kind: 'passed' }
-    } catch (error) {
-      if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
-      await this.look()
-      if (this.release !== commit) return this.#movedOn(commit)
-      throw new HeadgateError('unavailable', error.message, {
-        hint: where,
-        cause: error,
-      })
-    } finally {
-      interruption.end()
-    }
+  /** What came of it all; `failed`: whether production failed its smoke test. */
+  async result(failed: boolean): Promise<ReleaseResult> {
+    const { release, tested: production } = this
+    return { release, lastMove: await this.lastMove(), production, log: this.#written, failed }
   }
 
   /** Whether git knows by whom the commit with the log's entry is. */
@@ -290,20 +249,10 @@ export class ReleaseSession {
   /** Writes what is missing in the release log, up to the move with this record. */
   async writeLog(record: number): Promise<AppendedLog> {
     const { client, repository } = this
-    const written = await appendReleaseLog(
-      client,
-      repository,
-      this.#logTarget,
-      { kind: 'since', record },
-      tellAppend,
-    )
+    const wanted = { kind: 'since', record } as const
+    const written = await appendReleaseLog(client, repository, this.#logTarget, wanted, this.#tell)
     this.#written = written
-    const path = printable(this.policy.releaseLog, 120)
-    if (written.commit === null) note(`${path} has the entry already`)
-    else {
-      const entries = plural(written.entries.length, 'entry', 'entries')
-      note(`${path}: ${entries} appended on ${printable(written.branch, 80)}, ${shortOid(written.commit)}`)
-    }
+    this.#tell({ kind: 'log-written', path: this.policy.releaseLog, written })
     return written
   }
 
@@ -329,27 +278,5 @@ export class ReleaseSession {
     { trigger, symptoms }: { trigger: string; symptoms: string },
   ): Promise<string> {
     return this.command('rollback', commit, ['--trigger', trigger, '--symptoms', symptoms])
-  }
-
-  /** Whether the commit is the release still. A remote that cannot be asked now says nothing new. */
-  async #isReleased(commit: Oid): Promise<boolean> {
-    try {
-      await this.look()
-    } catch (error) {
-      if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
-    }
-    return this.release === commit
-  }
-
-  #movedOn(commit: Oid): Tested {
-    const now = this.release === null ? 'gone' : `at ${shortOid(this.release)}`
-    note(
-      colour(
-        'yellow',
-        `${this.policy.release} has moved on from ${shortOid(commit)}, it is ${now}: its smoke test is not run`,
-        process.stderr,
-      ),
-    )
-    return UNTESTED
   }
 }

@@ -1,12 +1,11 @@
 /** Who still has to permit a rollback, and the own permission where the policy lets the pusher give it. */
 import { randomUUID } from 'node:crypto'
 import { keyHolder } from '../app/clone/key-holder.ts'
-import { signAndSubmit } from '../app/statements/submit.ts'
+import { type SubmitEvent, signAndSubmit } from '../app/statements/submit.ts'
 import type { Oid } from '../core/oid.ts'
 import { statementPayload } from '../core/statement.ts'
 import type { RollbackOption } from '../guard/rollback-targets.ts'
 import type { ReleaseSession } from './release-session.ts'
-import { tellSubmit } from './screens/submit.ts'
 
 /** What is missing until a rollback is permitted. */
 export type Getting =
@@ -33,7 +32,7 @@ export function approvalsToGet(session: ReleaseSession, { approvals, foresight }
   const { policy } = session
   const { approvers, approverMayPush, approvals: needed } = policy.rollback
   if (foresight.answer === 'yes' || policy.enforcement === 'evaluate') return { kind: 'none' }
-  const key = session.options.key ?? (process.env.HEADGATE_KEY || undefined)
+  const { key } = session
   const holder = key === undefined ? null : keyHolder(key, session.view.inForce.signers, Date.now())
   const mine = (name: string) => name === holder?.principal
   const given = approvals.valid
@@ -56,26 +55,27 @@ export async function signOwnApproval(
     readonly from: Oid
     readonly to: Oid
     readonly key: string
-    readonly wish: {
+    readonly request: {
       readonly trigger: string
       readonly symptoms: string
       readonly reason: string | undefined
     }
   },
+  tell: (event: SubmitEvent) => void,
 ): Promise<void> {
-  const { from, to, key, wish } = approval
+  const { from, to, key, request } = approval
   const { policy, client, place } = session
   const now = Date.now()
   const payload = statementPayload('approval', policy.repository, to, {
     ref: session.releaseRef,
     from,
     to,
-    trigger: wish.trigger,
-    symptoms: wish.symptoms,
-    reason: wish.reason ?? wish.trigger,
+    trigger: request.trigger,
+    symptoms: request.symptoms,
+    reason: request.reason ?? request.trigger,
     nonce: randomUUID(),
     issuedAt: new Date(now).toISOString(),
     expiresAt: new Date(now + Math.min(OWN_APPROVAL_MS, policy.rollback.approvalMaxAgeMs)).toISOString(),
   })
-  await signAndSubmit(client, { place, kind: 'approval', payload, key }, tellSubmit)
+  await signAndSubmit(client, { place, kind: 'approval', payload, key }, tell)
 }

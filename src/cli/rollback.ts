@@ -3,105 +3,197 @@
  * for it: the server judges the push like any other.
  */
 
-import { shownRemote } from '../app/clone/shown-remote.ts'
+import type { Caller } from '../app/caller.ts'
+import type { Operator } from '../app/release/operator.ts'
 import { requireLine } from '../app/requirements.ts'
-import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
-import { explainRef } from '../core/explain.ts'
+import { HeadgateError } from '../core/errors.ts'
 import { type Oid, shortOid } from '../core/oid.ts'
+import { plural } from '../core/plural.ts'
 import { printable, shellWord } from '../core/printable.ts'
-import { describeCommits } from '../guard/candidates.ts'
-import { judgeRollback, lastKnownGood, type RollbackOption } from '../guard/rollback-targets.ts'
-import { requireConsent } from './ask.ts'
-import { colour, note, plural } from './output.ts'
-import { pushRelease } from './push-release.ts'
-import { ReleaseSession, type SessionOptions } from './release-session.ts'
-import { requireNoDrift } from './require-no-drift.ts'
+import { type Described, describeCommits } from '../guard/candidates.ts'
+import type { RollbackOption } from '../guard/rollback-targets.ts'
+import { type PushEvent, pushRelease } from './push-release.ts'
+import {
+  type ReleaseResult,
+  ReleaseSession,
+  type SessionEvent,
+  type SessionOptions,
+} from './release-session.ts'
+import { type Drift, requireNoDrift } from './require-no-drift.ts'
 import { approvalsToGet, signOwnApproval } from './rollback-approval.ts'
+import { chooseTarget, judgeTarget } from './rollback-target.ts'
+import { type TestEvent, testProduction } from './test-production.ts'
 
-export type RollbackWish = {
+/** A rollback that somebody wants, and the words for its record. */
+export type RollbackRequest = {
+  /** The last known-good release unless named. */
   readonly commit: string | undefined
   readonly trigger: string
   readonly symptoms: string
   readonly reason: string | undefined
+  /** Whether it is consented to already. */
   readonly yes: boolean
 }
 
-export type RollbackOptions = SessionOptions & RollbackWish
+export type RollbackOptions = SessionOptions & RollbackRequest
 
-export async function rollback(options: RollbackOptions): Promise<void> {
-  const wish = {
+export type RollbackQuestion =
+  /** The branch has moved already; the rest is left to be done. */
+  | { readonly kind: 'finish-rollback' }
+  /** `signing`: the move is approved with the operator's own key first. */
+  | { readonly kind: 'roll-back'; readonly branch: string; readonly to: Oid; readonly signing: boolean }
+
+export type RollbackPlan = {
+  /** Short name of the release branch, and where it is guarded. */
+  readonly branch: string
+  readonly remote: string
+  readonly from: Oid
+  readonly to: Oid
+  /** What is taken back, the newest first. */
+  readonly undone: readonly Described[]
+  readonly trigger: string
+  readonly symptoms: string
+  /** Whether git knows who writes the entry in the release log. */
+  readonly hasAuthor: boolean
+}
+
+export type RollbackEvent =
+  | Drift
+  | SessionEvent
+  | PushEvent
+  | TestEvent
+  /** An earlier run has moved the branch. */
+  | { readonly kind: 'rollback-resumed'; readonly branch: string; readonly to: Oid }
+  | { readonly kind: 'rollback-planned'; readonly plan: RollbackPlan }
+  | { readonly kind: 'approval-signed'; readonly principal: string }
+  /** The server takes no push options, so that the record of the move lacks trigger and symptoms. */
+  | { readonly kind: 'words-left-out' }
+  | { readonly kind: 'rolled-back'; readonly branch: string; readonly from: Oid; readonly to: Oid }
+  /** Production fails its smoke test at the earlier release as well. */
+  | { readonly kind: 'rollback-in-vain'; readonly to: Oid }
+  | { readonly kind: 'rollback-done'; readonly branch: string; readonly to: Oid; readonly verified: boolean }
+
+/** What a rollback that is under way goes by. */
+export type RollbackRun = {
+  readonly session: ReleaseSession
+  readonly operator: Operator<RollbackQuestion>
+  readonly tell: (event: RollbackEvent) => void
+}
+
+export async function rollback(
+  caller: Caller,
+  options: RollbackOptions,
+  operator: Operator<RollbackQuestion>,
+  tell: (event: RollbackEvent) => void,
+): Promise<ReleaseResult> {
+  const request = {
     ...options,
     trigger: requireLine('trigger', options.trigger),
     symptoms: requireLine('symptoms', options.symptoms),
   }
-  const session = await ReleaseSession.open(options)
+  const session = await ReleaseSession.open(caller, options, tell)
   try {
+    const run = { session, operator, tell }
     await session.lookWhenSettled()
-    await requireNoDrift(session)
-    const unfinished = await findUnfinished(session, wish)
-    if (unfinished === null) await goBack(session, wish)
-    else {
-      note(
-        `${session.policy.release} is at ${shortOid(unfinished)} already, rolled back: going on from there`,
-      )
-      await requireConsent('Verify production, and write it down?', wish.yes)
-      await finish(session, unfinished, wish)
-    }
-    await session.report()
+    await requireNoDrift(session, tell)
+    const moved = await findUnfinished(session, request)
+    const failed = moved === null ? await goBack(run, request) : await goOn(run, moved, request)
+    return await session.result(failed)
   } finally {
     session.close()
   }
 }
 
-/** Judges, gets approved, asks, pushes, verifies and writes down. */
+/** The rollback that an earlier run was about, if something is left to do for it. A second one must not follow unasked. */
+async function findUnfinished(session: ReleaseSession, { commit }: RollbackRequest): Promise<Oid | null> {
+  const last = await session.lastMove()
+  if (last === null || last.to !== session.release || last.kind === 'promotion') return null
+  if (commit !== undefined) return (await session.client.resolveCommit(commit)) === last.to ? last.to : null
+  if (last.kind !== 'rollback') return null
+  return (await session.isLogged(last)) ? null : last.to
+}
+
+async function goOn(run: RollbackRun, to: Oid, request: RollbackRequest): Promise<boolean> {
+  const { session, operator, tell } = run
+  tell({ kind: 'rollback-resumed', branch: session.policy.release, to })
+  if (!request.yes) await operator.consent({ kind: 'finish-rollback' })
+  return finish(run, to, request)
+}
+
+/** Judges, gets approved, pushes, verifies and writes down. True where production fails its smoke test again. */
 export async function goBack(
-  session: ReleaseSession,
-  wish: RollbackWish,
+  run: RollbackRun,
+  request: RollbackRequest,
   /** The oldest record that the release log gets an entry for; that of the rollback unless told. */
   since?: number,
-): Promise<void> {
-  const target = await chooseTarget(session, wish)
-  const current = session.release ?? ''
-  for (const line of await rollbackPlan(session, target, wish)) note(line)
+): Promise<boolean> {
+  const { session, tell } = run
+  const target = await chooseTarget(session, request)
+  const from = session.release ?? ''
+  tell({ kind: 'rollback-planned', plan: await planRollback(session, target, request) })
+  const approved = await getApproved(run, target, from, request)
+  await push(run, approved, from, request)
+  return finish(run, target.commit, request, since)
+}
+
+async function planRollback(
+  session: ReleaseSession,
+  { commit }: RollbackOption,
+  { trigger, symptoms }: RollbackRequest,
+): Promise<RollbackPlan> {
+  const { repository, policy, release, options } = session
+  return {
+    branch: policy.release,
+    remote: options.remote,
+    from: release ?? '',
+    to: commit,
+    undone: await describeCommits(repository, [release ?? commit, `^${commit}`], 1000),
+    trigger,
+    symptoms,
+    hasAuthor: await session.hasAuthor(),
+  }
+}
+
+/** Asks for consent, and signs the approval that the operator may give. Throws 'refused' where others have to approve. */
+async function getApproved(
+  { session, operator, tell }: RollbackRun,
+  target: RollbackOption,
+  from: Oid,
+  request: RollbackRequest,
+): Promise<RollbackOption> {
   const getting = approvalsToGet(session, target)
   if (getting.kind === 'others')
-    throw await needsApproval(session, target, wish, getting.missing, getting.who)
-  const what = getting.kind === 'sign' ? 'Approve it with your key and move' : 'Move'
-  await requireConsent(`${what} ${session.policy.release} back to ${shortOid(target.commit)}?`, wish.yes)
-  let ready = target
-  if (getting.kind === 'sign') {
-    await signOwnApproval(session, { from: current, to: target.commit, key: getting.key, wish })
-    note(`approved by ${printable(getting.principal, 60)}`)
-    await session.look()
-    if (session.release !== current) throw movedMeanwhile(session)
-    ready = await judgeTarget(session, target.commit, wish)
-    const rest = approvalsToGet(session, ready)
-    if (rest.kind !== 'none') throw await needsApproval(session, ready, wish, rest.missing, rest.who)
-  }
-  await push(session, ready, current, wish)
-  await finish(session, target.commit, wish, since)
+    throw await needsApproval(session, target, request, getting.missing, getting.who)
+  const signing = getting.kind === 'sign'
+  const question = { kind: 'roll-back', branch: session.policy.release, to: target.commit, signing } as const
+  if (!request.yes) await operator.consent(question)
+  if (getting.kind === 'none') return target
+  await signOwnApproval(session, { from, to: target.commit, key: getting.key, request }, tell)
+  tell({ kind: 'approval-signed', principal: getting.principal })
+  await session.look()
+  if (session.release !== from) throw movedMeanwhile(session)
+  const judgedAgain = await judgeTarget(session, target.commit, request)
+  const rest = approvalsToGet(session, judgedAgain)
+  if (rest.kind !== 'none') throw await needsApproval(session, judgedAgain, request, rest.missing, rest.who)
+  return judgedAgain
 }
 
 async function push(
-  session: ReleaseSession,
+  { session, tell }: RollbackRun,
   { commit, foresight }: RollbackOption,
-  current: Oid,
-  { trigger, symptoms }: RollbackWish,
+  from: Oid,
+  { trigger, symptoms }: RollbackRequest,
 ): Promise<void> {
-  const { policy } = session
-  if (session.release !== current) throw movedMeanwhile(session)
+  if (session.release !== from) throw movedMeanwhile(session)
   const options = [`trigger=${trigger}`, `symptoms=${symptoms}`]
-  let outcome = await pushRelease(session, commit, options, foresight.signed)
+  let outcome = await pushRelease(session, commit, options, foresight.signed, tell)
   if (outcome.kind === 'refused' && outcome.error.code === 'configuration') {
     // Words for the record are not worth a minute of an outage, and an approval has them, too.
-    note(
-      'remark: the server takes no push options, so that trigger and symptoms are not in the record of the move',
-    )
-    outcome = await pushRelease(session, commit, [], foresight.signed)
+    tell({ kind: 'words-left-out' })
+    outcome = await pushRelease(session, commit, [], foresight.signed, tell)
   }
   if (session.release === commit) {
-    session.say(`${colour('yellow', 'rolled back')}: ${policy.release} is at ${shortOid(commit)}`)
-    note(`${shortOid(current)} is barred until staging proves it anew`)
+    tell({ kind: 'rolled-back', branch: session.policy.release, from, to: commit })
     return
   }
   if (outcome.kind === 'refused' || outcome.kind === 'unknown') throw outcome.error
@@ -115,145 +207,47 @@ function movedMeanwhile({ policy, release }: ReleaseSession): HeadgateError {
   })
 }
 
-/** The rollback that an earlier run was about, if something is left to do for it. A second one must not follow unasked. */
-async function findUnfinished(session: ReleaseSession, { commit }: RollbackWish): Promise<Oid | null> {
-  const last = await session.lastMove()
-  if (last === null || last.to !== session.release || last.kind === 'promotion') return null
-  if (commit !== undefined) return (await session.client.resolveCommit(commit)) === last.to ? last.to : null
-  if (last.kind !== 'rollback') return null
-  return (await session.isLogged(last)) ? null : last.to
-}
-
-const OVERRIDE = 'an operator can override: headgate override --help'
-
-async function chooseTarget(session: ReleaseSession, wish: RollbackWish): Promise<RollbackOption> {
-  const { commit } = wish
-  const { policy, repository, view } = session
-  if (session.release === null) {
-    throw new HeadgateError('usage', `there is no ${policy.release} to roll back`, {
-      hint: 'headgate status',
-    })
-  }
-  if (commit !== undefined) return judgeTarget(session, await session.client.resolveCommit(commit), wish)
-  const found = await lastKnownGood(repository, view, Date.now())
-  if (found !== null) return found
-  throw new HeadgateError('refused', `there is no known-good release before ${shortOid(session.release)}`, {
-    hint: `the policy says rollback.target: ${policy.rollback.target}; ${OVERRIDE}`,
-  })
-}
-
-async function judgeTarget(
-  session: ReleaseSession,
-  commit: Oid,
-  wish: RollbackWish,
-): Promise<RollbackOption> {
-  const { policy, repository } = session
-  if (commit === session.release) {
-    throw new HeadgateError('usage', `${policy.release} is at ${shortOid(commit)} already`, {
-      hint: 'headgate status shows what it can go back to',
-    })
-  }
-  const now = Date.now()
-  const option = await judgeRollback(repository, session.view, commit, now)
-  if (option === null) {
-    throw new HeadgateError(
-      'usage',
-      `${shortOid(commit)} is no way back: it contains what ${policy.release} has`,
-      {
-        hint: `to go forward: ${await session.command('promote', commit)}`,
-      },
-    )
-  }
-  if (option.foresight.answer === 'unclear') {
-    throw new HeadgateError('unavailable', option.foresight.reason, { hint: 'try again in a moment' })
-  }
-  if (option.obstacles.length === 0 || policy.enforcement === 'evaluate') return option
-  const other = await lastKnownGood(repository, session.view, now)
-  const reasons = explainRef({ ...option.foresight.report, objections: option.obstacles })
-  throw new HeadgateError('refused', [`${shortOid(commit)} cannot be gone back to`, ...reasons].join('\n'), {
-    hint:
-      other === null
-        ? `no earlier release can be gone back to (rollback.target: ${policy.rollback.target}); ${OVERRIDE}`
-        : `the last known-good release: ${await session.rollbackCommand(other.commit, wish)}`,
-  })
-}
-
-async function rollbackPlan(
-  session: ReleaseSession,
-  { commit }: RollbackOption,
-  { trigger, symptoms }: RollbackWish,
-): Promise<string[]> {
-  const { repository, policy, release, options } = session
-  const undone = await describeCommits(repository, [release ?? commit, `^${commit}`], 1000)
-  return [
-    colour(
-      'bold',
-      `${policy.release} on ${shownRemote(options.remote, 100)}: back from ${shortOid(release ?? '')} to ${shortOid(commit)}`,
-      process.stderr,
-    ),
-    `takes back ${plural(undone.length, 'commit')}:`,
-    ...undone
-      .slice(0, 10)
-      .map(({ oid, author, subject }) =>
-        `  ${shortOid(oid)}  ${printable(author, 12).padEnd(12)}  ${printable(subject, 54)}`.trimEnd(),
-      ),
-    ...(undone.length > 10 ? [`  and ${undone.length - 10} more`] : []),
-    `trigger: ${printable(trigger, 500)}`,
-    `symptoms: ${printable(symptoms, 500)}`,
-    // A commit's author is not worth an outage.
-    ...((await session.hasAuthor())
-      ? []
-      : [
-          'remark: git does not know who you are, so that the log entry will be missing: git config user.name',
-        ]),
-  ]
-}
-
 async function needsApproval(
   session: ReleaseSession,
   { commit }: RollbackOption,
-  wish: RollbackWish,
+  request: RollbackRequest,
   missing: number,
   who: readonly string[],
 ): Promise<HeadgateError> {
   const { client, policy, release } = session
   const [from, to] = [await client.abbreviate(release ?? commit), await client.abbreviate(commit)]
-  const words = `--trigger ${shellWord(wish.trigger)} --symptoms ${shellWord(wish.symptoms)}`
+  const words = `--trigger ${shellWord(request.trigger)} --symptoms ${shellWord(request.symptoms)}`
   const names = who.map((name) => printable(name, 60)).join(', ')
   return new HeadgateError(
     'refused',
     [
       `going back needs ${plural(missing, 'approval')} more, by ${names}; nothing was moved`,
       'who approves runs:',
-      `  headgate approve --from ${from} --to ${to} --reason ${shellWord(wish.reason ?? wish.trigger)} ${words} --key FILE`,
+      `  headgate approve --from ${from} --to ${to} --reason ${shellWord(request.reason ?? request.trigger)} ${words} --key FILE`,
       'then run this again:',
-      `  ${await session.rollbackCommand(commit, wish)}`,
+      `  ${await session.rollbackCommand(commit, request)}`,
     ].join('\n'),
     { hint: `an approval lasts an hour unless told; rollback.approvals is ${policy.rollback.approvals}` },
   )
 }
 
+/** Tests production and writes down. True where production fails its smoke test. */
 async function finish(
-  session: ReleaseSession,
-  commit: Oid,
-  wish: RollbackWish,
+  { session, operator, tell }: RollbackRun,
+  to: Oid,
+  request: RollbackRequest,
   since?: number,
-): Promise<void> {
-  const tested = await session.testProduction(commit, await session.rollbackCommand(commit, wish))
+): Promise<boolean> {
+  const goOn = await session.rollbackCommand(to, request)
+  const tested = await testProduction(session, { commit: to, goOn }, operator.interruptible, tell)
   await session.look()
   const move = await session.lastMove()
-  if (move !== null && move.to === commit) await session.writeLog(since ?? move.seq)
+  if (move !== null && move.to === to) await session.writeLog(since ?? move.seq)
   if (tested.kind === 'failed') {
-    process.exitCode = EXIT_CODES.refused
-    note(
-      colour(
-        'red',
-        `PRODUCTION SMOKE FAILED again, at ${shortOid(commit)}: the rollback did not help`,
-        process.stderr,
-      ),
-    )
-    return
+    tell({ kind: 'rollback-in-vain', to })
+    return true
   }
-  const how = tested.kind === 'passed' ? 'production serves it and passed its smoke test' : 'not verified'
-  session.say(`${colour('green', 'done')}: ${session.policy.release} is back at ${shortOid(commit)}; ${how}`)
+  const verified = tested.kind === 'passed'
+  tell({ kind: 'rollback-done', branch: session.policy.release, to, verified })
+  return false
 }

@@ -53,8 +53,16 @@ export function promoteCommand(cli: Argv): Argv {
         ),
     async (options) => {
       const { requireDuration } = await import('../../app/requirements.ts')
+      const waitMs = requireDuration('wait', options.wait)
       const { promote } = await import('../promote.ts')
-      await promote({ ...options, waitMs: requireDuration('wait', options.wait) })
+      const { promoteLines, promotingOperator } = await import('../screens/promote.ts')
+      const { showRelease } = await import('../screens/rollback.ts')
+      const { show } = await import('../screens/lines.ts')
+      const { thisCaller } = await import('../this-caller.ts')
+      const result = await promote(thisCaller(), { ...options, waitMs }, promotingOperator, (event) =>
+        show(promoteLines(event), options),
+      )
+      showRelease(result, options)
     },
   )
 }

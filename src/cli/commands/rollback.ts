@@ -36,8 +36,15 @@ export function rollbackCommand(cli: Argv): Argv {
         ),
     async (options) => {
       const { requireDuration } = await import('../../app/requirements.ts')
+      const call = { ...options, record: true, waitMs: requireDuration('wait', options.wait) }
       const { rollback } = await import('../rollback.ts')
-      await rollback({ ...options, record: true, waitMs: requireDuration('wait', options.wait) })
+      const { rollbackLines, rollingBackOperator, showRelease } = await import('../screens/rollback.ts')
+      const { show } = await import('../screens/lines.ts')
+      const { thisCaller } = await import('../this-caller.ts')
+      const result = await rollback(thisCaller(), call, rollingBackOperator, (event) =>
+        show(rollbackLines(event), options),
+      )
+      showRelease(result, options)
     },
   )
 }

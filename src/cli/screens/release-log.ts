@@ -10,7 +10,7 @@ export function tellAppend(event: AppendEvent): void {
   note(appendWords(event))
 }
 
-function appendWords(event: AppendEvent): string {
+export function appendWords(event: AppendEvent): string {
   switch (event.kind) {
     case 'log-branch-moved':
       return `${printable(event.branch, 80)} moved meanwhile; the release log entry is written anew`

@@ -1,8 +1,11 @@
 /** What is said while a statement is sent, whichever command signs it. */
-
 import type { SubmitEvent } from '../../app/statements/submit.ts'
 import { note } from '../output.ts'
 
-export function tellSubmit({ record }: SubmitEvent): void {
-  note(`remark: the server did not say so, but the statement is recorded: record ${record}`)
+export function tellSubmit(event: SubmitEvent): void {
+  note(submitWords(event))
+}
+
+export function submitWords({ record }: SubmitEvent): string {
+  return `remark: the server did not say so, but the statement is recorded: record ${record}`
 }
