@@ -54,7 +54,7 @@ export function promoteCommand(cli: Argv): Argv {
     async (options) => {
       const { requireDuration } = await import('../../app/requirements.ts')
       const waitMs = requireDuration('wait', options.wait)
-      const { promote } = await import('../promote.ts')
+      const { promote } = await import('../../app/release/promote.ts')
       const { promoteLines, promotingOperator } = await import('../screens/promote.ts')
       const { showRelease } = await import('../screens/rollback.ts')
       const { show } = await import('../screens/lines.ts')

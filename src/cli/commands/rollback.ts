@@ -37,7 +37,7 @@ export function rollbackCommand(cli: Argv): Argv {
     async (options) => {
       const { requireDuration } = await import('../../app/requirements.ts')
       const call = { ...options, record: true, waitMs: requireDuration('wait', options.wait) }
-      const { rollback } = await import('../rollback.ts')
+      const { rollback } = await import('../../app/release/rollback.ts')
       const { rollbackLines, rollingBackOperator, showRelease } = await import('../screens/rollback.ts')
       const { show } = await import('../screens/lines.ts')
       const { thisCaller } = await import('../this-caller.ts')

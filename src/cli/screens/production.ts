@@ -1,12 +1,12 @@
 /** What is said while production is waited for and tested. */
 
+import { servingWords } from '../../app/release/production.ts'
+import type { TestEvent } from '../../app/release/test-production.ts'
 import { shortOid } from '../../core/oid.ts'
 import { formatDuration } from '../../core/policy/duration.ts'
 import { printable } from '../../core/printable.ts'
 import type { GateOutcome, GateRun } from '../../gate/run-gates.ts'
 import { colour, plural } from '../output.ts'
-import { servingWords } from '../production.ts'
-import type { TestEvent } from '../test-production.ts'
 import { wrapText } from '../wrap-text.ts'
 import { commandLine } from './gate-progress.ts'
 import { submitWords } from './submit.ts'

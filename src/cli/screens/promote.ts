@@ -1,11 +1,17 @@
 /** What `headgate promote` says, and what it asks. */
+
+import { branchNowWords } from '../../app/release/finish-promotion.ts'
+import {
+  NOTE_WANTED,
+  type PromoteEvent,
+  type PromoteQuestion,
+  type PromotingOperator,
+} from '../../app/release/promote.ts'
 import { explainRef } from '../../core/explain.ts'
 import { shortOid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
 import { ask, canAsk, confirm, requireConsent } from '../ask.ts'
-import { branchNowWords } from '../finish-promotion.ts'
 import { colour } from '../output.ts'
-import { NOTE_WANTED, type PromoteEvent, type PromoteQuestion, type PromotingOperator } from '../promote.ts'
 import { type Line, notes, results } from './lines.ts'
 import { promotionPlanWords } from './promotion-plan.ts'
 import { interruptibleOperation, rollbackLines } from './rollback.ts'

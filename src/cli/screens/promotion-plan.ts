@@ -1,11 +1,11 @@
 /** What a promotion will ship and do, for the person who has to say yes. */
 import { shownRemote } from '../../app/clone/shown-remote.ts'
+import type { PromotionPlan } from '../../app/release/promotion-plan.ts'
 import { shortOid } from '../../core/oid.ts'
 import { formatDuration } from '../../core/policy/duration.ts'
 import { printable } from '../../core/printable.ts'
 import { age } from '../../guard/gather-status.ts'
 import { colour, plural } from '../output.ts'
-import type { PromotionPlan } from '../promotion-plan.ts'
 import { wrapText } from '../wrap-text.ts'
 import { commitWords } from './rollback.ts'
 

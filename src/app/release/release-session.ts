@@ -4,28 +4,28 @@
  * command again, on whatever machine, goes on where it stopped.
  */
 
-import type { Caller } from '../app/caller.ts'
-import { ClientRepository } from '../app/clone/client-repository.ts'
-import { type GuardedPlace, guardedPlace } from '../app/clone/guarded-place.ts'
-import { lookAtGuarded, requireHistory } from '../app/clone/guarded-remote.ts'
-import { keyHolder } from '../app/clone/key-holder.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import type { Oid } from '../../core/oid.ts'
+import type { Environment, Policy } from '../../core/policy/policy.ts'
+import { shellWord } from '../../core/printable.ts'
+import type { GitRepository } from '../../git/repository.ts'
+import { refsOf } from '../../guard/foresee.ts'
+import type { RemoteView } from '../../guard/guarded-view.ts'
+import { type LandedMove, landedMoves } from '../../guard/landed-moves.ts'
+import { hasEntry } from '../../guard/release-entry.ts'
+import type { Caller } from '../caller.ts'
+import { ClientRepository } from '../clone/client-repository.ts'
+import { type GuardedPlace, guardedPlace } from '../clone/guarded-place.ts'
+import { lookAtGuarded, requireHistory } from '../clone/guarded-remote.ts'
+import { keyHolder } from '../clone/key-holder.ts'
+import { requireBaseUrl, requireKey } from '../requirements.ts'
 import {
   type AppendEvent,
   type AppendedLog,
   appendReleaseLog,
   type LogTarget,
   loggedSoFar,
-} from '../app/release/append-release-log.ts'
-import { requireBaseUrl, requireKey } from '../app/requirements.ts'
-import { HeadgateError } from '../core/errors.ts'
-import type { Oid } from '../core/oid.ts'
-import type { Environment, Policy } from '../core/policy/policy.ts'
-import { shellWord } from '../core/printable.ts'
-import type { GitRepository } from '../git/repository.ts'
-import { refsOf } from '../guard/foresee.ts'
-import type { RemoteView } from '../guard/guarded-view.ts'
-import { type LandedMove, landedMoves } from '../guard/landed-moves.ts'
-import { hasEntry } from '../guard/release-entry.ts'
+} from './append-release-log.ts'
 
 export type SessionOptions = {
   readonly remote: string

@@ -1,9 +1,9 @@
 /** What a rollback goes back to: the release that is named, or the last known-good one, and whether the server takes it. */
 
-import { HeadgateError } from '../core/errors.ts'
-import { explainRef } from '../core/explain.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
-import { judgeRollback, lastKnownGood, type RollbackOption } from '../guard/rollback-targets.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { explainRef } from '../../core/explain.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import { judgeRollback, lastKnownGood, type RollbackOption } from '../../guard/rollback-targets.ts'
 import type { ReleaseSession } from './release-session.ts'
 import type { RollbackRequest } from './rollback.ts'
 

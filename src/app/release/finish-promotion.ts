@@ -1,11 +1,11 @@
 /** A promotion after the push: production is tested, what came of it is written down, and a failure is rolled back. */
 
-import type { Interruptible } from '../app/release/operator.ts'
-import { HeadgateError } from '../core/errors.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
-import type { LandedMove } from '../guard/landed-moves.ts'
-import { lastKnownGood } from '../guard/rollback-targets.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import { printable } from '../../core/printable.ts'
+import type { LandedMove } from '../../guard/landed-moves.ts'
+import { lastKnownGood } from '../../guard/rollback-targets.ts'
+import type { Interruptible } from './operator.ts'
 import type { ReleaseSession } from './release-session.ts'
 import { goBack, type RollbackEvent } from './rollback.ts'
 import { approvalsToGet, mayGoAlone } from './rollback-approval.ts'

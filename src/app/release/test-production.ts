@@ -1,12 +1,12 @@
 /** The steps after the branch has moved that production has a say in: waiting for it, its smoke test, the record of that. */
 
-import { allowedVariables } from '../app/clone/allowed.ts'
-import { type Interruptible, standingWords } from '../app/release/operator.ts'
-import { HeadgateError } from '../core/errors.ts'
-import type { LoggedRun } from '../core/logged-run.ts'
-import type { Oid } from '../core/oid.ts'
-import type { Environment } from '../core/policy/policy.ts'
-import { recordedSmoke } from '../guard/release-entry.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import type { LoggedRun } from '../../core/logged-run.ts'
+import type { Oid } from '../../core/oid.ts'
+import type { Environment } from '../../core/policy/policy.ts'
+import { recordedSmoke } from '../../guard/release-entry.ts'
+import { allowedVariables } from '../clone/allowed.ts'
+import { type Interruptible, standingWords } from './operator.ts'
 import { type ProductionEvent, runSmoke, symptomsOf, waitUntilServed } from './production.ts'
 import type { ReleaseSession, Tested } from './release-session.ts'
 

@@ -3,25 +3,25 @@
  * production, test it, record that, write it down. Every step but the push can be done by anybody later.
  */
 
-import type { Caller } from '../app/caller.ts'
-import type { Operator } from '../app/release/operator.ts'
-import { isUnfinished } from '../app/release/unfinished.ts'
-import { requireLine } from '../app/requirements.ts'
-import { HeadgateError } from '../core/errors.ts'
-import type { RefReport } from '../core/explain.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
-import { saysSomething } from '../core/push-option.ts'
-import type { Foresight } from '../guard/foresee.ts'
-import type { LandedMove } from '../guard/landed-moves.ts'
-import { recordedSmoke } from '../guard/release-entry.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import type { RefReport } from '../../core/explain.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import { printable } from '../../core/printable.ts'
+import { saysSomething } from '../../core/push-option.ts'
+import type { Foresight } from '../../guard/foresee.ts'
+import type { LandedMove } from '../../guard/landed-moves.ts'
+import { recordedSmoke } from '../../guard/release-entry.ts'
+import type { Caller } from '../caller.ts'
+import { requireLine } from '../requirements.ts'
 import { type FinishEvent, finishPromotion } from './finish-promotion.ts'
+import type { Operator } from './operator.ts'
 import { chooseCommit, despiteOptions } from './promotion-choice.ts'
 import { gatherPromotion, judgePromotion } from './promotion-judgement.ts'
 import { type PromotionPlan, planPromotion } from './promotion-plan.ts'
 import { pushRelease } from './push-release.ts'
 import { type ReleaseResult, ReleaseSession, type SessionOptions } from './release-session.ts'
 import { requireNoDrift } from './require-no-drift.ts'
+import { isUnfinished } from './unfinished.ts'
 
 export type PromoteOptions = SessionOptions & {
   /** The newest that can be promoted unless named. */

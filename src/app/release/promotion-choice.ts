@@ -1,11 +1,11 @@
 /** Which commit is promoted where nobody names one, and what is not promoted unless it is named. */
 
-import { HeadgateError } from '../core/errors.ts'
-import { explainRef } from '../core/explain.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
-import { DESPITE_BAR } from '../core/rules/barred.ts'
-import { searchPromotable } from '../guard/candidates.ts'
-import type { Foresight } from '../guard/foresee.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { explainRef } from '../../core/explain.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import { DESPITE_BAR } from '../../core/rules/barred.ts'
+import { searchPromotable } from '../../guard/candidates.ts'
+import type { Foresight } from '../../guard/foresee.ts'
 import type { ReleaseSession } from './release-session.ts'
 
 /** The commit that is named, or the newest that can be promoted. Throws 'refused' where there is none. */

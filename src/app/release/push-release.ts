@@ -1,11 +1,11 @@
 /** One move of the release branch as a push, and what became of it: by the server's word or, without one, by looking. */
 
-import { type PushOutcome, pushRef } from '../app/clone/push-ref.ts'
-import { remoteOption } from '../app/clone/shown-remote.ts'
-import { whenSettled } from '../app/clone/when-settled.ts'
-import { HeadgateError } from '../core/errors.ts'
-import { type Oid, zeroOidLike } from '../core/oid.ts'
-import { landedMoves } from '../guard/landed-moves.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { type Oid, zeroOidLike } from '../../core/oid.ts'
+import { landedMoves } from '../../guard/landed-moves.ts'
+import { type PushOutcome, pushRef } from '../clone/push-ref.ts'
+import { remoteOption } from '../clone/shown-remote.ts'
+import { whenSettled } from '../clone/when-settled.ts'
 import type { ReleaseSession } from './release-session.ts'
 
 export type PushEvent =

@@ -1,11 +1,11 @@
 /** Whether a promotion is made: gathered from the remote and from the clone, then judged without another look. */
 
-import { HeadgateError } from '../core/errors.ts'
-import { explainRef, type RefReport } from '../core/explain.ts'
-import { type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
-import type { Policy } from '../core/policy/policy.ts'
-import { isDespite } from '../core/rules/barred.ts'
-import { type Foresight, foreseeRelease } from '../guard/foresee.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { explainRef, type RefReport } from '../../core/explain.ts'
+import { type Oid, shortOid, zeroOidLike } from '../../core/oid.ts'
+import type { Policy } from '../../core/policy/policy.ts'
+import { isDespite } from '../../core/rules/barred.ts'
+import { type Foresight, foreseeRelease } from '../../guard/foresee.ts'
 import { gatherWayBack, lackOfWayBack, type WayBack } from './auto-rollback.ts'
 import { comingBack } from './promotion-choice.ts'
 import type { ReleaseSession } from './release-session.ts'

@@ -1,17 +1,17 @@
 /** Production after a move: waiting until it serves the release, and the smoke test, signed and recorded. */
 
-import type { ClientRepository } from '../app/clone/client-repository.ts'
-import type { GuardedPlace } from '../app/clone/guarded-place.ts'
-import { evidencePayload } from '../app/gate/gate-evidence.ts'
-import { askServed, type Serving } from '../app/served-commits.ts'
-import { type SubmitEvent, signAndSubmit } from '../app/statements/submit.ts'
-import { HeadgateError } from '../core/errors.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
-import { formatDuration } from '../core/policy/duration.ts'
-import type { Environment, Policy } from '../core/policy/policy.ts'
-import { printable } from '../core/printable.ts'
-import { type GateOutcome, type GateRun, runGates } from '../gate/run-gates.ts'
-import { environmentHeaders, type Variables } from '../gate/secrets.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import { formatDuration } from '../../core/policy/duration.ts'
+import type { Environment, Policy } from '../../core/policy/policy.ts'
+import { printable } from '../../core/printable.ts'
+import { type GateOutcome, type GateRun, runGates } from '../../gate/run-gates.ts'
+import { environmentHeaders, type Variables } from '../../gate/secrets.ts'
+import type { ClientRepository } from '../clone/client-repository.ts'
+import type { GuardedPlace } from '../clone/guarded-place.ts'
+import { evidencePayload } from '../gate/gate-evidence.ts'
+import { askServed, type Serving } from '../served-commits.ts'
+import { type SubmitEvent, signAndSubmit } from '../statements/submit.ts'
 
 export type ProductionEvent =
   /** It serves something else, or cannot tell; told when that changes, and now and then. */

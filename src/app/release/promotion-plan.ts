@@ -1,17 +1,17 @@
 /** What a promotion will ship and do, for the person who has to say yes. */
 
-import type { Oid } from '../core/oid.ts'
-import type { RuleName } from '../core/verdict.ts'
+import type { Oid } from '../../core/oid.ts'
+import type { RuleName } from '../../core/verdict.ts'
 import {
   type Described,
   describeCommits,
   type EvidenceStanding,
   evidenceStanding,
-} from '../guard/candidates.ts'
-import type { Foresight } from '../guard/foresee.ts'
-import { gatherHistory } from '../guard/gather-history.ts'
-import type { LandedMove } from '../guard/landed-moves.ts'
-import { recordedSmoke } from '../guard/release-entry.ts'
+} from '../../guard/candidates.ts'
+import type { Foresight } from '../../guard/foresee.ts'
+import { gatherHistory } from '../../guard/gather-history.ts'
+import type { LandedMove } from '../../guard/landed-moves.ts'
+import { recordedSmoke } from '../../guard/release-entry.ts'
 import type { ReleaseSession, Unrecorded } from './release-session.ts'
 
 const MAX_COUNTED = 10_000

@@ -1,12 +1,12 @@
 /** Whether a promotion that fails in production could be rolled back without asking anybody: better known before it. */
 
-import { HeadgateError } from '../core/errors.ts'
-import { explainRef, type RefReport } from '../core/explain.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
-import { plural } from '../core/plural.ts'
-import { printable } from '../core/printable.ts'
-import type { RemoteView } from '../guard/guarded-view.ts'
-import { judgeRollback } from '../guard/rollback-targets.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { explainRef, type RefReport } from '../../core/explain.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import { plural } from '../../core/plural.ts'
+import { printable } from '../../core/printable.ts'
+import type { RemoteView } from '../../guard/guarded-view.ts'
+import { judgeRollback } from '../../guard/rollback-targets.ts'
 import type { ReleaseSession } from './release-session.ts'
 import { approvalsToGet, mayGoAlone } from './rollback-approval.ts'
 

@@ -3,15 +3,15 @@
  * for it: the server judges the push like any other.
  */
 
-import type { Caller } from '../app/caller.ts'
-import type { Operator } from '../app/release/operator.ts'
-import { requireLine } from '../app/requirements.ts'
-import { HeadgateError } from '../core/errors.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
-import { plural } from '../core/plural.ts'
-import { printable, shellWord } from '../core/printable.ts'
-import { type Described, describeCommits } from '../guard/candidates.ts'
-import type { RollbackOption } from '../guard/rollback-targets.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import { plural } from '../../core/plural.ts'
+import { printable, shellWord } from '../../core/printable.ts'
+import { type Described, describeCommits } from '../../guard/candidates.ts'
+import type { RollbackOption } from '../../guard/rollback-targets.ts'
+import type { Caller } from '../caller.ts'
+import { requireLine } from '../requirements.ts'
+import type { Operator } from './operator.ts'
 import { type PushEvent, pushRelease } from './push-release.ts'
 import {
   type ReleaseResult,

@@ -1,6 +1,6 @@
-import { remoteOption } from '../app/clone/shown-remote.ts'
-import { HeadgateError } from '../core/errors.ts'
-import { type Oid, shortOid } from '../core/oid.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
+import { remoteOption } from '../clone/shown-remote.ts'
 import type { ReleaseSession } from './release-session.ts'
 
 /** Somebody moved the release branch behind the guard. */

@@ -1,10 +1,10 @@
 /** Who still has to permit a rollback, and the own permission where the policy lets the pusher give it. */
 import { randomUUID } from 'node:crypto'
-import { keyHolder } from '../app/clone/key-holder.ts'
-import { type SubmitEvent, signAndSubmit } from '../app/statements/submit.ts'
-import type { Oid } from '../core/oid.ts'
-import { statementPayload } from '../core/statement.ts'
-import type { RollbackOption } from '../guard/rollback-targets.ts'
+import type { Oid } from '../../core/oid.ts'
+import { statementPayload } from '../../core/statement.ts'
+import type { RollbackOption } from '../../guard/rollback-targets.ts'
+import { keyHolder } from '../clone/key-holder.ts'
+import { type SubmitEvent, signAndSubmit } from '../statements/submit.ts'
 import type { ReleaseSession } from './release-session.ts'
 
 /** What is missing until a rollback is permitted. */
