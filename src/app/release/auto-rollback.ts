@@ -5,10 +5,6 @@ import { explainRef, type RefReport } from '../../core/explain.ts'
 import { type Oid, shortOid } from '../../core/oid.ts'
 import { plural } from '../../core/plural.ts'
 import { printable } from '../../core/printable.ts'
-import type { RemoteView } from '../../guard/guarded-view.ts'
-import { judgeRollback } from '../../guard/rollback-targets.ts'
-import type { ReleaseSession } from './release-session.ts'
-import { approvalsToGet, mayGoAlone } from './rollback-approval.ts'
 
 export type WayBack =
   | { readonly kind: 'open' }
@@ -23,23 +19,6 @@ export type WayBack =
       readonly missing: number
       readonly who: readonly string[]
     }
-
-/** The way back from `commit` to what is released now, as if the promotion had landed. */
-export async function gatherWayBack(session: ReleaseSession, commit: Oid): Promise<WayBack> {
-  const { repository, view, releaseRef, release, client } = session
-  if (release === null) return { kind: 'none' }
-  // Only the ledger does not know of the promotion yet.
-  const landed: RemoteView = { ...view, refs: new Map([...view.refs, [releaseRef, commit]]) }
-  const option = await judgeRollback(repository, landed, release, Date.now())
-  if (option === null) return { kind: 'open' }
-  const obstacles = option.obstacles.filter(({ rule }) => rule !== 'drift')
-  if (obstacles.length > 0)
-    return { kind: 'closed', release, report: { ...option.foresight.report, objections: obstacles } }
-  const getting = approvalsToGet(session, option)
-  if (getting.kind === 'none' || mayGoAlone(getting)) return { kind: 'open' }
-  const [from, to] = [await client.abbreviate(commit), await client.abbreviate(release)]
-  return { kind: 'unapproved', from, to, missing: getting.missing, who: getting.who }
-}
 
 /** What is missing for a rollback by itself; approvals may be given in advance: they name both commits, and time out. */
 export function lackOfWayBack(wayBack: WayBack): HeadgateError | null {

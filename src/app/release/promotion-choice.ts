@@ -5,7 +5,7 @@ import { explainRef } from '../../core/explain.ts'
 import { type Oid, shortOid } from '../../core/oid.ts'
 import { DESPITE_BAR } from '../../core/rules/barred.ts'
 import { searchPromotable } from '../../guard/candidates.ts'
-import type { Foresight } from '../../guard/foresee.ts'
+import { comingBack } from './judge-promotion.ts'
 import type { ReleaseSession } from './release-session.ts'
 
 /** The commit that is named, or the newest that can be promoted. Throws 'refused' where there is none. */
@@ -43,16 +43,4 @@ export function despiteOptions(named: string | undefined): string[] {
       })
     return `${DESPITE_BAR}${commit}`
   })
-}
-
-/** Why what could go is not promoted by itself, and what promotes it. */
-export function comingBack(commit: Oid, { broughtBack, remarks, note: wantsNote }: Foresight): string[] {
-  const named = broughtBack.map((back) => shortOid(back.commit)).join(',')
-  return [
-    ...(remarks.length > 0
-      ? remarks
-      : [`${shortOid(commit)} was rolled back from, and proved anew since then`]),
-    'if it mends what was wrong, promote it by name:',
-    `  headgate promote ${shortOid(commit)} --despite-bar ${named}${wantsNote ? " --note 'TEXT'" : ''}`,
-  ]
 }

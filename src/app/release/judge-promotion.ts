@@ -1,14 +1,12 @@
-/** Whether a promotion is made: gathered from the remote and from the clone, then judged without another look. */
+/** Whether a promotion is made, judged by what was gathered and nothing else. */
 
 import { HeadgateError } from '../../core/errors.ts'
 import { explainRef, type RefReport } from '../../core/explain.ts'
-import { type Oid, shortOid, zeroOidLike } from '../../core/oid.ts'
+import { type Oid, shortOid } from '../../core/oid.ts'
 import type { Policy } from '../../core/policy/policy.ts'
 import { isDespite } from '../../core/rules/barred.ts'
-import { type Foresight, foreseeRelease } from '../../guard/foresee.ts'
-import { gatherWayBack, lackOfWayBack, type WayBack } from './auto-rollback.ts'
-import { comingBack } from './promotion-choice.ts'
-import type { ReleaseSession } from './release-session.ts'
+import type { Foresight } from '../../guard/foresee.ts'
+import { lackOfWayBack, type WayBack } from './auto-rollback.ts'
 
 /** A promotion before it is made. */
 export type Promotion = {
@@ -36,23 +34,6 @@ export type Judgement = {
   | { readonly kind: 'refused'; readonly error: HeadgateError }
   | { readonly kind: 'allowed'; readonly foresight: Foresight }
 )
-
-export async function gatherPromotion(
-  session: ReleaseSession,
-  commit: Oid,
-  { pushOptions, autoRollback }: { readonly pushOptions: readonly string[]; readonly autoRollback: boolean },
-): Promise<Promotion> {
-  const { repository, policy, release, releaseRef, view } = session
-  const promotion = { commit, release, policy, pushOptions }
-  if (release !== null && (await repository.isAncestor(commit, release)))
-    return { ...promotion, prospect: { kind: 'released-already' } }
-  const update = { from: release ?? zeroOidLike(commit), to: commit, ref: releaseRef }
-  const foreseen = { now: Date.now(), toleranceMs: 0, pushOptions }
-  const foresight = await foreseeRelease(repository, view, update, foreseen)
-  const hasAuthor = await session.hasAuthor()
-  const wayBack = autoRollback ? await gatherWayBack(session, commit) : null
-  return { ...promotion, prospect: { kind: 'foreseen', foresight, hasAuthor, wayBack } }
-}
 
 /** The first thing that speaks against it is the one that is said. */
 export function judgePromotion({ commit, release, policy, pushOptions, prospect }: Promotion): Judgement {
@@ -97,4 +78,16 @@ export function judgePromotion({ commit, release, policy, pushOptions, prospect 
   const lack = wayBack === null ? null : lackOfWayBack(wayBack)
   if (lack !== null) return { kind: 'refused', error: lack, ignored }
   return { kind: 'allowed', foresight, ignored }
+}
+
+/** Why what could go is not promoted by itself, and what promotes it. */
+export function comingBack(commit: Oid, { broughtBack, remarks, note: wantsNote }: Foresight): string[] {
+  const named = broughtBack.map((back) => shortOid(back.commit)).join(',')
+  return [
+    ...(remarks.length > 0
+      ? remarks
+      : [`${shortOid(commit)} was rolled back from, and proved anew since then`]),
+    'if it mends what was wrong, promote it by name:',
+    `  headgate promote ${shortOid(commit)} --despite-bar ${named}${wantsNote ? " --note 'TEXT'" : ''}`,
+  ]
 }
