@@ -16,6 +16,9 @@ import {
 } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { installAndApply } from '../../server/install/admin.ts'
+import { requireUsableSource } from '../../server/install/identity-source.ts'
+import { findGit } from '../../src/git/find-git.ts'
 import { POLICY, PROGRAM, type Ran, TestRepository, unwrapped } from '../make-repository.ts'
 
 const UNUSUAL =
@@ -210,19 +213,24 @@ policy version 1 is in force already; nothing changed
     expect(snapshot(repository.bare)).toEqual(before)
   })
 
-  test.each(['hooks/pre-receive', 'hooks/reference-transaction', 'headgate/guarded', 'headgate/server.json'])(
-    'run again it restores a missing %s, and no policy need be named',
-    (file) => {
-      const repository = installed()
-      const before = snapshot(repository.bare)
+  test('run again it restores a file that is missing, and no policy need be named', () => {
+    const repository = installed()
+    const before = snapshot(repository.bare)
+    for (const file of [
+      'hooks/pre-receive',
+      'hooks/reference-transaction',
+      'headgate/guarded',
+      'headgate/server.json',
+    ]) {
       rmSync(join(repository.bare, file))
 
-      expect(install(repository).code).toBe(0)
+      expect(install(repository).code, file).toBe(0)
 
-      expect(snapshot(repository.bare)).toEqual(before)
-      expectGuarded(repository, (refspec) => repository.push(refspec))
-    },
-  )
+      // Every byte of a repository that is guarded.
+      expect(snapshot(repository.bare), file).toEqual(before)
+    }
+    expectGuarded(repository, (refspec) => repository.push(refspec))
+  })
 
   test('completes an installation that ended after the seal key', () => {
     const repository = unguarded()
@@ -317,11 +325,11 @@ policy version 1 is in force already; nothing changed
       code: 64,
       stderr: expect.stringContaining('nobody has said yet how pushers are known'),
     })
-    for (const nobody of ['HOME', 'SSH_CONNECTION', 'REMOTE_ADDR', 'GIT_DIR']) {
-      const ran = install('--identity', `env:${nobody}`)
-      expect(ran.stderr).toContain(`headgate: ${nobody} does not say who pushes\n`)
-      expect(ran.code).toBe(64)
-    }
+    for (const nobody of ['HOME', 'SSH_CONNECTION', 'REMOTE_ADDR', 'GIT_DIR'])
+      expect(() => requireUsableSource(`env:${nobody}`)).toThrow(`${nobody} does not say who pushes`)
+    const home = install('--identity', 'env:HOME')
+    expect(home.stderr).toContain('headgate: HOME does not say who pushes\n')
+    expect(home.code).toBe(64)
     expect(existsSync(join(repository.bare, 'headgate'))).toBe(false)
 
     const unknown = install('--identity', 'env:NOPE')
@@ -503,20 +511,30 @@ describe('a repository that cannot be guarded is refused, and nothing is written
       },
     ],
   ]
-  test.each(cases)('%s', (_, prepare) => {
+  /** Of these the whole answer of the program is compared; of the others, what it is made of. */
+  const PRINTED = ['a path with a line break', 'a clone with a working tree']
+  test.each(cases)('%s', async (name, prepare) => {
     const repository = unguarded()
     const [path, message, hint] = prepare(repository)
     const before = snapshot(repository.folder)
 
-    const ran = repository.headgate('server', 'install', path, '--identity', 'env:TEST_PUSHER')
-
-    const [first, second, ...rest] = ran.stderr.split('\n')
-    expect(first).toBe(`headgate: ${message}`)
-    expect(second).toMatch(/^ {2}hint: /)
-    if (hint !== undefined) expect(second).toBe(`  hint: ${hint}`)
-    expect(rest).toEqual([''])
-    expect(ran.stdout).toBe('')
-    expect(ran.code).toBe(78)
+    if (PRINTED.includes(name)) {
+      const ran = repository.headgate('server', 'install', path, '--identity', 'env:TEST_PUSHER')
+      const [first, second, ...rest] = ran.stderr.split('\n')
+      expect(first).toBe(`headgate: ${message}`)
+      expect(second).toMatch(/^ {2}hint: /)
+      if (hint !== undefined) expect(second).toBe(`  hint: ${hint}`)
+      expect(rest).toEqual([''])
+      expect(ran.stdout).toBe('')
+      expect(ran.code).toBe(78)
+    } else {
+      const gitPath = findGit(repository.env)
+      await expect(installAndApply({ path, gitPath, named: 'env:TEST_PUSHER' })).rejects.toMatchObject({
+        code: 'configuration',
+        message,
+        hint: hint ?? expect.stringMatching(/./),
+      })
+    }
     expect(snapshot(repository.folder)).toEqual(before)
   })
 
@@ -626,6 +644,8 @@ describe('hooks that were there before', () => {
     expect(transactions).toContain(`args prepared\nwho me, alice, `)
     expect(transactions).toContain('args committed\n')
     for (const line of lines) expect(transactions).toContain(line)
+    // They do not make headgate yield: what they let pass is still judged.
+    expectGuarded(repository, (refspec) => repository.push(refspec))
   })
 
   test('refuse for themselves, and then nothing is recorded', () => {
@@ -652,24 +672,13 @@ describe('hooks that were there before', () => {
     expect(repository.ref('refs/heads/release')).toBeNull()
     rmSync(join(repository.folder, 'reference-transaction.refuses'))
 
+    // A kept post-receive hook runs, whatever headgate says, and its failure harms nothing.
+    writeFileSync(join(repository.folder, 'post-receive.refuses'), '')
     const landed = repository.push(`${commit}:refs/heads/release`)
     expect(landed.code, landed.all).toBe(0)
     expect(repository.ref('refs/heads/release')).toBe(commit)
-  })
-
-  test('do not make headgate yield: what they let pass is still judged', () => {
-    const repository = withKeptHooks()
-    repository.install()
-    expectGuarded(repository, (refspec) => repository.push(refspec))
-  })
-
-  test('a kept post-receive hook runs, whatever headgate says, and its failure harms nothing', () => {
-    const repository = withKeptHooks()
-    repository.install()
-    writeFileSync(join(repository.folder, 'post-receive.refuses'), '')
-    const commit = repository.release('next')
     expect(seen(repository, 'post-receive')).toContain(`${commit} refs/heads/release\n`)
-    expect(repository.ledgerSubjects().at(-1)).toMatch(/^promotion [0-9a-f]{7} landed|landed/)
+    expect(repository.ledgerSubjects().at(-1)).toMatch(/^promotion [0-9a-f]{7} landed/)
   })
 
   test('a kept post-receive hook finds the move recorded, and what it does to its parent comes too late', () => {
@@ -850,40 +859,28 @@ describe('the guard holds', () => {
     expectGuarded(repository, (refspec) => repository.push(refspec, { args: ['--no-verify'] }))
   })
 
-  test.each(["it's $HOME [a]*?", 'Größe und 漢字', 'a"b\\c;d:e', ' blank '])(
-    'in a folder called %j',
-    (name) => {
-      const repository = unguarded()
-      const folder = join(repository.folder, name)
-      mkdirSync(folder)
-      const bare = join(folder, 'app.git')
-      renameSync(repository.bare, bare)
-      repository.git('remote', 'set-url', 'origin', bare)
-      repository.mustRun(
-        repository.headgate(
-          'server',
-          'install',
-          bare,
-          '--identity',
-          'env:TEST_PUSHER',
-          '--policy',
-          repository.policyFolder,
-        ),
-      )
-      const again = repository.headgate('server', 'install', bare, '--identity', 'env:TEST_PUSHER')
-      expect(again.stdout).not.toContain('  set ')
-      repository.commit('unproved')
-      const ran = repository.push('HEAD:refs/heads/release')
-      expect(ran.all).toContain('headgate: push refused')
-      const direct = repository.run('git', ['--git-dir', bare, 'update-ref', 'refs/heads/release', 'main'])
-      expect(direct.all).toContain('no open authorization covers release')
-      const commit = repository.commit('proved')
-      repository.pushProved(commit)
-      expect(repository.push('main:refs/heads/release').code).toBe(0)
-      repository.mustRun(repository.headgate('server', 'uninstall', bare))
-      expect(repository.push('+HEAD~1:refs/heads/release').code).toBe(0)
-    },
-  )
+  test('in a folder below others of odd names', () => {
+    const repository = unguarded()
+    const folder = join(repository.folder, "it's $HOME [a]*?", 'Größe und 漢字', 'a"b\\c;d:e', ' blank ')
+    mkdirSync(folder, { recursive: true })
+    const bare = join(folder, 'app.git')
+    renameSync(repository.bare, bare)
+    repository.git('remote', 'set-url', 'origin', bare)
+    const install = ['server', 'install', bare, '--identity', 'env:TEST_PUSHER']
+    repository.mustRun(repository.headgate(...install, '--policy', repository.policyFolder))
+    const again = repository.headgate(...install)
+    expect(again.stdout).not.toContain('  set ')
+    repository.commit('unproved')
+    const ran = repository.push('HEAD:refs/heads/release')
+    expect(ran.all).toContain('headgate: push refused')
+    const direct = repository.run('git', ['--git-dir', bare, 'update-ref', 'refs/heads/release', 'main'])
+    expect(direct.all).toContain('no open authorization covers release')
+    const commit = repository.commit('proved')
+    repository.pushProved(commit)
+    expect(repository.push('main:refs/heads/release').code).toBe(0)
+    repository.mustRun(repository.headgate('server', 'uninstall', bare))
+    expect(repository.push('+HEAD~1:refs/heads/release').code).toBe(0)
+  })
 
   test('after the repository was moved, and installing again restores the absolute path', () => {
     const repository = installed()
@@ -915,22 +912,22 @@ describe('the guard holds', () => {
     expect(wrong.code).toBe(78)
   })
 
-  test.each([
-    ['inside the repository', (bare: string) => ({ cwd: bare, args: [] as string[] })],
-    ['from elsewhere, by its absolute path', (bare: string) => ({ cwd: '/', args: [`--git-dir=${bare}`] })],
-    [
-      'from elsewhere, by a relative path',
-      (bare: string) => ({ cwd: resolve(bare, '..'), args: ['--git-dir=app.git'] }),
-    ],
-    ['from a folder in it', (bare: string) => ({ cwd: join(bare, 'refs'), args: [] as string[] })],
-  ])('for a git update-ref on the server %s', (_, where) => {
+  test('for a git update-ref on the server, wherever it runs', () => {
     const repository = installed()
-    const { cwd, args } = where(repository.bare)
-    const ran = repository.run('git', [...args, 'update-ref', 'refs/heads/release', 'refs/heads/main'], {
-      cwd,
-    })
-    expect(ran.all).toContain('headgate: refused: no open authorization covers release')
-    expect(ran.code).not.toBe(0)
-    expect(repository.ref('refs/heads/release')).toBeNull()
+    const { bare } = repository
+    const places: [string, string, string[]][] = [
+      ['inside the repository', bare, []],
+      ['from elsewhere, by its absolute path', '/', [`--git-dir=${bare}`]],
+      ['from elsewhere, by a relative path', resolve(bare, '..'), ['--git-dir=app.git']],
+      ['from a folder in it', join(bare, 'refs'), []],
+    ]
+    for (const [name, cwd, args] of places) {
+      const ran = repository.run('git', [...args, 'update-ref', 'refs/heads/release', 'refs/heads/main'], {
+        cwd,
+      })
+      expect(ran.all, name).toContain('headgate: refused: no open authorization covers release')
+      expect(ran.code, name).not.toBe(0)
+      expect(repository.ref('refs/heads/release'), name).toBeNull()
+    }
   })
 })
