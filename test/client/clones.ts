@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { ClientRepository } from '../../src/app/clone/client-repository.ts'
 import { type Ran, TestRepository } from '../make-repository.ts'
 
 export const ROOT = resolve(import.meta.dirname, '..', '..')
@@ -27,6 +28,11 @@ export function hookedClone(options: ConstructorParameters<typeof TestRepository
 
 function initClone(repository: TestRepository): void {
   repository.mustRun(repository.headgate('init'))
+}
+
+/** A clone for use cases that a test calls itself, as the program would from a folder of it. */
+export function clientOf({ clone, env }: TestRepository): ClientRepository {
+  return new ClientRepository({ folder: clone, environment: env })
 }
 
 /** Writes a file into the clone, executable. */

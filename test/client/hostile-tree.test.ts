@@ -15,9 +15,11 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { installClientHooks, removeClientHooks } from '../../src/app/client-hooks/install.ts'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { isTreeFile, readTreeFile, removeTreeFile, writeTreeFile } from '../../src/git/tree-file.ts'
 import { POLICY, PROGRAM, TestRepository, unwrapped } from '../make-repository.ts'
+import { clientOf } from './clones.ts'
 
 let repository: TestRepository
 let outside: string
@@ -97,13 +99,27 @@ const TREES: [string, () => void, string[]][] = [
   ['the file of keys', () => link('.headgate/allowed_signers', join(outside, 'file')), ['init', '--policy']],
 ]
 
-test.each(TREES)('%s is a link: nothing is written', (_, make, args) => {
+/** Of these the program is asked; of the others, what it is made of. */
+const PRINTED = ['a hook of husky', 'the folder of the policy', 'the file of the policy', 'the file of keys']
+
+test.each(TREES)('%s is a link: nothing is written', async (name, make, args) => {
   make()
-  const ran = repository.headgate(...args)
-  expect([ran.code, ran.stderr]).toEqual([78, expect.stringContaining('is a symbolic link')])
+  const client = clientOf(repository)
+  if (PRINTED.includes(name)) {
+    const ran = repository.headgate(...args)
+    expect([ran.code, ran.stderr]).toEqual([78, expect.stringContaining('is a symbolic link')])
+  } else
+    await expect(installClientHooks(client)).rejects.toMatchObject({
+      code: 'configuration',
+      message: expect.stringContaining('is a symbolic link'),
+    })
   expectUntouched()
-  const removed = repository.headgate('init', '--remove')
-  expect(removed.stderr).not.toContain('at ')
+  if (name === 'a hook of husky') expect(repository.headgate('init', '--remove').stderr).not.toContain('at ')
+  else {
+    // No bug: it goes, or says what is in the way.
+    const failure = await removeClientHooks(client).catch((error: unknown) => error)
+    expect(Array.isArray(failure) || failure instanceof HeadgateError).toBe(true)
+  }
   expectUntouched()
 })
 

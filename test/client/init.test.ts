@@ -3,6 +3,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -11,10 +12,23 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { findPlaces } from '../../src/app/client-hooks/clone-places.ts'
+import { addToHusky, removeFromHusky } from '../../src/app/client-hooks/husky.ts'
+import {
+  findRunner,
+  installClientHooks,
+  type Runner,
+  removeClientHooks,
+} from '../../src/app/client-hooks/install.ts'
+import { addToLefthook, removeFromLefthook } from '../../src/app/client-hooks/lefthook.ts'
+import { addToPreCommit, removeFromPreCommit } from '../../src/app/client-hooks/pre-commit.ts'
+import { checkCloneHooks } from '../../src/app/doctor/clone-hooks.ts'
 import { PROGRAM, type Ran, type Step, type TestRepository, unwrapped } from '../make-repository.ts'
 import {
+  clientOf,
   gitIn,
   guardedClone,
   HAS_PRE_COMMIT,
@@ -107,21 +121,27 @@ if (!HAS_PRE_COMMIT)
   console.log('skipped: tests with pre-commit, which is not installed (Debian: pre-commit)')
 
 describe.for(names)('beside %s', (name) => {
-  test('the hooks run, what was there runs as well, and init can be run again and be undone', () => {
+  test('the hooks run, what was there runs as well, and init can be run again and be undone', async () => {
     const { repository } = setUp(name)
+    const client = clientOf(repository)
     const before = traces(repository)
     const first = repository.headgate('init')
     expect(first.code, first.all).toBe(0)
     expect(first.stdout).toMatch(/the client hooks are there now/)
     expect(first.stdout).toContain('origin is guarded: main and release')
     const once = traces(repository)
-    const second = repository.headgate('init')
-    expect(second.stdout).toMatch(/the client hooks are there already/)
+    // What the program says of that is the same beside all of them.
+    // lefthook is started as well: the program has it in its PATH.
+    if (name === 'no hooks' || name === 'lefthook')
+      expect(repository.headgate('init').stdout).toMatch(/the client hooks are there already/)
+    else expect((await installClientHooks(client)).changed).toEqual([])
     expect(traces(repository)).toEqual(once)
     expect(repository.headgate('doctor').all).toMatch(/ is healthy$/m)
 
     repository.git('add', '-A')
-    repository.git('commit', '-q', '--allow-empty', '-m', 'hooks')
+    const ours = gitIn(repository, repository.clone, 'commit', '-q', '--allow-empty', '-m', 'hooks')
+    expect(ours.code, ours.all).toBe(0)
+    if (name === 'a hooks path for all repositories') goOnRunning(repository, ours)
     const refused = repository.push(['main:topic', 'main:refs/heads/release'])
     expect(refused.code, refused.all).toBe(1)
     expect(refused.all).toContain('Nothing was sent.')
@@ -158,26 +178,27 @@ describe.for(names)('beside %s', (name) => {
       if (path in before || (name === 'lefthook' && path.includes('/.git/hooks/'))) continue
       expect(text, path).not.toContain('headgate')
     }
-    expect(repository.headgate('init', '--remove').stdout).toBe(
-      'there are no client hooks of headgate here\n',
-    )
+    if (name === 'no hooks')
+      expect(repository.headgate('init', '--remove').stdout).toBe(
+        'there are no client hooks of headgate here\n',
+      )
+    else expect(await removeClientHooks(client)).toEqual([])
     expect(repository.push('main~1:refs/heads/release').all).toContain('remote: headgate: push refused')
   })
 })
 
-test('hooks of all repositories go on running, and their folder is left alone', () => {
-  const { repository } = setUp('a hooks path for all repositories', { init: true })
+/** Hooks of all repositories go on running, one that comes later too, and their folder is left alone. */
+function goOnRunning(repository: TestRepository, commit: Ran): void {
   const shared = join(repository.folder, "everybody's hooks")
   expect(readFileSync(join(shared, 'pre-push'), 'utf8')).toBe(MINE)
   expect(existsSync(join(shared, 'pre-commit'))).toBe(false)
-  const ran = gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x')
-  expect(ran.stderr).toContain('commit-msg ran')
+  expect(commit.stderr).toContain('commit-msg ran')
   write(repository, join(shared, 'post-commit'), '#!/bin/sh\necho later >&2\n')
   const doctor = repository.headgate('doctor')
   expect(doctor.stdout).toContain('the post-commit hook that all repositories share does not run here yet')
   expect(repository.headgate('doctor', '--fix').code).toBe(0)
   expect(gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x').stderr).toContain('later')
-})
+}
 
 test('a folder for all repositories that an included file names is left alone, too', () => {
   const repository = guardedClone({ install: false })
@@ -201,20 +222,26 @@ test('a folder for all repositories that an included file names is left alone, t
   expect(repository.headgate('init', '--remove').code).toBe(0)
 })
 
-test('hooks that are switched off in this clone: init says so, and the doctor how to undo it', () => {
+test('hooks that are switched off in this clone: init says so, and the doctor how to undo it', async () => {
   const repository = guardedClone({ install: false })
+  const client = clientOf(repository)
   for (const value of ['', '/dev/null']) {
     repository.git('config', 'core.hooksPath', value)
-    const ran = repository.headgate('init')
-    expect(ran.code, ran.all).toBe(78)
-    expect(ran.stderr).toContain(
-      `core.hooksPath is "${value}" (local configuration): git starts no hooks here`,
-    )
-    expect(repository.headgate('init', '--remove').code).toBe(0)
-    expect(repository.headgate('doctor').stdout).toContain(
-      '  fix: git config --local --unset-all core.hooksPath && headgate init\n',
-    )
+    const words = `core.hooksPath is "${value}" (local configuration): git starts no hooks here`
+    await expect(installClientHooks(client)).rejects.toThrow(words)
+    expect(await removeClientHooks(client)).toEqual([])
+    const places = await findPlaces(client)
+    expect(checkCloneHooks(places, findRunner(places))).toMatchObject([
+      { fix: 'git config --local --unset-all core.hooksPath && headgate init' },
+    ])
   }
+  const ran = repository.headgate('init')
+  expect(ran.code, ran.all).toBe(78)
+  expect(ran.stderr).toContain('core.hooksPath is "/dev/null" (local configuration)')
+  expect(repository.headgate('init', '--remove').code).toBe(0)
+  expect(repository.headgate('doctor').stdout).toContain(
+    '  fix: git config --local --unset-all core.hooksPath && headgate init\n',
+  )
   expect(existsSync(join(repository.clone, 'pre-push'))).toBe(false)
 })
 
@@ -222,23 +249,23 @@ describe('what another program did to the hooks since then', () => {
   const names = ({ clone }: TestRepository) =>
     readdirSync(join(clone, '.git/hooks')).filter((name) => !name.endsWith('.sample'))
 
-  test('it wrote its own hook over ours: that one runs after ours, and comes back with --remove', () => {
+  test('it wrote its own hook over ours: that one runs after ours, and comes back with --remove', async () => {
     const repository = guardedClone({ install: false })
+    const client = clientOf(repository)
     const hook = (words: string) =>
       write(repository, '.git/hooks/pre-commit', `#!/bin/sh\necho ${words} >&2\n`)
     const commit = () => gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x').stderr
     for (const words of ['first', 'first', 'second', 'third']) {
       hook(words)
-      const ran = repository.headgate('init')
-      expect(ran.code, ran.all).toBe(0)
+      await installClientHooks(client)
       expect(commit()).toBe(`${words}\n`)
     }
     // What was put out of use is not lost.
     const kept = (number: number) => `.git/hooks/pre-commit.kept-by-headgate.${number}`
     expect(readFileSync(join(repository.clone, kept(1)), 'utf8')).toContain('first')
     expect(readFileSync(join(repository.clone, kept(2)), 'utf8')).toContain('second')
-    expect(repository.headgate('init').stdout).toContain('are there already')
-    repository.mustRun(repository.headgate('init', '--remove'))
+    expect((await installClientHooks(client)).changed).toEqual([])
+    await removeClientHooks(client)
     expect(readFileSync(join(repository.clone, '.git/hooks/pre-commit'), 'utf8')).toContain('third')
 
     // It removed ours: the one that was kept is there again.
@@ -270,25 +297,27 @@ describe('what another program did to the hooks since then', () => {
     expect(readFileSync(join(repository.clone, 'lefthook.yml'), 'utf8')).toBe(text)
   })
 
-  test('a hook that is a link to a file of another branch is kept', () => {
+  test('a hook that is a link to a file of another branch is kept', async () => {
     const repository = guardedClone({ install: false })
+    const client = clientOf(repository)
     symlinkSync('../../scripts/pre-push', join(repository.clone, '.git/hooks/pre-push'))
-    repository.mustRun(repository.headgate('init'))
-    repository.mustRun(repository.headgate('init', '--remove'))
+    expect((await installClientHooks(client)).changed).not.toEqual([])
+    expect(await removeClientHooks(client)).not.toEqual([])
     expect(readlinkSync(join(repository.clone, '.git/hooks/pre-push'))).toBe('../../scripts/pre-push')
   })
 })
 
-test('a configuration of pre-commit without hooks comes back byte for byte', () => {
+test('a configuration of pre-commit without hooks comes back byte for byte', async () => {
   const repository = guardedClone({ install: false })
+  const client = clientOf(repository)
   const text = 'fail_fast: true\nrepos: [ ] # later\ndefault_stages: [commit]\n'
   write(repository, '.pre-commit-config.yaml', text)
-  repository.mustRun(repository.headgate('init'))
+  await installClientHooks(client)
   expect(readFileSync(join(repository.clone, '.pre-commit-config.yaml'), 'utf8')).toContain(
     'id: headgate-pre-push',
   )
-  expect(repository.headgate('init').stdout).toContain('are there already')
-  repository.mustRun(repository.headgate('init', '--remove'))
+  expect((await installClientHooks(client)).changed).toEqual([])
+  await removeClientHooks(client)
   expect(readFileSync(join(repository.clone, '.pre-commit-config.yaml'), 'utf8')).toBe(text)
 })
 
@@ -449,13 +478,61 @@ describe('where git checks files out with CRLF (core.autocrlf)', () => {
       /^repos: \[\{ repo: local, .* \}\] # by headgate init, in place of: repos: \[\](\r?)\nci: \{\}\1\n$/,
   }
 
-  test.for(
-    names.filter((name) => name in OLD).flatMap((name) => ['\n', '\r\n'].map((end) => [name, end] as const)),
-  )('several lines of an older version give way to one (%s, line end %j)', ([name, end]) => {
+  /** What the program does to files of the working tree, and what the doctor sees in them, asked here. */
+  const RUNNERS: Record<string, { runner: Runner; add(top: string): unknown; remove(top: string): unknown }> =
+    {
+      husky: {
+        runner: { kind: 'husky', folder: '.husky', active: true },
+        add: (top) => addToHusky(top, '.husky'),
+        remove: (top) => removeFromHusky(top, '.husky'),
+      },
+      lefthook: {
+        runner: { kind: 'lefthook', file: 'lefthook.yml' },
+        add: (top) => addToLefthook(top, 'lefthook.yml'),
+        remove: removeFromLefthook,
+      },
+      'pre-commit': { runner: { kind: 'pre-commit' }, add: addToPreCommit, remove: removeFromPreCommit },
+    }
+
+  test.for(Object.keys(OLD).flatMap((name) => ['\n', '\r\n'].map((end) => [name, end] as const)))(
+    'several lines of an older version give way to one (%s, line end %j)',
+    ([name, end]) => {
+      const top = mkdtempSync(join(tmpdir(), 'headgate-test-'))
+      onTestFinished(() => rmSync(top, { recursive: true }))
+      const { runner, add, remove } = RUNNERS[name] ?? RUNNERS.husky!
+      const hooks = join(top, '.git/hooks')
+      const places = { top, common: join(top, '.git'), hooks, hooksPath: null, shared: null }
+      const older = () =>
+        checkCloneHooks(places, runner).filter(({ what }) => what.includes('lines of an older headgate'))
+      const [path, text] = OLD[name] ?? ['', '']
+      const file = join(top, path)
+      const writeOld = () => {
+        mkdirSync(dirname(file), { recursive: true })
+        writeFileSync(file, text.replaceAll('\n', end))
+      }
+      writeOld()
+      expect(older()).toMatchObject([
+        {
+          code: 'hook-stale',
+          what: `${path} has several lines of an older headgate, which no shell takes with CRLF line ends`,
+          fix: 'headgate init  # then commit it',
+        },
+      ])
+      add(top)
+      expect(readFileSync(file, 'utf8')).toMatch(EXPECTED[name] ?? /^$/)
+      expect(older()).toEqual([])
+      writeOld()
+      remove(top)
+      expect(readFileSync(file, 'utf8')).not.toContain('headgate')
+    },
+  )
+
+  test('several lines of an older version: the doctor says so, init puts one there, --remove none', () => {
+    const name = 'lefthook'
     const { repository } = setUp(name, { init: true })
-    if (name === 'lefthook') write(repository, 'team.yml', 'output: [failure]\n')
+    write(repository, 'team.yml', 'output: [failure]\n')
     const [path, text] = OLD[name] ?? ['', '']
-    write(repository, path, text.replaceAll('\n', end))
+    write(repository, path, text.replaceAll('\n', '\r\n'))
     const doctor = repository.headgate('doctor')
     expect(doctor.code).toBe(77)
     expect(unwrapped(doctor.stdout)).toContain(
@@ -465,7 +542,7 @@ describe('where git checks files out with CRLF (core.autocrlf)', () => {
     repository.mustRun(repository.headgate('init'))
     expect(readFileSync(join(repository.clone, path), 'utf8')).toMatch(EXPECTED[name] ?? /^$/)
     expect(repository.headgate('doctor').all).not.toContain('older headgate')
-    write(repository, path, text.replaceAll('\n', end))
+    write(repository, path, text.replaceAll('\n', '\r\n'))
     repository.mustRun(repository.headgate('init', '--remove'))
     expect(readFileSync(join(repository.clone, path), 'utf8')).not.toContain('headgate')
   })
