@@ -6,7 +6,8 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { pushAtOnce } from '../at-once.ts'
-import { CURRENT_GIT, PROGRAM, TestRepository } from '../make-repository.ts'
+import { lastCommits, proved, released } from '../beginnings.ts'
+import { CURRENT_GIT, PROGRAM, type Step, TestRepository } from '../make-repository.ts'
 import { expectSoundLedger, ledgerRecords } from './attack.ts'
 import { RunningService } from './running-service.ts'
 
@@ -30,17 +31,14 @@ function script(path: string, body: string): void {
 const where = without ? 'with a reftable (skipped: HEADGATE_CURRENT_GIT names no git)' : 'with a reftable'
 
 describe.skipIf(without).each(['sha1', 'sha256'] as const)(`${where} and %s`, (objectFormat) => {
-  const make = () => {
-    repository = new TestRepository({ objectFormat, refFormat: 'reftable' })
+  const make = (prepare: readonly Step[] = released) => {
+    repository = new TestRepository({ objectFormat, refFormat: 'reftable', prepare })
     expect(existsSync(join(repository.bare, 'reftable'))).toBe(true)
   }
 
   test('an authorization that did not land does not stop the next promotion', () => {
-    make()
-    const first = repository.release('first')
-    const second = repository.commit('second')
-    repository.mustRun(repository.push('main'))
-    repository.prove(second)
+    make(proved)
+    const [first = '', second = ''] = lastCommits(repository, 2)
     const update = join(repository.bare, 'hooks', 'update')
     script(update, `test "$1" != ${RELEASE} || { echo no; exit 1; }`)
     expect(repository.push(`${second}:${RELEASE}`).code).toBe(1)
@@ -60,7 +58,6 @@ describe.skipIf(without).each(['sha1', 'sha256'] as const)(`${where} and %s`, (o
 
   test('what headgate leaves is in no way of git refs migrate', () => {
     make()
-    repository.release('first')
     // As versions before this one did.
     mkdirSync(join(repository.bare, 'logs', 'refs', 'heads'), { recursive: true })
     for (const name of ['main', 'release'])
@@ -76,7 +73,6 @@ describe.skipIf(without).each(['sha1', 'sha256'] as const)(`${where} and %s`, (o
 
   test('doctor finds it healthy, and names a lock that stayed', () => {
     make()
-    repository.release('first')
     expect(repository.headgate('doctor', repository.bare)).toMatchObject({ code: 0 })
     expect(repository.server('config', 'reftable.lockTimeout')).toBe('10000')
     const lock = join(repository.bare, 'reftable', 'tables.list.lock')
@@ -104,23 +100,17 @@ test.skipIf(without)(`${where}: the demo goes as told with the defaults of git 3
 
 describe.skipIf(without)(`${where}, many at once`, () => {
   test.each(['embedded', 'through the service'])('%s: no push fails of the lock', async (way) => {
-    repository = new TestRepository({ refFormat: 'reftable' })
-    const first = repository.release('first')
-    const second = repository.commit('second')
-    repository.mustRun(repository.push('main'))
-    repository.prove(second)
+    repository = new TestRepository({ refFormat: 'reftable', prepare: proved })
+    const [first = '', second = ''] = lastCommits(repository, 2)
     if (way !== 'embedded') service = await RunningService.start([repository.bare])
-    const evidence = Array.from({ length: 6 }, (_, index) =>
-      repository.inboxRefspec(
-        repository.sign(
-          repository.evidencePayload(first, (predicate) => {
-            predicate.headgate.runner = `job ${index}`
-          }),
-          'ci',
-          'headgate-evidence',
-        ),
-      ),
+    const jobs = Array.from({ length: 6 }, (_, index) =>
+      repository.evidencePayload(first, (predicate) => {
+        predicate.headgate.runner = `job ${index}`
+      }),
     )
+    const evidence = repository
+      .signAll(jobs, 'ci', 'headgate-evidence')
+      .map((envelope) => repository.inboxRefspec(envelope))
     const all = await Promise.all([
       ...Array.from({ length: 12 }, (_, i) =>
         pushAtOnce(repository, `${second}:refs/heads/topic-${i}`, 'dave'),
@@ -135,9 +125,8 @@ describe.skipIf(without)(`${where}, many at once`, () => {
   })
 
   test('release made a symbolic ref behind the guard: no push moves what it points at', () => {
-    repository = new TestRepository({ refFormat: 'reftable' })
-    const first = repository.release('first')
-    const second = repository.commit('second')
+    repository = new TestRepository({ refFormat: 'reftable', prepare: proved })
+    const [first = '', second = ''] = lastCommits(repository, 2)
     repository.server('update-ref', 'refs/heads/trunk', first)
     repository.server(...OFF, 'symbolic-ref', RELEASE, 'refs/heads/trunk')
     const { code, all } = repository.push(`${second}:refs/heads/trunk`)
