@@ -59,6 +59,16 @@ async function stillGuarded(env: Record<string, string>) {
   )
 }
 
+/** The same, of one push: what is bad about each of its refs is said, a deletion among them. */
+const stillGuardedAtOnce = (env: Record<string, string>) =>
+  expectRefused(repository, ['evidence', 'operator', 'staging-history'], () =>
+    receivePack(
+      repository,
+      { commands: [`${released} ${unproved} ${RELEASE}`, `${unproved} ${zeros} refs/heads/main`] },
+      { as: 'dave', env },
+    ),
+  )
+
 describe('programs of the pusher', () => {
   test('in PATH are not run by the hook', async () => {
     const bin = join(repository.folder, 'bin')
@@ -171,7 +181,7 @@ describe('variables of the shell', () => {
     ['HOME', '/nonexistent'],
     ['PPID', '1'],
     ['0', '/tmp/x/hook'],
-  ])('%s=%j', (name, value) => stillGuarded({ [name]: value }))
+  ])('%s=%j', (name, value) => stillGuardedAtOnce({ [name]: value }))
 
   test('that have the names of the hook’s own', () =>
     stillGuarded({
@@ -297,7 +307,7 @@ describe('variables of git', () => {
       'a forged certificate',
       { GIT_PUSH_CERT: '1'.repeat(40), GIT_PUSH_CERT_STATUS: 'G', GIT_PUSH_CERT_SIGNER: 'alice' },
     ],
-  ])('%s', (_, env) => stillGuarded(env))
+  ])('%s', (_, env) => stillGuardedAtOnce(env))
 
   test.each<[string, Record<string, string>]>([
     ['that stops its shell', { OPTIND: 'x' }],
