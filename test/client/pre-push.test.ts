@@ -2,10 +2,11 @@
 import { spawn } from 'node:child_process'
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { lastCommits, proved, released, releasedTwice, unproved } from '../beginnings.ts'
 import { run } from '../cli/run-program.ts'
 import { POLICY, type TestRepository } from '../make-repository.ts'
+import { served } from '../server/running-service.ts'
 import { guardedClone, hookedClone, refusedBefore, write } from './clones.ts'
 import { serveGit } from './smart-http.ts'
 
@@ -39,8 +40,9 @@ describe('a push that the server would refuse is refused before anything is sent
     expect(after.stderr).toContain('remote:   [evidence]')
   })
 
-  test('for every way to push', () => {
+  test('for every way to push', async () => {
     const repository = hookedClone({ prepare: releasedTwice })
+    onTestFinished(await served(repository))
     repository.git('branch', 'behind', 'main~1')
     repository.git('switch', '-q', '-c', 'stray')
     repository.commit('stray', { 'stray.txt': '1' })

@@ -244,6 +244,10 @@ describe('between the move and its record', () => {
 })
 
 describe('no decision can be made', () => {
+  let innocent = 0
+  beforeAll(() => {
+    repository.server('update-ref', 'refs/heads/innocent-0', released)
+  })
   const restore: (() => void)[] = []
   afterEach(() => {
     for (const undo of restore.splice(0)) undo()
@@ -330,9 +334,10 @@ describe('no decision can be made', () => {
         expect(all).toMatch(reason)
         expect(guarded()).toEqual(before)
       }
-      repository.mustRun(repository.push(`${released}:refs/heads/innocent`, { as: 'dave' }))
-      repository.mustRun(repository.push(':refs/heads/innocent', { as: 'dave' }))
-      const together = repository.push([`${commit}:${RELEASE}`, `${released}:refs/heads/innocent`], {
+      // The branch of the case before goes, and another one comes.
+      const unguarded = [`:refs/heads/innocent-${innocent}`, `${released}:refs/heads/innocent-${++innocent}`]
+      repository.mustRun(repository.push(unguarded, { as: 'dave' }))
+      const together = repository.push([`${commit}:${RELEASE}`, `${released}:refs/heads/more`], {
         as: 'dave',
       })
       expect(together.code).not.toBe(0)

@@ -32,32 +32,27 @@ function commit(
   files: Record<string, Entry | string | null>,
   subject = 'change',
 ): string {
-  const index = { GIT_INDEX_FILE: `${repository.folder}/attack-index` }
-  const inClone = (args: string[], input?: string) =>
-    repository
-      .mustRun(
-        repository.run('git', args, {
-          cwd: repository.clone,
-          env: index,
-          ...(input === undefined ? {} : { input }),
-        }),
-      )
-      .stdout.trim()
-  inClone(['read-tree', parents[0] ?? '4b825dc642cb6eb9a060e54bf8d69288fbee4904'])
-  for (const [path, entry] of Object.entries(files)) {
-    inClone(['rm', '-r', '-f', '-q', '--cached', '--ignore-unmatch', '--', path])
-    if (entry === null) continue
+  const data = (text: string) => `data ${Buffer.byteLength(text)}\n${text}\n`
+  const changes = Object.entries(files).map(([path, entry]) => {
+    const gone = `D ${path}\n`
+    if (entry === null) return gone
     const { mode = '100644', text = '', oid } = typeof entry === 'string' ? { text: entry } : entry
-    const blob = oid ?? inClone(['hash-object', '-w', '--stdin'], text)
-    inClone(['update-index', '--add', '--cacheinfo', `${mode},${blob},${path}`])
-  }
-  return inClone([
-    'commit-tree',
-    inClone(['write-tree']),
-    '-m',
-    subject,
-    ...parents.flatMap((oid) => ['-p', oid]),
-  ])
+    return `${gone}M ${mode} ${oid ?? 'inline'} ${path}\n${oid === undefined ? data(text) : ''}`
+  })
+  const [first, ...others] = parents
+  const lines = [
+    'commit refs/heads/attack\nmark :1\n',
+    `committer Dev <dev@example.com> ${Math.floor(Date.now() / 1000)} +0000\n${data(`${subject}\n`)}`,
+    ...(first === undefined ? [] : [`from ${first}\n`]),
+    ...others.map((oid) => `merge ${oid}\n`),
+    ...changes,
+    'get-mark :1\n',
+  ]
+  const run = repository.run('git', ['fast-import', '--quiet', '--force'], {
+    cwd: repository.clone,
+    input: lines.join(''),
+  })
+  return repository.mustRun(run).stdout.trim()
 }
 
 const refused = (oid: string) =>

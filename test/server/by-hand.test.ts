@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Ran, TestRepository } from '../make-repository.ts'
 import { expectChanged, expectRefused, expectSoundLedger, kindsSince, ledgerRecords } from './attack.ts'
+import { served } from './running-service.ts'
 
 const SCRIPT = join(import.meta.dirname, 'by-hand.sh')
 const FORMAT = readFileSync(resolve(import.meta.dirname, '../../docs/ledger-format.md'), 'utf8')
@@ -41,6 +42,7 @@ environments:
   ])
   writeFileSync(join(repository.policyFolder, 'allowed_signers'), `${lines.join('\n')}\n`)
   repository.install()
+  return served(repository)
 })
 afterAll(() => repository.remove())
 

@@ -49,8 +49,7 @@ function ownProgram(repository: TestRepository): string {
 
 function prepareRelease(repository: TestRepository): string {
   const commit = repository.commit('a release')
-  repository.mustRun(repository.push('main'))
-  repository.prove(commit)
+  repository.pushProved(commit)
   return commit
 }
 

@@ -44,8 +44,7 @@ afterAll(() => repository.remove())
 /** One new, proved commit; what is pushed to release. */
 function prove(): string {
   commit = repository.commit('the next')
-  repository.mustRun(repository.push('main'))
-  repository.prove(commit)
+  repository.pushProved(commit)
   return commit
 }
 
