@@ -74,7 +74,14 @@ const override = (
   return repository.sign(payload, options.key ?? 'alice', APPROVAL)
 }
 
-const submit = (envelope: string) => repository.mustRun(repository.submit(envelope))
+/** All of these in one push. */
+const submit = (...envelopes: string[]) =>
+  repository.mustRun(
+    repository.push(
+      envelopes.map((text) => repository.inboxRefspec(text)),
+      { as: 'ci' },
+    ),
+  )
 const back = (options: { as?: string; to?: string } = {}) =>
   repository.push(`+${options.to ?? first}:${RELEASE}`, options)
 
@@ -106,9 +113,7 @@ describe('a rollback is refused', () => {
 
   test('with an approval for another way', async () => {
     const root = repository.git('rev-list', '--max-parents=0', 'main')
-    submit(approval(first, second))
-    submit(approval(root, first))
-    submit(approval(second, root))
+    submit(approval(first, second), approval(root, first), approval(second, root))
     await expectRefused(repository, NOT_APPROVED, () => back())
   })
 
@@ -194,10 +199,12 @@ describe('an approval', () => {
     await expectRefused(repository, NOT_APPROVED, () => back())
     const count = ledgerRecords(repository).length
     const parsed = JSON.parse(envelope)
-    submit(`${envelope}\n`)
-    submit(JSON.stringify({ ...parsed, signatures: [{ ...parsed.signatures[0], keyid: 'another' }] }))
-    // Signed anew over the very same words.
-    submit(repository.sign(payload, 'bob', APPROVAL))
+    submit(
+      `${envelope}\n`,
+      JSON.stringify({ ...parsed, signatures: [{ ...parsed.signatures[0], keyid: 'another' }] }),
+      // Signed anew over the very same words.
+      `${repository.sign(payload, 'bob', APPROVAL)} `,
+    )
     expect(kindsSince(repository, count)).toEqual([])
     const { all } = await expectRefused(repository, NOT_APPROVED, () => back())
     expect(spoken(all)).toContain('has been used')
@@ -295,8 +302,7 @@ describe('two approvals, and not by the pusher', () => {
   })
 
   test('two by the same person are one', async () => {
-    submit(approval(second, first, 'bob'))
-    submit(approval(second, first, 'bob'))
+    submit(approval(second, first, 'bob'), approval(second, first, 'bob'))
     await expectRefused(repository, NOT_APPROVED, () => back())
   })
 
@@ -327,8 +333,8 @@ describe('two approvals, and not by the pusher', () => {
   // Signing the same file one after the other is the obvious way to approve with four eyes.
   test('two people who sign the very same statement are two', async () => {
     const payload = repository.approvalPayload(second, first)
-    submit(repository.sign(payload, 'bob', APPROVAL))
-    submit(repository.sign(payload, 'bob', APPROVAL))
+    const bobs = repository.sign(payload, 'bob', APPROVAL)
+    submit(bobs, `${bobs}\n`)
     await expectRefused(repository, NOT_APPROVED, () => back({ as: 'alice' }))
     submit(repository.sign(payload, 'carol', APPROVAL))
     await expectChanged(repository, { [RELEASE]: first }, () => back({ as: 'alice' }))
