@@ -25,6 +25,7 @@ import {
 } from '../../src/app/client-hooks/install.ts'
 import { addToLefthook, removeFromLefthook } from '../../src/app/client-hooks/lefthook.ts'
 import { addToPreCommit, removeFromPreCommit } from '../../src/app/client-hooks/pre-commit.ts'
+import { ClientRepository } from '../../src/app/clone/client-repository.ts'
 import { checkCloneHooks } from '../../src/app/doctor/clone-hooks.ts'
 import { PROGRAM, type Ran, type Step, type TestRepository, unwrapped } from '../make-repository.ts'
 import {
@@ -200,8 +201,9 @@ function goOnRunning(repository: TestRepository, commit: Ran): void {
   expect(gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x').stderr).toContain('later')
 }
 
-test('a folder for all repositories that an included file names is left alone, too', () => {
+test('a folder for all repositories that an included file names is left alone, too', async () => {
   const repository = guardedClone({ install: false })
+  const client = clientOf(repository)
   const shared = join(repository.folder, 'everybody')
   write(repository, join(shared, 'pre-commit'), '#!/bin/sh\necho shared ran >&2\n')
   const included = join(repository.folder, 'included')
@@ -213,13 +215,13 @@ test('a folder for all repositories that an included file names is left alone, t
   expect(gitIn(repository, repository.clone, 'commit', '--allow-empty', '-m', 'x').stderr).toBe(
     'shared ran\n',
   )
-  repository.mustRun(repository.headgate('init', '--remove'))
+  expect(await removeClientHooks(client)).not.toEqual([])
   expect(repository.git('config', 'core.hooksPath')).toBe(shared)
   // Many switch all hooks off so.
   write(repository, included, '[core]\n\thooksPath = /dev/null\n')
-  repository.mustRun(repository.headgate('init'))
+  await installClientHooks(client)
   expect(repository.git('rev-parse', '--git-path', 'hooks')).toMatch(/\.git\/headgate\/hooks$/)
-  expect(repository.headgate('init', '--remove').code).toBe(0)
+  expect(await removeClientHooks(client)).not.toEqual([])
 })
 
 test('hooks that are switched off in this clone: init says so, and the doctor how to undo it', async () => {
@@ -321,15 +323,16 @@ test('a configuration of pre-commit without hooks comes back byte for byte', asy
   expect(readFileSync(join(repository.clone, '.pre-commit-config.yaml'), 'utf8')).toBe(text)
 })
 
-test('a hook with a folder of parts still finds them', () => {
+test('a hook with a folder of parts still finds them', async () => {
   const repository = guardedClone()
+  const client = clientOf(repository)
   write(repository, '.git/hooks/pre-push', '#!/bin/sh\nfor part in "$0".d/*; do "$part" "$@" || exit; done\n')
   write(repository, '.git/hooks/pre-push.d/one', '#!/bin/sh\necho "part of $1" >&2\n')
-  repository.mustRun(repository.headgate('init'))
+  await installClientHooks(client)
   expect(repository.push('main:topic').stderr).toContain('part of origin')
   write(repository, '.git/hooks/pre-push.d/two', '#!/bin/sh\nexit 3\n')
   expect(repository.push('main:topic2').code).not.toBe(0)
-  repository.mustRun(repository.headgate('init', '--remove'))
+  await removeClientHooks(client)
   expect(existsSync(join(repository.clone, '.git/hooks/pre-push.kept-by-headgate.d'))).toBe(false)
 })
 
@@ -399,63 +402,73 @@ describe('where git checks files out with CRLF (core.autocrlf)', () => {
     'pre-commit': ['.pre-commit-config.yaml', '# ours\nrepos: [] # none\n'],
   }
 
-  test.for(names.filter((name) => name in START))('%s still starts the hooks, and pushes work', (name) => {
-    const { repository } = setUp(name)
-    const [path, text] = OWN[name] ?? ['', '']
-    write(repository, path, text)
-    repository.mustRun(repository.headgate('init'))
-    const shown = readFileSync(join(repository.clone, path), 'utf8')
-    // One line is ours, wherever it stands.
-    const others = shown.split('\n').filter((line) => !text.split('\n').includes(line))
-    expect(others, shown).toHaveLength(1)
-    write(repository, '.headgate/policy.yaml', repository.policy)
-    repository.git('add', '-A')
-    repository.git('commit', '-q', '--no-verify', '-m', 'hooks')
-    repository.mustRun(repository.push('main'))
+  test.for(names.filter((name) => name in START))(
+    '%s still starts the hooks, and pushes work',
+    async (name) => {
+      const { repository } = setUp(name)
+      const [path, text] = OWN[name] ?? ['', '']
+      write(repository, path, text)
+      repository.mustRun(repository.headgate('init'))
+      const shown = readFileSync(join(repository.clone, path), 'utf8')
+      // One line is ours, wherever it stands.
+      const others = shown.split('\n').filter((line) => !text.split('\n').includes(line))
+      expect(others, shown).toHaveLength(1)
+      write(repository, '.headgate/policy.yaml', repository.policy)
+      repository.git('add', '-A')
+      repository.git('commit', '-q', '--no-verify', '-m', 'hooks')
+      repository.mustRun(repository.push('main'))
 
-    const windows = join(repository.folder, 'windows')
-    const clone = ['clone', '-q', '-c', 'core.autocrlf=true', repository.bare, windows]
-    repository.mustRun(repository.run('git', clone))
-    expect(readFileSync(join(windows, path), 'utf8')).toContain(' # by headgate init')
-    expect(readFileSync(join(windows, path), 'utf8').replaceAll('\r\n', '')).not.toContain('\n')
-    mkdirSync(join(windows, 'node_modules', 'headgate'), { recursive: true })
-    for (const part of PARTS) symlinkSync(join(ROOT, part), join(windows, 'node_modules', 'headgate', part))
-    START[name]?.(repository, windows)
+      const windows = join(repository.folder, 'windows')
+      const clone = ['clone', '-q', '-c', 'core.autocrlf=true', repository.bare, windows]
+      repository.mustRun(repository.run('git', clone))
+      expect(readFileSync(join(windows, path), 'utf8')).toContain(' # by headgate init')
+      expect(readFileSync(join(windows, path), 'utf8').replaceAll('\r\n', '')).not.toContain('\n')
+      mkdirSync(join(windows, 'node_modules', 'headgate'), { recursive: true })
+      for (const part of PARTS) symlinkSync(join(ROOT, part), join(windows, 'node_modules', 'headgate', part))
+      START[name]?.(repository, windows)
 
-    gitIn(repository, windows, 'switch', '-q', '-c', 'topic')
-    const commit = gitIn(repository, windows, 'commit', '-q', '--allow-empty', '-m', 'work')
-    expect(commit.code, commit.all).toBe(0)
-    const topic = gitIn(repository, windows, 'push', 'origin', 'topic')
-    expect(topic.code, topic.all).toBe(0)
-    expect(topic.all).not.toContain('headgate: ')
-    if (name === 'husky')
-      expect(readFileSync(join(windows, '.git/refs-seen'), 'utf8')).toMatch(
-        /^refs\/heads\/topic [0-9a-f]{40} refs\/heads\/topic 0{40}\n$/,
+      gitIn(repository, windows, 'switch', '-q', '-c', 'topic')
+      const commit = gitIn(repository, windows, 'commit', '-q', '--allow-empty', '-m', 'work')
+      expect(commit.code, commit.all).toBe(0)
+      const topic = gitIn(repository, windows, 'push', 'origin', 'topic')
+      expect(topic.code, topic.all).toBe(0)
+      expect(topic.all).not.toContain('headgate: ')
+      if (name === 'husky')
+        expect(readFileSync(join(windows, '.git/refs-seen'), 'utf8')).toMatch(
+          /^refs\/heads\/topic [0-9a-f]{40} refs\/heads\/topic 0{40}\n$/,
+        )
+      // lefthook and pre-commit start nothing where the remote has every file already.
+      writeFileSync(join(windows, 'more.txt'), 'more\n')
+      gitIn(repository, windows, 'add', 'more.txt')
+      expect(gitIn(repository, windows, 'commit', '-q', '-m', 'more').code).toBe(0)
+      expect(gitIn(repository, windows, 'push', 'origin', 'topic:refs/heads/release').all).toContain(
+        'Nothing was sent.',
       )
-    // lefthook and pre-commit start nothing where the remote has every file already.
-    writeFileSync(join(windows, 'more.txt'), 'more\n')
-    gitIn(repository, windows, 'add', 'more.txt')
-    expect(gitIn(repository, windows, 'commit', '-q', '-m', 'more').code).toBe(0)
-    expect(gitIn(repository, windows, 'push', 'origin', 'topic:refs/heads/release').all).toContain(
-      'Nothing was sent.',
-    )
-    gitIn(repository, windows, 'switch', '-q', '-c', 'release')
-    writeFileSync(join(windows, 'more.txt'), 'fix\n')
-    expect(gitIn(repository, windows, 'commit', '-a', '-m', 'x').all).toContain(
-      'no commit is made on release',
-    )
-    gitIn(repository, windows, 'reset', '-q', '--hard')
-    gitIn(repository, windows, 'switch', '-q', 'main')
-    const run = (...args: string[]) => repository.run(process.execPath, [PROGRAM, ...args], { cwd: windows })
-    repository.mustRun(run('init'))
-    const doctor = run('doctor').stdout
-    expect(doctor).toMatch(/has 1 problem$/m)
-    // No word of hooks: that the policy lacks the keys is said, which is this test's own doing.
-    expect(doctor).toMatch(/^problem {2}\.headgate\/ on main differs/)
-    expect(run('init').stdout).toContain('are there already')
-    expect(run('init', '--remove').code).toBe(0)
-    expect(readFileSync(join(windows, path), 'utf8')).toBe(text.replaceAll('\n', '\r\n'))
-  })
+      gitIn(repository, windows, 'switch', '-q', '-c', 'release')
+      writeFileSync(join(windows, 'more.txt'), 'fix\n')
+      expect(gitIn(repository, windows, 'commit', '-a', '-m', 'x').all).toContain(
+        'no commit is made on release',
+      )
+      gitIn(repository, windows, 'reset', '-q', '--hard')
+      gitIn(repository, windows, 'switch', '-q', 'main')
+      const run = (...args: string[]) =>
+        repository.run(process.execPath, [PROGRAM, ...args], { cwd: windows })
+      repository.mustRun(run('init'))
+      const doctor = run('doctor').stdout
+      expect(doctor).toMatch(/has 1 problem$/m)
+      // No word of hooks: that the policy lacks the keys is said, which is this test's own doing.
+      expect(doctor).toMatch(/^problem {2}\.headgate\/ on main differs/)
+      if (name === 'lefthook') {
+        expect(run('init').stdout).toContain('are there already')
+        expect(run('init', '--remove').code).toBe(0)
+      } else {
+        const client = new ClientRepository({ folder: windows, environment: repository.env })
+        expect((await installClientHooks(client)).changed).toEqual([])
+        await removeClientHooks(client)
+      }
+      expect(readFileSync(join(windows, path), 'utf8')).toBe(text.replaceAll('\n', '\r\n'))
+    },
+  )
 
   const OLD: Record<string, [string, string]> = {
     husky: [
@@ -479,27 +492,33 @@ describe('where git checks files out with CRLF (core.autocrlf)', () => {
   }
 
   /** What the program does to files of the working tree, and what the doctor sees in them, asked here. */
-  const RUNNERS: Record<string, { runner: Runner; add(top: string): unknown; remove(top: string): unknown }> =
-    {
-      husky: {
-        runner: { kind: 'husky', folder: '.husky', active: true },
-        add: (top) => addToHusky(top, '.husky'),
-        remove: (top) => removeFromHusky(top, '.husky'),
-      },
-      lefthook: {
-        runner: { kind: 'lefthook', file: 'lefthook.yml' },
-        add: (top) => addToLefthook(top, 'lefthook.yml'),
-        remove: removeFromLefthook,
-      },
-      'pre-commit': { runner: { kind: 'pre-commit' }, add: addToPreCommit, remove: removeFromPreCommit },
-    }
+  const RUNNERS: Record<string, (top: string) => { runner: Runner; add(): unknown; remove(): unknown }> = {
+    husky: (top) => {
+      const folder = join(top, '.husky')
+      return {
+        runner: { kind: 'husky', folder, active: true },
+        add: () => addToHusky(top, folder),
+        remove: () => removeFromHusky(top, folder),
+      }
+    },
+    lefthook: (top) => ({
+      runner: { kind: 'lefthook', file: 'lefthook.yml' },
+      add: () => addToLefthook(top, 'lefthook.yml'),
+      remove: () => removeFromLefthook(top),
+    }),
+    'pre-commit': (top) => ({
+      runner: { kind: 'pre-commit' },
+      add: () => addToPreCommit(top),
+      remove: () => removeFromPreCommit(top),
+    }),
+  }
 
   test.for(Object.keys(OLD).flatMap((name) => ['\n', '\r\n'].map((end) => [name, end] as const)))(
     'several lines of an older version give way to one (%s, line end %j)',
     ([name, end]) => {
       const top = mkdtempSync(join(tmpdir(), 'headgate-test-'))
       onTestFinished(() => rmSync(top, { recursive: true }))
-      const { runner, add, remove } = RUNNERS[name] ?? RUNNERS.husky!
+      const { runner, add, remove } = RUNNERS[name]?.(top) ?? expect.fail(name)
       const hooks = join(top, '.git/hooks')
       const places = { top, common: join(top, '.git'), hooks, hooksPath: null, shared: null }
       const older = () =>
@@ -510,6 +529,9 @@ describe('where git checks files out with CRLF (core.autocrlf)', () => {
         mkdirSync(dirname(file), { recursive: true })
         writeFileSync(file, text.replaceAll('\n', end))
       }
+      // The other files of ours are there.
+      writeOld()
+      add()
       writeOld()
       expect(older()).toMatchObject([
         {
@@ -518,11 +540,11 @@ describe('where git checks files out with CRLF (core.autocrlf)', () => {
           fix: 'headgate init  # then commit it',
         },
       ])
-      add(top)
+      add()
       expect(readFileSync(file, 'utf8')).toMatch(EXPECTED[name] ?? /^$/)
       expect(older()).toEqual([])
       writeOld()
-      remove(top)
+      remove()
       expect(readFileSync(file, 'utf8')).not.toContain('headgate')
     },
   )
@@ -548,24 +570,30 @@ describe('where git checks files out with CRLF (core.autocrlf)', () => {
   })
 })
 
-test('what names the hooks by other lines is not left without them', () => {
-  for (const [path, text, name] of [
-    ['lefthook.yml', 'extends:\n  - .headgate/lefthook.yml\n', 'lefthook.yml'],
-    [
-      '.pre-commit-config.yaml',
-      'repos:\n  - repo: local\n    hooks:\n      - id: x\n        name: x\n        entry: sh .headgate/hooks/pre-push\n        language: system\n',
-      '.pre-commit-config.yaml',
-    ],
-  ] as const) {
+test('what names the hooks by other lines is not left without them', async () => {
+  const begin = (path: string, text: string) => {
     const repository = guardedClone({ install: false })
     write(repository, path, text)
-    repository.mustRun(repository.headgate('init'))
-    const ran = repository.headgate('init', '--remove')
-    expect(ran.code, ran.all).toBe(78)
-    expect(ran.stderr).toContain(name)
-    expect(ran.stderr).toContain('by hand, then run headgate init --remove again')
-    expect(existsSync(join(repository.clone, '.headgate/hooks/pre-push'))).toBe(true)
+    return repository
   }
+  const lefthook = begin('lefthook.yml', 'extends:\n  - .headgate/lefthook.yml\n')
+  lefthook.mustRun(lefthook.headgate('init'))
+  const ran = lefthook.headgate('init', '--remove')
+  expect(ran.code, ran.all).toBe(78)
+  expect(ran.stderr).toContain('lefthook.yml')
+  expect(ran.stderr).toContain('by hand, then run headgate init --remove again')
+  const preCommit = begin(
+    '.pre-commit-config.yaml',
+    'repos:\n  - repo: local\n    hooks:\n      - id: x\n        name: x\n        entry: sh .headgate/hooks/pre-push\n        language: system\n',
+  )
+  await installClientHooks(clientOf(preCommit))
+  await expect(removeClientHooks(clientOf(preCommit))).rejects.toMatchObject({
+    code: 'configuration',
+    message: expect.stringContaining('.pre-commit-config.yaml'),
+    hint: expect.stringContaining('by hand, then run headgate init --remove again'),
+  })
+  for (const repository of [lefthook, preCommit])
+    expect(existsSync(join(repository.clone, '.headgate/hooks/pre-push'))).toBe(true)
 })
 
 test('in a linked worktree where husky is not set up yet, init and the doctor say so', () => {
