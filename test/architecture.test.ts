@@ -184,7 +184,7 @@ test('the environment of the process is read, and passed on as a value, and neve
 })
 
 test("the decision of a clone's pre-push hook needs nothing of the server", () => {
-  const needed = new Set(['src/cli/pre-push.ts'])
+  const needed = new Set(['src/app/pre-push.ts'])
   for (const path of needed) for (const { from, to } of IMPORTS) if (from === path) needed.add(to)
   expect(needed).toContain('src/core/decide.ts')
   expect([...needed].filter((path) => path.startsWith('server/'))).toEqual([])

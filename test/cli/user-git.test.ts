@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { ClientRepository } from '../../src/app/clone/client-repository.ts'
-import { userGit } from '../../src/app/clone/user-git.ts'
+import { userGit } from '../../src/git/user-git.ts'
 
 afterEach(() => {
   vi.unstubAllEnvs()

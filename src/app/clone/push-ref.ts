@@ -3,10 +3,10 @@ import { HeadgateError } from '../../core/errors.ts'
 import { isZeroOid, type Oid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
 import { isVerdictLine } from '../../core/verdict-line.ts'
+import { type Ended, userGit } from '../../git/user-git.ts'
 import type { Caller } from '../caller.ts'
 import type { GuardedPlace } from './guarded-place.ts'
 import { serverWords } from './server-words.ts'
-import { type Ended, userGit } from './user-git.ts'
 
 export type RefPush = {
   readonly place: GuardedPlace

@@ -24,7 +24,7 @@ export function doctorCommand(cli: Argv): Argv {
           ].join('\n\n'),
         ),
     async (options) => {
-      const { doctor } = await import('../doctor/doctor.ts')
+      const { doctor } = await import('../../app/doctor/diagnose.ts')
       await doctor(options)
     },
   )

@@ -12,7 +12,7 @@ export function hookCommand(cli: Argv): Argv {
             .positional('remote', { type: 'string', demandOption: true, describe: 'name of the remote' })
             .positional('url', { type: 'string', describe: 'where the push goes' }),
         async ({ remote, url }) => {
-          const { prePush } = await import('../pre-push.ts')
+          const { prePush } = await import('../../app/pre-push.ts')
           const chunks: Buffer[] = []
           for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
           await prePush(remote, url ?? remote, Buffer.concat(chunks))

@@ -25,7 +25,7 @@ export function initCommand(cli: Argv): Argv {
           ].join('\n\n'),
         ),
     async ({ remove, policy }) => {
-      const { init } = await import('../init.ts')
+      const { init } = await import('../../app/init.ts')
       await init({ remove, policy })
     },
   )

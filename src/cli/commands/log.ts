@@ -64,7 +64,7 @@ export function logCommand(cli: Argv): Argv {
         const { remote, logBranch } = options
         return showCaughtUp(await catchUpReleaseLog(thisCaller(), { remote, logBranch }, tellAppend))
       }
-      const { log } = await import('../log-command.ts')
+      const { log } = await import('../../app/audit/log.ts')
       await log({ ...options, format: options.json ? 'json' : options.format })
     },
   )

@@ -55,7 +55,7 @@ export function verifyCommand(cli: Argv): Argv {
           ),
         ),
     async (options) => {
-      const { verify } = await import('../verify-command.ts')
+      const { verify } = await import('../../app/audit/verify.ts')
       await verify({ ...options, format: options.json ? 'json' : options.format })
     },
   )

@@ -3,13 +3,12 @@
  * itself reads goes through src/git, in an environment that is built.
  */
 import { spawn } from 'node:child_process'
-import { HeadgateError } from '../../core/errors.ts'
-import { debugGit } from '../../git/debug.ts'
-import { findGit } from '../../git/find-git.ts'
-import type { Environment } from '../caller.ts'
+import { HeadgateError } from '../core/errors.ts'
+import { debugGit } from './debug.ts'
+import { findGit } from './find-git.ts'
 
 export type UserGitOptions = {
-  readonly environment: Environment
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly folder?: string | undefined
   /** Ends git early. */
   readonly abort?: AbortSignal | undefined
@@ -66,7 +65,7 @@ export function userGit(args: readonly string[], options: UserGitOptions): Promi
   })
 }
 
-function notStarted(cause: Error, environment: Environment): HeadgateError {
+function notStarted(cause: Error, environment: UserGitOptions['environment']): HeadgateError {
   try {
     findGit(environment)
   } catch (error) {

@@ -1,24 +1,24 @@
 /** `headgate verify`: fetches, audits, reports, remembers. */
 
 import { readFileSync, statSync } from 'node:fs'
-import { type AuditSource, openAuditSource } from '../app/audit/audit-source.ts'
-import { namedHosts } from '../app/clone/allowed.ts'
-import { ClientRepository } from '../app/clone/client-repository.ts'
-import type { Unchecked } from '../audit/finding.ts'
-import { checkReceipt, MAX_RECEIPT_BYTES } from '../audit/receipt.ts'
-import type { Remembered } from '../audit/remembered.ts'
-import { type AuditReport, reportOf } from '../audit/report.ts'
-import { MAX_TRUST_BYTES, parseTrustAnchors, type TrustAnchors } from '../audit/trust-anchors.ts'
-import { verifyCommit } from '../audit/verify-commit.ts'
-import { type LedgerAudit, verifyLedger } from '../audit/verify-ledger.ts'
-import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
-import { isOid } from '../core/oid.ts'
-import { jsonText, printable } from '../core/printable.ts'
-import { parseReleaseLog } from '../core/release-log.ts'
-import { withoutSecrets } from '../core/without-secrets.ts'
-import { note, print, printJson } from './output.ts'
-import { textReport } from './reports/text-report.ts'
-import { thisCaller } from './this-caller.ts'
+import type { Unchecked } from '../../audit/finding.ts'
+import { checkReceipt, MAX_RECEIPT_BYTES } from '../../audit/receipt.ts'
+import type { Remembered } from '../../audit/remembered.ts'
+import { type AuditReport, reportOf } from '../../audit/report.ts'
+import { MAX_TRUST_BYTES, parseTrustAnchors, type TrustAnchors } from '../../audit/trust-anchors.ts'
+import { verifyCommit } from '../../audit/verify-commit.ts'
+import { type LedgerAudit, verifyLedger } from '../../audit/verify-ledger.ts'
+import { note, print, printJson } from '../../cli/output.ts'
+import { textReport } from '../../cli/reports/text-report.ts'
+import { thisCaller } from '../../cli/this-caller.ts'
+import { EXIT_CODES, HeadgateError } from '../../core/errors.ts'
+import { isOid } from '../../core/oid.ts'
+import { jsonText, printable } from '../../core/printable.ts'
+import { parseReleaseLog } from '../../core/release-log.ts'
+import { withoutSecrets } from '../../core/without-secrets.ts'
+import { namedHosts } from '../clone/allowed.ts'
+import { ClientRepository } from '../clone/client-repository.ts'
+import { type AuditSource, openAuditSource } from './audit-source.ts'
 
 export type VerifyFormat = 'text' | 'json' | 'sarif' | 'html' | 'junit'
 
@@ -85,7 +85,7 @@ async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null)
 /** Few ask, and what speaks HTTP takes a while to load. */
 async function served(audit: LedgerAudit, options: VerifyOptions) {
   if (!options.served) return { findings: [], unchecked: [SERVED] }
-  const { checkServed } = await import('../audit/served-check.ts')
+  const { checkServed } = await import('../../audit/served-check.ts')
   return checkServed(audit, await namedHosts(new ClientRepository(thisCaller())))
 }
 
@@ -196,11 +196,11 @@ async function render(report: AuditReport, format: VerifyFormat): Promise<string
     case 'json':
       return jsonText(report, 2)
     case 'sarif':
-      return (await import('./reports/sarif-report.ts')).sarifReport(report)
+      return (await import('../../cli/reports/sarif-report.ts')).sarifReport(report)
     case 'junit':
-      return (await import('./reports/junit-report.ts')).junitReport(report)
+      return (await import('../../cli/reports/junit-report.ts')).junitReport(report)
     case 'html':
-      return (await import('./reports/html-report.ts')).htmlReport(report)
+      return (await import('../../cli/reports/html-report.ts')).htmlReport(report)
   }
 }
 

@@ -1,11 +1,11 @@
 /** `headgate log --kind policy`: what each policy says otherwise than the one before it. */
-import { differenceOfPolicies } from '../audit/policy-difference.ts'
-import { escapeUnsafe, printable } from '../core/printable.ts'
-import type { GitRepository } from '../git/repository.ts'
-import { type PolicyInForce, parsePolicyFiles } from '../guard/policy-in-force.ts'
-import { listEntries, readEntries } from '../ledger/entry-list.ts'
-import type { LedgerRecord } from '../ledger/ledger.ts'
-import { markdown, note, print, printJson } from './output.ts'
+import { differenceOfPolicies } from '../../audit/policy-difference.ts'
+import { markdown, note, print, printJson } from '../../cli/output.ts'
+import { escapeUnsafe, printable } from '../../core/printable.ts'
+import type { GitRepository } from '../../git/repository.ts'
+import { type PolicyInForce, parsePolicyFiles } from '../../guard/policy-in-force.ts'
+import { listEntries, readEntries } from '../../ledger/entry-list.ts'
+import type { LedgerRecord } from '../../ledger/ledger.ts'
 
 type PolicyListing = {
   readonly record: number

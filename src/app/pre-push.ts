@@ -3,11 +3,8 @@
  * server would certainly refuse; whenever it cannot tell it says so, and the push goes on.
  */
 
-import type { Environment } from '../app/caller.ts'
-import { ClientRepository } from '../app/clone/client-repository.ts'
-import { type Look, lookAt, pushTarget, readCopy } from '../app/clone/remote-view.ts'
-import { shownRemote } from '../app/clone/shown-remote.ts'
-import { thisProgram } from '../app/this-program.ts'
+import { note } from '../cli/output.ts'
+import { thisCaller } from '../cli/this-caller.ts'
 import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { explainRefusal, type RefReport, shortRef } from '../core/explain.ts'
@@ -21,8 +18,11 @@ import { type PushLine, parsePushLines, updateOf } from '../git/push-lines.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type Foresight, foreseeRelease, foreseeStaging, refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
-import { note } from './output.ts'
-import { thisCaller } from './this-caller.ts'
+import type { Environment } from './caller.ts'
+import { ClientRepository } from './clone/client-repository.ts'
+import { type Look, lookAt, pushTarget, readCopy } from './clone/remote-view.ts'
+import { shownRemote } from './clone/shown-remote.ts'
+import { thisProgram } from './this-program.ts'
 
 /**
  * For what is asked of the remote. git has opened its connection to the server already, and a server hangs up after a

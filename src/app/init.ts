@@ -2,18 +2,18 @@
 
 import { rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { findPlaces } from '../app/client-hooks/clone-places.ts'
-import { installClientHooks, removeClientHooks } from '../app/client-hooks/install.ts'
-import { removeIfEmpty } from '../app/client-hooks/shared-hooks.ts'
-import { ClientRepository } from '../app/clone/client-repository.ts'
-import { learnRemotes } from '../app/clone/learn-remotes.ts'
-import { policySchemaText, SCHEMA_FILE, startingPolicy } from '../app/starting-policy.ts'
+import { note, print } from '../cli/output.ts'
+import { thisCaller } from '../cli/this-caller.ts'
 import { printable } from '../core/printable.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
 import { readRemoteList, remoteListPath } from '../git/guarded-remotes.ts'
 import { isTreeFile, writeTreeFile } from '../git/tree-file.ts'
-import { note, print } from './output.ts'
-import { thisCaller } from './this-caller.ts'
+import { findPlaces } from './client-hooks/clone-places.ts'
+import { installClientHooks, removeClientHooks } from './client-hooks/install.ts'
+import { removeIfEmpty } from './client-hooks/shared-hooks.ts'
+import { ClientRepository } from './clone/client-repository.ts'
+import { learnRemotes } from './clone/learn-remotes.ts'
+import { policySchemaText, SCHEMA_FILE, startingPolicy } from './starting-policy.ts'
 
 export async function init(options: { readonly remove: boolean; readonly policy: boolean }): Promise<void> {
   const client = new ClientRepository(thisCaller())

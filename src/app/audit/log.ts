@@ -1,19 +1,19 @@
 /** `headgate log`: the moves as the ledger tells them, and what it holds about a commit or a move, to take along. */
 
-import { openAuditSource } from '../app/audit/audit-source.ts'
-import { ClientRepository } from '../app/clone/client-repository.ts'
-import { objectionToTip } from '../audit/audit-start.ts'
-import { type AuditedMove, closeMove, moveOf } from '../audit/audited-move.ts'
-import { bundleOf, makeReceipt } from '../audit/receipt.ts'
-import { HeadgateError } from '../core/errors.ts'
-import { isOid, isZeroOid, type Oid, shortOid } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
-import type { GitRepository } from '../git/repository.ts'
-import { listEntries, readEntries } from '../ledger/entry-list.ts'
-import { markdown, note, print, printExactly, printJson, table } from './output.ts'
-import { thisCaller } from './this-caller.ts'
-import { parseDate } from './verify-command.ts'
-import { wrapText } from './wrap-text.ts'
+import { objectionToTip } from '../../audit/audit-start.ts'
+import { type AuditedMove, closeMove, moveOf } from '../../audit/audited-move.ts'
+import { bundleOf, makeReceipt } from '../../audit/receipt.ts'
+import { markdown, note, print, printExactly, printJson, table } from '../../cli/output.ts'
+import { thisCaller } from '../../cli/this-caller.ts'
+import { wrapText } from '../../cli/wrap-text.ts'
+import { HeadgateError } from '../../core/errors.ts'
+import { isOid, isZeroOid, type Oid, shortOid } from '../../core/oid.ts'
+import { printable } from '../../core/printable.ts'
+import type { GitRepository } from '../../git/repository.ts'
+import { listEntries, readEntries } from '../../ledger/entry-list.ts'
+import { ClientRepository } from '../clone/client-repository.ts'
+import { openAuditSource } from './audit-source.ts'
+import { parseDate } from './verify.ts'
 
 type LogOptions = {
   readonly commit: string | undefined
