@@ -1,14 +1,16 @@
 /** A ledger of any size as a server would have written it, with real signatures, as input for `git fast-import`. */
 import type { KeyObject } from 'node:crypto'
 import { canonicalJson, sha256 } from '../src/core/canonical-json.ts'
+import type { Envelope } from '../src/core/envelope.ts'
 import { parsePolicy } from '../src/core/policy/policy-yaml.ts'
 import { advanceState, emptyState, type LedgerState } from '../src/core/state.ts'
 import { PAYLOAD_TYPE, statementPayload } from '../src/core/statement.ts'
 import { commitMessage } from '../src/ledger/commit-stream.ts'
 import { entryPath, stateFile } from '../src/ledger/ledger-tree.ts'
-import { type Envelope, parseRecord, sealRecord } from '../src/ledger/record.ts'
+import { parseRecord, sealRecord } from '../src/ledger/record.ts'
 import { preAuthEncoding } from '../src/signing/dsse.ts'
-import { createSshsig, ed25519PublicKeyLine } from '../src/signing/sshsig.ts'
+import { ed25519PublicKeyLine } from '../src/signing/key-line.ts'
+import { createSshsig } from '../src/signing/sshsig.ts'
 
 type Write = (text: string | Buffer) => Promise<void>
 type Keys = { readonly ci: KeyObject; readonly alice: KeyObject; readonly seal: KeyObject }

@@ -5,10 +5,11 @@ import { type Oid, shortOid } from '../core/oid.ts'
 import { emptyState } from '../core/state.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { LedgerTree, stateFile } from '../ledger/ledger-tree.ts'
+import { keyLine } from '../signing/key-line.ts'
 import { AUDIT_RULES, type AuditRule, Findings, type Unchecked } from './finding.ts'
 import type { Remembered } from './remembered.ts'
 import { SealKeys } from './seal-check.ts'
-import { keyLine, missingRecords, parseKeyLine, type TrustAnchors } from './trust-anchors.ts'
+import { missingRecords, parseSealKey, type TrustAnchors } from './trust-anchors.ts'
 import type { LedgerAudit, VerifyInput } from './verify-ledger.ts'
 
 /** What the name of a ledger stands for where that is no ledger commit, in words; null where it is one. */
@@ -83,7 +84,7 @@ function missesCopy({ head, tip, verifiedAt }: Remembered, isKept: boolean, find
 /** Whether what the auditor knows from elsewhere leaves nothing to look for in what was verified before. */
 export function isCovered(anchors: TrustAnchors | null, { sealKeys, head }: Remembered): boolean {
   if (anchors === null) return true
-  const named = anchors.sealKeys.map(keyLine)
+  const named = anchors.sealKeys.map((key) => keyLine(key))
   const pinned = [...anchors.records.keys()].some((seq) => seq <= head.seq)
   return !pinned && (named.length === 0 || sealKeys.every((line) => named.includes(line)))
 }
@@ -110,7 +111,7 @@ async function rootOf(repository: GitRepository, commit: Oid): Promise<Oid> {
 export function sealKeysOf(anchors: TrustAnchors | null, remembered: Remembered | null): SealKeys {
   const named = anchors?.sealKeys ?? []
   if (remembered === null) return new SealKeys(named)
-  const known = remembered.sealKeys.map((line) => parseKeyLine(line))
+  const known = remembered.sealKeys.map((line) => parseSealKey(line))
   // What the auditor names counts; where that is nothing, what sealed before.
   if (named.length === 0) return new SealKeys(known, remembered.sealKey)
   const last = known[remembered.sealKey]

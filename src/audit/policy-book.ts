@@ -7,7 +7,7 @@ import type { LedgerRecord, PolicyFiles } from '../ledger/ledger.ts'
 import type { SshKey } from '../signing/ssh-key.ts'
 import type { Findings } from './finding.ts'
 import { differenceOfPolicies } from './policy-difference.ts'
-import { parseKeyLine } from './trust-anchors.ts'
+import { parseSealKey } from './trust-anchors.ts'
 
 /** Changes that a finding lists: 8192 characters are what an auditor remembers of one. */
 const MAX_TOLD = 20
@@ -70,7 +70,7 @@ export class PolicyBook {
     }
     this.#sealKey = null
     try {
-      this.#sealKey = parseKeyLine(sealKey)
+      this.#sealKey = parseSealKey(sealKey)
       const files = { version, policy: policy.text, allowedSigners: allowedSigners.text }
       const before = this.#current
       const statesKeys = statement.predicate.former !== undefined

@@ -7,8 +7,8 @@
  */
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
-import { decodePaddedBase64 } from '../signing/base64.ts'
-import { parseSshKey, type SshKey } from '../signing/ssh-key.ts'
+import { parseKeyLine } from '../signing/key-line.ts'
+import type { SshKey } from '../signing/ssh-key.ts'
 import type { Findings } from './finding.ts'
 
 export type TrustAnchors = {
@@ -36,7 +36,7 @@ export function parseTrustAnchors(text: string): TrustAnchors {
       if (other !== undefined && other !== hash)
         throw new HeadgateError('configuration', `line ${index + 1}: record ${number} has another hash above`)
       records.set(Number(number), hash)
-    } else sealKeys.push(parseKeyLine(line, index + 1))
+    } else sealKeys.push(parseSealKey(line, index + 1))
   }
   if (sealKeys.length === 0 && records.size === 0) {
     throw new HeadgateError('configuration', 'the trust file has no line', {
@@ -63,14 +63,11 @@ export function missingRecords(pinned: TrustAnchors['records'], last: number, fi
 export const REWRITTEN =
   'the ledger was changed after it was written: compare with the copies of others, and ask the server admin'
 
-/** `ssh-ed25519 AAAA... comment`. Throws HeadgateError 'configuration'. */
-export function parseKeyLine(line: string, number: number | null = null): SshKey {
+/** `ssh-ed25519 AAAA... comment`, on this line of a trust file or elsewhere. Throws HeadgateError 'configuration'. */
+export function parseSealKey(line: string, number: number | null = null): SshKey {
   const where = number === null ? '' : `line ${number}: `
-  const [type = '', base64 = ''] = line.split(/[ \t]+/)
   try {
-    const key = parseSshKey(decodePaddedBase64(base64, 'the key'))
-    if (key.type !== type) throw new HeadgateError('data', 'the key is of another type than the line says')
-    return key
+    return parseKeyLine(line)
   } catch (cause) {
     if (!(cause instanceof HeadgateError)) throw cause
     throw new HeadgateError(
@@ -79,9 +76,4 @@ export function parseKeyLine(line: string, number: number | null = null): SshKey
       { hint: 'a line is an OpenSSH public key, or: record NUMBER HASH', cause },
     )
   }
-}
-
-/** The key as a line that parses again. */
-export function keyLine(key: SshKey): string {
-  return `${key.type} ${key.blob.toString('base64')}`
 }

@@ -20,7 +20,7 @@ import { checkAuthorization } from './authorization-check.ts'
 import { CommitHistories } from './commit-histories.ts'
 import { type AuditRule, Findings, NO_KEY } from './finding.ts'
 import { checkSeal, checkServerEnvelope, parseSeal, SealKeys } from './seal-check.ts'
-import { parseKeyLine, type TrustAnchors } from './trust-anchors.ts'
+import { parseSealKey, type TrustAnchors } from './trust-anchors.ts'
 import type { Branches, LedgerAudit } from './verify-ledger.ts'
 
 export type CommitRecord = {
@@ -191,7 +191,7 @@ async function namedKeys(repository: GitRepository, tip: Oid, { state, head }: S
     if (statement?.kind === 'policy' && !lines.includes(statement.predicate.sealKey))
       lines.push(statement.predicate.sealKey)
   }
-  return lines.map((line) => parseKeyLine(line))
+  return lines.map((line) => parseSealKey(line))
 }
 
 /** Each costs a walk of the ledger's commits. */

@@ -16,6 +16,7 @@ import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import { auditCommits } from '../ledger/audit-log.ts'
 import { EMPTY_HEAD, type Head, type Snapshot } from '../ledger/ledger.ts'
 import { stateFile } from '../ledger/ledger-tree.ts'
+import { keyLine } from '../signing/key-line.ts'
 import type { IsGenuine } from '../signing/sshsig.ts'
 import { verifyBatch } from '../signing/verify-batch.ts'
 import {
@@ -42,7 +43,7 @@ import { ReleaseLogAudit } from './release-log-audit.ts'
 import { compareEntries, type ReadReleaseLog } from './release-log-entries.ts'
 import type { Remembered } from './remembered.ts'
 import { StagingHistory } from './staging-history.ts'
-import { keyLine, type TrustAnchors } from './trust-anchors.ts'
+import type { TrustAnchors } from './trust-anchors.ts'
 
 /** The guarded branches as they are on the remote, or as this clone knows them. */
 export type Branches = {
@@ -243,7 +244,7 @@ export async function verifyLedger(input: VerifyInput): Promise<LedgerAudit> {
       tip: audit.end.commit,
       head: chain.head,
       stateDigest: sha256(stateFile(chain.head, audit.state)),
-      sealKeys: keys.map(keyLine),
+      sealKeys: keys.map((key) => keyLine(key)),
       sealKey: current,
       isVouched,
       seenAt: input.seenAt ?? input.remembered?.seenAt ?? null,

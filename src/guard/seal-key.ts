@@ -1,8 +1,10 @@
 /** The key by which a guard's own word is known: that of a server or of a relay. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
+import type { Envelope } from '../core/envelope.ts'
 import { PAYLOAD_TYPE, SEAL_NAMESPACE } from '../core/statement.ts'
-import { type Envelope, preAuthEncoding } from '../signing/dsse.ts'
-import { createSshsig, ed25519PublicKeyLine, parseSshsig } from '../signing/sshsig.ts'
+import { preAuthEncoding } from '../signing/dsse.ts'
+import { ed25519PublicKeyLine } from '../signing/key-line.ts'
+import { createSshsig, parseSshsig } from '../signing/sshsig.ts'
 
 /** The guard's own key: seals records and signs authorizations, outcomes and policies, in this process. */
 export type SealKey = {

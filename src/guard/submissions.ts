@@ -4,6 +4,7 @@
  */
 
 import { sha256 } from '../core/canonical-json.ts'
+import type { Envelope } from '../core/envelope.ts'
 import { HeadgateError } from '../core/errors.ts'
 import type { HistoryRecord } from '../core/history.ts'
 import { isZeroOid, shortOid, zeroOidLike } from '../core/oid.ts'
@@ -17,7 +18,7 @@ import { objectionToSubmission } from '../core/submission.ts'
 import type { Objection } from '../core/verdict.ts'
 import type { RefUpdate } from '../git/hook-input.ts'
 import type { GitRepository } from '../git/repository.ts'
-import { type Envelope, MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../signing/dsse.ts'
+import { MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../signing/dsse.ts'
 import { envelopeDigest, isSubmitted, judgeSigner } from './gather-history.ts'
 import type { ServerView } from './guarded-view.ts'
 

@@ -16,11 +16,13 @@
  * - Trust. The ledger checks that each record parses, is in its canonical form and in its place. It does not check
  *   signatures, seals or the whole chain: decisions check the signatures that they rest on, auditors check everything.
  */
+
+import type { Envelope } from '../core/envelope.ts'
 import type { Oid } from '../core/oid.ts'
 import type { LedgerState } from '../core/state.ts'
-import type { Envelope, LedgerRecord } from './record.ts'
+import type { LedgerRecord } from './record.ts'
 
-export type { Envelope, LedgerRecord } from './record.ts'
+export type { LedgerRecord } from './record.ts'
 
 /** The last record: its number and the SHA-256 of its bytes. An empty ledger has number 0 and 64 zeros. */
 export type Head = { readonly seq: number; readonly hash: string }

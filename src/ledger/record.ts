@@ -8,16 +8,10 @@
  * in base64, over the canonical JSON of the record without `seal`. A record's hash is the SHA-256 of its bytes.
  */
 import { canonicalJson, sha256 } from '../core/canonical-json.ts'
+import { type Envelope, MAX_SIGNATURES } from '../core/envelope.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { PAYLOAD_TYPE, parseStatement, type Statement } from '../core/statement.ts'
 import * as z from '../core/zod-mini.ts'
-
-/** A DSSE envelope. The signing layer has the same type; neither imports the other. */
-export type Envelope = {
-  readonly payloadType: string
-  readonly payload: string
-  readonly signatures: readonly { readonly keyid?: string; readonly sig: string }[]
-}
 
 export type RecordFields = {
   readonly seq: number
@@ -47,10 +41,9 @@ const text = (maximum: number) =>
 const envelopeSchema = z.strictObject({
   payloadType: z.literal(PAYLOAD_TYPE),
   payload: base64,
-  // As many as a submission may have.
   signatures: z
     .array(z.strictObject({ keyid: z.exactOptional(text(256)), sig: base64 }))
-    .check(z.minLength(1), z.maxLength(16)),
+    .check(z.minLength(1), z.maxLength(MAX_SIGNATURES)),
 })
 
 const fields = {

@@ -16,11 +16,10 @@
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { type LineOptions, parseLineOptions } from './allowed-signers-options.ts'
-import { decodePaddedBase64 } from './base64.ts'
+import { parseKeyLine, splitKeyLine } from './key-line.ts'
 import { literalPrincipal, parsePatternList } from './pattern-list.ts'
 import { certifiedKeyType } from './ssh-certificate.ts'
-import { isKeyType, parseSshKey } from './ssh-key.ts'
-import { WireReader } from './ssh-wire.ts'
+import { isKeyType } from './ssh-key.ts'
 
 export { type Trust, verifyBy } from './trust.ts'
 
@@ -123,20 +122,16 @@ function optionsOf(text: string): string {
 }
 
 function parseKey(text: string): Pick<AllowedSigner, 'keyType' | 'publicKey' | 'fingerprint'> {
-  const [keyType = '', base64 = ''] = text.replace(/^[ \t]+/, '').split(/[ \t]+/, 2)
-  if (keyType === '') throw problem('the line has no key')
-  if (certifiedKeyType(keyType) !== undefined) {
+  const line = text.replace(/^[ \t]+/, '')
+  const { type, base64 } = splitKeyLine(line)
+  if (type === '') throw problem('the line has no key')
+  if (certifiedKeyType(type) !== undefined) {
     throw problem('the key is a certificate; list its authority with cert-authority, or the plain key')
   }
-  if (!isKeyType(keyType))
-    throw problem(`key type ${JSON.stringify(printable(keyType, 60))} is not supported`)
+  if (!isKeyType(type)) throw problem(`key type ${JSON.stringify(printable(type, 60))} is not supported`)
   if (base64 === '') throw problem('the line has no key')
-  const key = usable(() => {
-    const blob = decodePaddedBase64(base64, 'it')
-    if (new WireReader(blob).text() !== keyType) throw problem('it is of another type than the line says')
-    return parseSshKey(blob)
-  })
-  return { keyType, publicKey: key.blob, fingerprint: key.fingerprint }
+  const key = usable(() => parseKeyLine(line, 'it'))
+  return { keyType: type, publicKey: key.blob, fingerprint: key.fingerprint }
 }
 
 function usable<T>(parse: () => T): T {
@@ -146,6 +141,12 @@ function usable<T>(parse: () => T): T {
     if (!(error instanceof HeadgateError)) throw error
     throw problem(`the key is not usable: ${error.message}`)
   }
+}
+
+/** The line of one key, which may sign in these namespaces; `key` is the line of a .pub file. */
+export function allowedSignersLine(principal: string, namespaces: readonly string[], key: string): string {
+  const { type, base64 } = splitKeyLine(key)
+  return `${principal} namespaces="${namespaces.join(',')}" ${type} ${base64}`
 }
 
 function problem(message: string): HeadgateError {

@@ -4,26 +4,15 @@
  *     {"payloadType": "application/vnd.in-toto+json", "payload": "<base64>",
  *      "signatures": [{"keyid": "SHA256:...", "sig": "<base64 of an SSHSIG blob>"}]}
  */
+import { type Envelope, type EnvelopeSignature, MAX_SIGNATURES } from '../core/envelope.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { printable } from '../core/printable.ts'
 import { PAYLOAD_TYPE } from '../core/statement.ts'
 import { parseUniqueJson } from '../core/unique-json.ts'
 import { decodeBase64 } from './base64.ts'
 
-export type Envelope = {
-  readonly payloadType: string
-  /** Base64. */
-  readonly payload: string
-  /** `sig` is base64. `keyid` is a hint for people: nothing checks it, nothing may rely on it. */
-  readonly signatures: readonly EnvelopeSignature[]
-}
-
-export type EnvelopeSignature = { readonly keyid?: string; readonly sig: string }
-
 /** The limit of a submission: a statement with a thousand gates fits, and a hook reads it at once. */
 export const MAX_ENVELOPE_BYTES = 65536
-/** Each signature costs one verification. A handful of approvers is the most that any policy asks for. */
-const MAX_SIGNATURES = 16
 /** A fingerprint has 50 characters. */
 const MAX_KEYID_LENGTH = 255
 

@@ -263,3 +263,17 @@ function hardwareSigned(
   const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest()
   return Buffer.concat([sha256(application), state, sha256(data)])
 }
+
+/** The server seals every record with one key; taking it apart each time costs as much as signing. */
+const ED25519_BLOBS = new WeakMap<KeyObject, Buffer>()
+
+/** The wire form of a public or private Ed25519 key. */
+export function ed25519Blob(key: KeyObject): Buffer {
+  const known = ED25519_BLOBS.get(key)
+  if (known !== undefined) return known
+  if (key.asymmetricKeyType !== 'ed25519') throw new HeadgateError('configuration', 'not an Ed25519 key')
+  const { x } = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' })
+  const blob = Buffer.concat([wireString('ssh-ed25519'), wireString(Buffer.from(x ?? '', 'base64url'))])
+  ED25519_BLOBS.set(key, blob)
+  return blob
+}

@@ -1,10 +1,11 @@
 /** Signing with people's and CI's own keys. ssh-keygen does it, so that agents and hardware keys work. */
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import type { Envelope } from '../core/envelope.ts'
 import { HeadgateError } from '../core/errors.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { PAYLOAD_TYPE } from '../core/statement.ts'
-import { type Envelope, parseEnvelope, preAuthEncoding } from './dsse.ts'
+import { parseEnvelope, preAuthEncoding } from './dsse.ts'
 import { dearmor, type ParsedSignature, parseSshsig, verifySshsig } from './sshsig.ts'
 
 /** Time to find the hardware key and touch it. */

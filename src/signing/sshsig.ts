@@ -9,12 +9,12 @@
  * Stricter than OpenSSH where that leaves one form of a signature: version 0 and a `reserved` that is not empty
  * (OpenSSH ignores it, unsigned) are refused.
  */
-import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { createHash, type KeyObject, sign } from 'node:crypto'
 import { HeadgateError } from '../core/errors.ts'
-import { printable } from '../core/printable.ts'
 import { decodePaddedBase64 } from './base64.ts'
 import { type PresentedKey, parsePresentedKey } from './ssh-certificate.ts'
 import {
+  ed25519Blob,
   isValid,
   type KeySignature,
   keyVerification,
@@ -97,27 +97,6 @@ export function createSshsig(input: {
     wireString('sha512'),
     wireString(Buffer.concat([wireString('ssh-ed25519'), wireString(signature)])),
   ])
-}
-
-/** `ssh-ed25519 AAAA... comment`, of a public or private Ed25519 key. */
-export function ed25519PublicKeyLine(key: KeyObject, comment: string): string {
-  if (printable(comment, 1000) !== comment) {
-    throw new HeadgateError('usage', 'the comment of a key must be one line of printable text')
-  }
-  return `ssh-ed25519 ${ed25519Blob(key).toString('base64')} ${comment}`.trimEnd()
-}
-
-/** The server seals every record with one key; taking it apart each time costs as much as signing. */
-const BLOBS = new WeakMap<KeyObject, Buffer>()
-
-function ed25519Blob(key: KeyObject): Buffer {
-  const known = BLOBS.get(key)
-  if (known !== undefined) return known
-  if (key.asymmetricKeyType !== 'ed25519') throw new HeadgateError('configuration', 'not an Ed25519 key')
-  const { x } = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' })
-  const blob = Buffer.concat([wireString('ssh-ed25519'), wireString(Buffer.from(x ?? '', 'base64url'))])
-  BLOBS.set(key, blob)
-  return blob
 }
 
 function signedData(namespace: string, hashAlgorithm: HashAlgorithm, message: Uint8Array): Buffer {

@@ -137,7 +137,10 @@ export function isListed(signers: readonly AllowedSigner[], signature: Presented
 }
 
 /** A certificate is a matter for its authority's lines only, a plain key for its own only, as in OpenSSH. */
-function isAbout(signer: AllowedSigner, { key, certificate }: PresentedKey): boolean {
+export function isAbout(
+  signer: AllowedSigner,
+  { key, certificate }: Pick<PresentedKey, 'key' | 'certificate'>,
+): boolean {
   if (signer.certAuthority !== (certificate !== undefined)) return false
   return signer.publicKey.equals((certificate?.authority ?? key).blob)
 }
@@ -161,19 +164,31 @@ function judgeLine(
   if (signer.namespaces !== undefined && !matchesPatternList(namespace, signer.namespaces)) {
     return object('wrong-namespace', `the key is not allowed to sign for ${quoted(namespace)}`)
   }
-  // OpenSSH compares whole seconds, and both ends are within.
-  const second = Math.floor(at / 1000) * 1000
-  if (signer.validAfter !== undefined && second < signer.validAfter) {
-    return object('not-yet-valid-key', `the key is valid from ${isoTime(signer.validAfter)} on`)
-  }
-  if (signer.validBefore !== undefined && second > signer.validBefore) {
-    return object('expired-key', `the key was valid until ${isoTime(signer.validBefore)}`)
-  }
+  const untimely = objectionToTime(signer, at)
+  if (untimely !== undefined) return object(...untimely)
   if (certificate !== undefined) {
-    const [verdict, reason] = objectionTo(certificate, second, optionsKept) ?? []
+    const [verdict, reason] = objectionTo(certificate, wholeSecond(at), optionsKept) ?? []
     if (verdict !== undefined) return object(verdict, reason ?? '')
   }
   return { verdict: 'trusted', principal: named, fingerprint }
+}
+
+/** OpenSSH compares whole seconds. */
+function wholeSecond(at: number): number {
+  return Math.floor(at / 1000) * 1000
+}
+
+/** What speaks against a line at a time, in ms since the epoch; both ends are within. */
+export function objectionToTime(
+  { validAfter, validBefore }: AllowedSigner,
+  at: number,
+): [Distrust['verdict'], string] | undefined {
+  const second = wholeSecond(at)
+  if (validAfter !== undefined && second < validAfter)
+    return ['not-yet-valid-key', `the key is valid from ${isoTime(validAfter)} on`]
+  if (validBefore !== undefined && second > validBefore)
+    return ['expired-key', `the key was valid until ${isoTime(validBefore)}`]
+  return undefined
 }
 
 /**

@@ -2,9 +2,10 @@ import { sign as cryptoSign, generateKeyPairSync, type KeyObject } from 'node:cr
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { parseAllowedSigners, verifyBy } from '../../src/signing/allowed-signers.ts'
+import { ed25519PublicKeyLine } from '../../src/signing/key-line.ts'
 import { certifiedKeyType, parseCertificate } from '../../src/signing/ssh-certificate.ts'
 import { wireString, wireUint32 } from '../../src/signing/ssh-wire.ts'
-import { armor, ed25519PublicKeyLine, parseSshsig } from '../../src/signing/sshsig.ts'
+import { armor, parseSshsig } from '../../src/signing/sshsig.ts'
 import { bitFlips, type KeyFile, signedData, sshsigBlob, Workshop } from './ssh-keygen.ts'
 
 const message = Buffer.from('deploy 3f2c1ab\n')

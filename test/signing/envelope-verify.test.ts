@@ -1,9 +1,11 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import type { Envelope } from '../../src/core/envelope.ts'
 import { parseAllowedSigners } from '../../src/signing/allowed-signers.ts'
-import { type Envelope, parseEnvelope, preAuthEncoding } from '../../src/signing/dsse.ts'
+import { parseEnvelope, preAuthEncoding } from '../../src/signing/dsse.ts'
 import { parseSignatures, verifyEnvelope } from '../../src/signing/envelope-verify.ts'
-import { createSshsig, ed25519PublicKeyLine, parseSshsig } from '../../src/signing/sshsig.ts'
+import { ed25519PublicKeyLine } from '../../src/signing/key-line.ts'
+import { createSshsig, parseSshsig } from '../../src/signing/sshsig.ts'
 import { bitFlips } from './ssh-keygen.ts'
 
 const now = Date.UTC(2026, 5, 15, 12)

@@ -1,12 +1,12 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HeadgateError } from '../../src/core/errors.ts'
+import { ed25519PublicKeyLine } from '../../src/signing/key-line.ts'
 import { WireReader, wireMpint, wireString, wireUint32 } from '../../src/signing/ssh-wire.ts'
 import {
   armor,
   createSshsig,
   dearmor,
-  ed25519PublicKeyLine,
   MAX_SIGNATURE_BYTES,
   parseSshsig,
   verifySshsig,
