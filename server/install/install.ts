@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, lstatSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { HeadgateError } from '../../src/core/errors.ts'
@@ -7,6 +6,7 @@ import { printable, shellWord } from '../../src/core/printable.ts'
 import { tooOld } from '../../src/git/git-version.ts'
 import type { GitRepository } from '../../src/git/repository.ts'
 import { readSharing, shareFolder } from '../../src/git/sharing.ts'
+import { askConfig } from '../../src/git/user-git.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
 import { removeEmptyReflogs, writeGuardedList } from '../guarded-list.ts'
 import { type Host, hostBySigns, runsOwnHooks } from '../hook-places.ts'
@@ -231,8 +231,7 @@ function requireOwner(gitDirectory: string): void {
 /** Hooks of the whole machine or account end here: this repository now has its own folder of hooks. */
 function hooksElsewhere({ gitPath }: GitRepository): string[] {
   return ['system', 'global'].flatMap((scope) => {
-    const { stdout } = spawnSync(gitPath, ['config', `--${scope}`, '--get', HOOKS_PATH], { encoding: 'utf8' })
-    const folder = printable(stdout?.trimEnd() ?? '', 300)
+    const folder = printable(askConfig(gitPath, [`--${scope}`, '--get', HOOKS_PATH]).trimEnd(), 300)
     return folder === ''
       ? []
       : [

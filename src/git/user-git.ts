@@ -2,7 +2,7 @@
  * git as the user runs it: the git of PATH, with the user's environment, configuration and credentials. What the guard
  * itself reads goes through src/git, in an environment that is built.
  */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { HeadgateError } from '../core/errors.ts'
 import { debugGit } from './debug.ts'
 import { findGit } from './find-git.ts'
@@ -63,6 +63,18 @@ export function userGit(args: readonly string[], options: UserGitOptions): Promi
     })
     if (abort?.aborted) stop()
   })
+}
+
+/**
+ * What git's configuration says to `args` for this account and this machine, or for the repository that is named; empty where
+ * it says nothing. By the path of a git, for those who keep one, and in this process's own environment.
+ */
+export function askConfig(gitPath: string, args: readonly string[], directory?: string): string {
+  const all = [...(directory === undefined ? [] : [`--git-dir=${directory}`]), 'config', ...args]
+  const told = debugGit(all)
+  const { status, stdout } = spawnSync(gitPath, all, { encoding: 'utf8' })
+  told(`exit ${status}`)
+  return stdout ?? ''
 }
 
 function notStarted(cause: Error, environment: UserGitOptions['environment']): HeadgateError {

@@ -100,7 +100,7 @@ export async function installClientHooks(client: ClientRepository): Promise<Inst
     case 'own-folder':
       return {
         runner,
-        changed: useOwnFolder(places, runner.shared),
+        changed: await useOwnFolder(client.caller, places, runner.shared),
         remarks: hasSharedHooks(runner.shared)
           ? [`the hooks in ${runner.shared}, which all repositories share, run after headgate's`]
           : [],
@@ -129,7 +129,7 @@ export async function removeClientHooks(client: ClientRepository): Promise<strin
     ...removeFromPreCommit(top),
     ...[...folders].flatMap((folder) => takeFromHooks(folder).map((name) => join(folder, name))),
     ...removeSharedHooks(top),
-    ...removeOwnFolder(places),
+    ...(await removeOwnFolder(client.caller, places)),
   ]
   if (lefthook.length > 0) syncLefthook(top)
   return changed

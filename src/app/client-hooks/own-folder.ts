@@ -2,11 +2,12 @@
  * Where `core.hooksPath` of the account or the machine names one folder for all repositories: this clone gets a folder of
  * its own, with our hooks and one line for each of the shared ones, and nothing is written to the shared folder.
  */
-import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
+import { userGit } from '../../git/user-git.ts'
+import type { Caller } from '../caller.ts'
 import type { ClonePlaces } from './clone-places.ts'
 import { writeScript } from './hook-folder.ts'
 import { CLIENT_HOOKS, type ClientHook, hookScript } from './hook-script.ts'
@@ -17,7 +18,7 @@ export function ownFolder({ common }: ClonePlaces): string {
 }
 
 /** Makes the folder for the hooks in `shared` and lets git look there. Returns what was written. */
-export function useOwnFolder(places: ClonePlaces, shared: string): string[] {
+export async function useOwnFolder(caller: Caller, places: ClonePlaces, shared: string): Promise<string[]> {
   const folder = ownFolder(places)
   const changed: string[] = []
   const wanted = new Map<string, string>()
@@ -35,7 +36,7 @@ export function useOwnFolder(places: ClonePlaces, shared: string): string[] {
   for (const name of existsSync(folder) ? readdirSync(folder) : [])
     if (!wanted.has(name)) rmSync(join(folder, name))
   for (const [name, text] of wanted) if (writeScript(folder, name, text)) changed.push(join(folder, name))
-  setHooksPath(places, folder)
+  await setHooksPath(caller, places, folder)
   return changed
 }
 
@@ -47,11 +48,11 @@ export function unknownSharedHooks(places: ClonePlaces, shared: string): string[
   )
 }
 
-export function removeOwnFolder(places: ClonePlaces): string[] {
+export async function removeOwnFolder(caller: Caller, places: ClonePlaces): Promise<string[]> {
   const folder = ownFolder(places)
   const changed: string[] = []
   if (places.hooksPath?.value === folder) {
-    setHooksPath(places, null)
+    await setHooksPath(caller, places, null)
     changed.push('core.hooksPath of this clone')
   }
   if (existsSync(folder)) {
@@ -62,11 +63,15 @@ export function removeOwnFolder(places: ClonePlaces): string[] {
   return changed
 }
 
-function setHooksPath({ top }: ClonePlaces, folder: string | null): void {
+async function setHooksPath(
+  { environment }: Caller,
+  { top }: ClonePlaces,
+  folder: string | null,
+): Promise<void> {
   const args = folder === null ? ['--unset-all', 'core.hooksPath'] : ['core.hooksPath', folder]
-  const { status, stderr } = spawnSync('git', ['config', '--local', ...args], { cwd: top, encoding: 'utf8' })
-  if (status === 0) return
-  throw new HeadgateError('unavailable', `git config: ${printable(stderr ?? '', 300)}`, {
+  const { code, stderr } = await userGit(['config', '--local', ...args], { environment, folder: top })
+  if (code === 0) return
+  throw new HeadgateError('unavailable', `git config: ${printable(stderr, 300)}`, {
     hint: 'the configuration of this clone must be writable: .git/config',
   })
 }

@@ -1,15 +1,14 @@
 /** Hooks from configuration, which git 2.54 and newer start beside those of the repository's folder. */
-import { spawnSync } from 'node:child_process'
 import { printable, shellWord } from '../../core/printable.ts'
 import { hookNames } from '../../git/configured-hooks.ts'
 import { gitVersion } from '../../git/git-version.ts'
+import { askConfig } from '../../git/user-git.ts'
 import { type Diagnosis, problem, remark } from './diagnosis.ts'
 
 /** Of the repository, the account and the machine: those that a push by this account starts. */
 export function checkConfiguredHooks(gitPath: string, directory: string): Diagnosis[] {
   if (gitVersion(gitPath) < 2054) return []
-  const config = (...args: string[]) =>
-    spawnSync(gitPath, [`--git-dir=${directory}`, 'config', '--null', ...args], { encoding: 'utf8' }).stdout
+  const config = (...args: string[]) => askConfig(gitPath, ['--null', ...args], directory)
   return hookNames(config('--name-only', '--get-regexp', '^hook\\..*\\.event$')).flatMap((name) => {
     const values = (key: string, ...more: string[]) =>
       config(...more, `hook.${name}.${key}`)
