@@ -5,21 +5,11 @@
 import { expect, test } from 'vitest'
 import { statementPayload } from '../../src/core/statement.ts'
 import { POLICY, type Ran, REPOSITORY_NAME, type TestRepository } from '../make-repository.ts'
+import { seeded } from '../seeded.ts'
 import { hookedClone } from './clones.ts'
 
 const SITUATIONS = Number(process.env.HEADGATE_SITUATIONS ?? 12)
 const SEED = Number(process.env.HEADGATE_SEED ?? 20_261_124)
-
-/** mulberry32: small, and the same everywhere. */
-function chance(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 class World {
   readonly repository: TestRepository
@@ -147,7 +137,7 @@ function rules({ all }: Ran): string[] {
 }
 
 test(`${SITUATIONS} situations, seed ${SEED}`, { timeout: 60_000 + SITUATIONS * 10_000 }, () => {
-  const world = new World(chance(SEED))
+  const world = new World(seeded(SEED))
   const { repository } = world
   const seen = new Map<string, number>()
   for (let situation = 0; situation < SITUATIONS; situation++) {

@@ -10,6 +10,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { TestRepository } from '../make-repository.ts'
+import { seeded } from '../seeded.ts'
 import { expectSoundLedger, ledgerRecords } from './attack.ts'
 import { RunningService } from './running-service.ts'
 
@@ -26,17 +27,6 @@ afterEach(async () => {
   service = undefined
   repository.remove()
 })
-
-/** mulberry32: a run can be repeated by its seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 type Process = { readonly pid: number; readonly parent: number; readonly name: string }
 
@@ -121,7 +111,7 @@ describe.each(['embedded', 'through the service'])('%s', (way) => {
   test(
     'struck at random moments it recovers by the next push, and nothing is lost or spent',
     async () => {
-      const random = randomFrom(SEED)
+      const random = seeded(SEED)
       repository = new TestRepository()
       const good = repository.release('good')
       if (way !== 'embedded') service = await RunningService.start([repository.bare])

@@ -11,6 +11,7 @@ import { decideStaging } from '../../src/core/decide.ts'
 import { gatherStagingMove } from '../../src/git/gather-facts.ts'
 import { CURRENT_GIT, TestRepository } from '../make-repository.ts'
 import { openRepository } from '../open-repository.ts'
+import { seeded } from '../seeded.ts'
 
 const MAIN = 'refs/heads/main'
 const LOG = 'docs/RELEASE_LOG.md'
@@ -165,17 +166,6 @@ describe.each(CURRENT_GIT === undefined ? (['files'] as const) : (['files', 'ref
   },
 )
 
-/** mulberry32: the same histories for the same seed. */
-function generator(seed: number) {
-  let state = seed
-  return (below: number) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
-
 describe('of generated histories, whose objects git need not have made', () => {
   let repository: TestRepository
   beforeAll(() => {
@@ -248,7 +238,8 @@ describe('of generated histories, whose objects git need not have made', () => {
   }
 
   test.each([1, 2])('seed %i: nothing passes that would be refused', async (seed) => {
-    const random = generator(seed)
+    const chance = seeded(seed)
+    const random = (below: number) => Math.floor(chance() * 2 ** 32) % below
     const pick = <T>(from: readonly T[]): T => from[random(from.length)] as T
     const kinds = roots()
     // Most histories have one thing that is out of the way at most, else nothing would ever pass.
