@@ -1,65 +1,45 @@
-/** `headgate init`: client hooks in a clone, and what they must know of its remotes. */
+/** Client hooks in a clone, and what they must know of its remotes. */
 
 import { rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { note, print } from '../cli/output.ts'
-import { thisCaller } from '../cli/this-caller.ts'
-import { printable } from '../core/printable.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
 import { readRemoteList, remoteListPath } from '../git/guarded-remotes.ts'
 import { isTreeFile, writeTreeFile } from '../git/tree-file.ts'
+import type { Caller } from './caller.ts'
 import { findPlaces } from './client-hooks/clone-places.ts'
-import { installClientHooks, removeClientHooks } from './client-hooks/install.ts'
+import { type Installed, installClientHooks, removeClientHooks } from './client-hooks/install.ts'
 import { removeIfEmpty } from './client-hooks/shared-hooks.ts'
 import { ClientRepository } from './clone/client-repository.ts'
-import { learnRemotes } from './clone/learn-remotes.ts'
+import { type Learned, learnRemotes } from './clone/learn-remotes.ts'
 import { policySchemaText, SCHEMA_FILE, startingPolicy } from './starting-policy.ts'
 
-export async function init(options: { readonly remove: boolean; readonly policy: boolean }): Promise<void> {
-  const client = new ClientRepository(thisCaller())
-  if (options.remove) {
-    await remove(client)
-    return
-  }
-  if (options.policy) await writeStartingPolicy(client)
-  const { runner, changed, remarks } = await installClientHooks(client)
-  const by = {
-    husky: 'husky',
-    lefthook: 'lefthook',
-    'pre-commit': 'pre-commit',
-    git: 'git',
-    'own-folder': 'git',
-  }
-  print(
-    changed.length === 0
-      ? `the client hooks are there already, started by ${by[runner.kind]}`
-      : `the client hooks are there now, started by ${by[runner.kind]}:`,
-  )
-  for (const path of changed) print(`  ${printable(path, 1024)}`)
-  for (const remark of changed.length === 0 ? [] : remarks) note(`remark: ${printable(remark, 1024)}`)
-  for (const { name, outcome } of await learnRemotes(client)) {
-    const shown = printable(name, 100)
-    if (outcome.kind === 'guarded') print(`${shown} is guarded: ${outcome.staging} and ${outcome.release}`)
-    else if (outcome.kind === 'open') print(`${shown} is not guarded`)
-    else {
-      note(`remark: ${shown} could not be looked at (${printable(outcome.reason, 200)})`)
-      note(
-        '  the hooks look when a branch is pushed that .headgate/policy.yaml names; without one, main or release',
-      )
-    }
-  }
+/** What was done, step by step: a remote may take a while to answer, or a later step fail. */
+export type InitEvent =
+  /** A file of the starting policy, by its name in `.headgate`; not written where there is one already. */
+  | { readonly kind: 'policy-file'; readonly name: string; readonly written: boolean }
+  | ({ readonly kind: 'hooks' } & Installed)
+  | { readonly kind: 'remotes'; readonly remotes: readonly Learned[] }
+type Tell = (event: InitEvent) => void
+
+/** Safe to run again: what is there already stays. `policy`: whether a starting policy is written, too. */
+export async function init(caller: Caller, options: { readonly policy: boolean }, tell: Tell): Promise<void> {
+  const client = new ClientRepository(caller)
+  if (options.policy) await writeStartingPolicy(client, tell)
+  tell({ kind: 'hooks', ...(await installClientHooks(client)) })
+  tell({ kind: 'remotes', remotes: await learnRemotes(client) })
 }
 
-async function remove(client: ClientRepository): Promise<void> {
+/** Takes the hooks out again, and what they knew. Returns what was changed. */
+export async function removeHooks(caller: Caller): Promise<string[]> {
+  const client = new ClientRepository(caller)
   const changed = await removeClientHooks(client)
   const { common } = await findPlaces(client)
   if (readRemoteList(common) !== null) rmSync(remoteListPath(common))
   removeIfEmpty(join(common, 'headgate'))
-  print(changed.length === 0 ? 'there are no client hooks of headgate here' : 'the client hooks are gone:')
-  for (const path of changed) print(`  ${printable(path, 1024)}`)
+  return changed
 }
 
-async function writeStartingPolicy(client: ClientRepository): Promise<void> {
+async function writeStartingPolicy(client: ClientRepository, tell: Tell): Promise<void> {
   const { top } = await findPlaces(client)
   const { policy, allowedSigners } = startingPolicy({ repository: await repositoryName(client, top) })
   for (const [name, text] of [
@@ -68,14 +48,9 @@ async function writeStartingPolicy(client: ClientRepository): Promise<void> {
     // Editors find it by the first line of the policy, in every clone and without a network.
     [SCHEMA_FILE, policySchemaText()],
   ] as const) {
-    if (isTreeFile(top, `.headgate/${name}`)) {
-      note(`remark: .headgate/${name} is there already and stays as it is`)
-      continue
-    }
-    writeTreeFile(top, `.headgate/${name}`, text)
-    const next =
-      name === SCHEMA_FILE ? 'editors check the policy by it' : 'edit it, then: headgate policy check'
-    print(`wrote .headgate/${name}; ${next}`)
+    const written = !isTreeFile(top, `.headgate/${name}`)
+    if (written) writeTreeFile(top, `.headgate/${name}`, text)
+    tell({ kind: 'policy-file', name, written })
   }
 }
 

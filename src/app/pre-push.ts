@@ -1,15 +1,12 @@
 /**
  * The part of the pre-push hook that thinks: the server's verdict before anything is sent. It refuses only what the
- * server would certainly refuse; whenever it cannot tell it says so, and the push goes on.
+ * server would certainly refuse; where it cannot tell, the push goes on.
  */
 
-import { note } from '../cli/output.ts'
-import { thisCaller } from '../cli/this-caller.ts'
-import { EXIT_CODES, HeadgateError } from '../core/errors.ts'
+import { HeadgateError } from '../core/errors.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
-import { explainRefusal, type RefReport, shortRef } from '../core/explain.ts'
+import { type RefReport, shortRef } from '../core/explain.ts'
 import { isZeroOid, zeroOidLike } from '../core/oid.ts'
-import { printable } from '../core/printable.ts'
 import { INBOX, isReserved } from '../core/refs.ts'
 import { DESPITE_BAR } from '../core/rules/barred.ts'
 import { reserved } from '../core/rules/reserved.ts'
@@ -18,79 +15,90 @@ import { type PushLine, parsePushLines, updateOf } from '../git/push-lines.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { type Foresight, foreseeRelease, foreseeStaging, refsOf } from '../guard/foresee.ts'
 import type { RemoteView } from '../guard/guarded-view.ts'
-import type { Environment } from './caller.ts'
+import type { Caller, Environment } from './caller.ts'
 import { ClientRepository } from './clone/client-repository.ts'
 import { type Look, lookAt, pushTarget, readCopy } from './clone/remote-view.ts'
-import { shownRemote } from './clone/shown-remote.ts'
 import { thisProgram } from './this-program.ts'
 
 /**
  * For what is asked of the remote. git has opened its connection to the server already, and a server hangs up after a
  * while. Two short connections take a second on a bad day.
  */
-const DEADLINE_MS = 5_000
+export const DEADLINE_MS = 5_000
 
-export async function prePush(remote: string, url: string, input: Uint8Array): Promise<void> {
+export type PrePushOptions = {
+  /** The remote as it is named, and where the push goes: what git gives the hook. */
+  readonly remote: string
+  readonly url: string
+  /** What git writes to the hook: a line for each ref that is pushed. */
+  readonly lines: Uint8Array
+}
+
+/** In all but the second case the server decides, and the push goes on. */
+export type PrePushVerdict =
+  /** Nothing speaks against the push. */
+  | { readonly kind: 'passes' }
+  /** `others` are refs that would be refused with those that are to blame. */
+  | { readonly kind: 'refused'; readonly blamed: readonly RefReport[]; readonly others: readonly string[] }
+  | { readonly kind: 'unclear'; readonly reason: string }
+  /** The remote said nothing within `DEADLINE_MS`. Connections to it may be open still. */
+  | { readonly kind: 'no-answer' }
+
+export async function prePush(caller: Caller, options: PrePushOptions): Promise<PrePushVerdict> {
   try {
-    const verdict = await judge(remote, url, parsePushLines(input))
-    if (verdict.unclear !== '') letGo(verdict.unclear)
-    if (verdict.refusal === '') return
-    note(verdict.refusal)
-    note('')
-    note('Nothing was sent. This is what the server would say; git push --no-verify asks it.')
-    process.exitCode = EXIT_CODES.refused
+    return await judge(caller, options, parsePushLines(options.lines))
   } catch (error) {
     if (!(error instanceof HeadgateError)) throw error
-    letGo(printable(error.message.split('\n')[0] ?? '', 300))
+    return { kind: 'unclear', reason: error.message.split('\n')[0] ?? '' }
   }
 }
 
-/** The server will decide. */
-function letGo(reason: string): void {
-  note(`headgate: could not tell beforehand, so the server decides: ${reason}`)
-  process.exitCode = EXIT_CODES.unavailable
-}
+const PASSES: PrePushVerdict = { kind: 'passes' }
 
-/** Both empty: nothing speaks against the push. */
-type Verdict = { readonly refusal: string; readonly unclear: string }
-
-const NOTHING: Verdict = { refusal: '', unclear: '' }
-
-async function judge(remote: string, url: string, lines: readonly PushLine[]): Promise<Verdict> {
-  const client = new ClientRepository(thisCaller())
+async function judge(
+  caller: Caller,
+  { remote, url }: PrePushOptions,
+  lines: readonly PushLine[],
+): Promise<PrePushVerdict> {
+  const client = new ClientRepository(caller)
   const repository = await client.open()
   try {
     const target = await pushTarget(client, remote, url)
-    if (await passesByCopy(client, repository, target, lines)) return NOTHING
-    const look = await lookInTime(repository, remote, target, await askingNothing(client))
+    if (await passesByCopy(client, repository, target, lines)) return PASSES
+    const look = await lookInTime(client, repository, target)
+    if (look === null) return { kind: 'no-answer' }
     const names = look.kind === 'guarded' ? refsOf(look.view.inForce.policy) : null
     rememberRemote(repository.commonDirectory, thisProgram(), { name: remote, url }, names)
-    return look.kind === 'open' ? NOTHING : await judgeLines(repository, look.view, lines)
+    return look.kind === 'open' ? PASSES : await judgeLines(repository, look.view, lines)
   } finally {
     repository.close()
   }
 }
 
+/** Null where the remote does not answer in time. */
 async function lookInTime(
+  client: ClientRepository,
   repository: GitRepository,
-  remote: string,
   target: string,
-  environment: Environment,
-): Promise<Look> {
+): Promise<Look | null> {
+  const environment = await askingNothing(client)
   const abort = new AbortController()
   const looking = lookAt(
-    new ClientRepository({ ...thisCaller(), environment, abort: abort.signal }),
+    new ClientRepository({ ...client.caller, environment, abort: abort.signal }),
     repository,
     target,
   )
-  const timer = setTimeout(() => {
-    letGo(`${shownRemote(remote)} did not answer within ${DEADLINE_MS / 1000} seconds`)
-    abort.abort()
-    // Whatever is still open must not keep the push waiting.
-    process.exit(EXIT_CODES.unavailable)
-  }, DEADLINE_MS)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => {
+      // What git says of its end is no answer any more.
+      looking.catch(() => {})
+      resolve(null)
+      abort.abort()
+    }, DEADLINE_MS)
+  })
   try {
-    return await looking
+    return await Promise.race([looking, late])
   } finally {
     clearTimeout(timer)
   }
@@ -106,7 +114,7 @@ async function askingNothing(client: ClientRepository): Promise<Environment> {
     // What is left of a connection that was given up ends by itself, too.
     GIT_HTTP_LOW_SPEED_LIMIT: '1',
     GIT_HTTP_LOW_SPEED_TIME: `${seconds}`,
-    ...process.env,
+    ...client.caller.environment,
     GIT_TERMINAL_PROMPT: '0',
   }
   const { GIT_SSH, GIT_SSH_COMMAND } = environment
@@ -149,7 +157,7 @@ async function judgeLines(
   repository: GitRepository,
   view: RemoteView,
   lines: readonly PushLine[],
-): Promise<Verdict> {
+): Promise<PrePushVerdict> {
   const { policy } = view.inForce
   const { staging, release } = refsOf(policy)
   const submits = lines.some(({ ref }) => ref.startsWith(INBOX))
@@ -176,12 +184,12 @@ async function judgeLines(
     if (submits && line.ref === release) unclear ||= `the push brings submissions with ${shortRef(release)}`
     else blamed.push(foresight.report)
   }
-  if (blamed.length === 0) return { refusal: '', unclear }
+  if (blamed.length === 0) return unclear === '' ? PASSES : { kind: 'unclear', reason: unclear }
   const causes = new Set(blamed.map(({ ref }) => ref))
   const others = lines
     .filter(({ ref, to }) => !causes.has(ref) && !isZeroOid(to) && !isReserved(ref))
     .map(({ ref }) => ref)
-  return { refusal: explainRefusal(blamed, others), unclear: '' }
+  return { kind: 'refused', blamed, others }
 }
 
 function reservedReport(line: PushLine): RefReport {

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { HeadgateError } from '../core/errors.ts'
 import { parseDuration } from '../core/policy/duration.ts'
-import { shellWord } from '../core/printable.ts'
+import { printable, shellWord } from '../core/printable.ts'
 import { saysSomething } from '../core/push-option.ts'
 import { parseBaseUrl } from '../gate/base-url.ts'
 import type { Environment } from './caller.ts'
@@ -100,4 +100,15 @@ export function requireBaseUrl(source: '--url' | 'BASE', text: string): string {
       cause,
     })
   }
+}
+
+/** A day or a moment that an option names, in milliseconds since the epoch. */
+export function requireDate(text: string): number {
+  const ms = /^\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)?$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN
+  if (Number.isFinite(ms)) return ms
+  throw new HeadgateError('usage', `"${printable(text, 60)}" is no date`, {
+    hint: 'such as 2026-01-31, or 2026-01-31T12:00:00Z',
+  })
 }

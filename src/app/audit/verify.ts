@@ -1,81 +1,76 @@
-/** `headgate verify`: fetches, audits, reports, remembers. */
+/** The audit of a remote's ledger: fetched, verified, remembered, and put together into one report. */
 
 import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Unchecked } from '../../audit/finding.ts'
-import { checkReceipt, MAX_RECEIPT_BYTES } from '../../audit/receipt.ts'
+import { checkReceipt, MAX_RECEIPT_BYTES, type ReceiptVerdict } from '../../audit/receipt.ts'
 import type { Remembered } from '../../audit/remembered.ts'
 import { type AuditReport, reportOf } from '../../audit/report.ts'
 import { MAX_TRUST_BYTES, parseTrustAnchors, type TrustAnchors } from '../../audit/trust-anchors.ts'
 import { verifyCommit } from '../../audit/verify-commit.ts'
 import { type LedgerAudit, verifyLedger } from '../../audit/verify-ledger.ts'
-import { note, print, printJson } from '../../cli/output.ts'
-import { textReport } from '../../cli/reports/text-report.ts'
-import { thisCaller } from '../../cli/this-caller.ts'
-import { EXIT_CODES, HeadgateError } from '../../core/errors.ts'
+import { HeadgateError } from '../../core/errors.ts'
 import { isOid } from '../../core/oid.ts'
-import { jsonText, printable } from '../../core/printable.ts'
+import { printable } from '../../core/printable.ts'
 import { parseReleaseLog } from '../../core/release-log.ts'
 import { withoutSecrets } from '../../core/without-secrets.ts'
+import type { Caller } from '../caller.ts'
 import { namedHosts } from '../clone/allowed.ts'
 import { ClientRepository } from '../clone/client-repository.ts'
 import { type AuditSource, openAuditSource } from './audit-source.ts'
 
-export type VerifyFormat = 'text' | 'json' | 'sarif' | 'html' | 'junit'
-
 export type VerifyOptions = {
   readonly remote: string
+  /** Whether the copies that are here are all that is looked at. */
   readonly offline: boolean
-  readonly since: string | undefined
+  /** What was recorded before is neither listed nor judged; ms since the epoch. */
+  readonly since: number | null
+  /** The one commit that is asked about, as the user names it. */
   readonly commit: string | undefined
-  readonly trust: string | undefined
-  readonly format: VerifyFormat
+  readonly anchors: TrustAnchors | null
+  /** Whether production is asked what it serves. */
   readonly served: boolean
-  readonly full: boolean
-  readonly receipt: string | undefined
+  /** Whether records that an earlier audit verified are verified again. */
+  readonly fromStart: boolean
 }
+
+export type VerifyEvent = {
+  /** What was found stands; the next audit begins where this one began. */
+  readonly kind: 'not-remembered'
+  readonly file: string
+  readonly reason: string
+}
+type Tell = (event: VerifyEvent) => void
 
 const SERVED: Unchecked = { rules: ['served'], what: 'asked with --served only' }
 /** A move may land between two fetches; then the ledger has grown, and is looked at once more. */
 const LOOKS = 3
 
-export async function verify(options: VerifyOptions): Promise<void> {
-  const anchors = options.trust === undefined ? null : readTrust(options.trust)
-  if (options.receipt !== undefined) {
-    if (options.format !== 'text' && options.format !== 'json') {
-      throw new HeadgateError('usage', `there is no report of a receipt as ${options.format}`, {
-        hint: 'leave --format out, or: --format json',
-      })
-    }
-    await verifyReceipt(options.receipt, anchors, options.format)
-    return
-  }
-  const since = options.since === undefined ? null : parseDate(options.since)
-  const { audit, served } = await auditRemote(options, anchors)
-  const report = reportOf(audit, {
+export async function verify(caller: Caller, options: VerifyOptions, tell: Tell): Promise<AuditReport> {
+  const { audit, served } = await auditRemote(caller, options, tell)
+  return reportOf(audit, {
     remote: withoutSecrets(options.remote),
     now: Date.now(),
-    since,
+    since: options.since,
     unchecked: served.unchecked,
     findings: served.findings,
   })
-  print(await render(report, options.format))
-  process.exitCode = EXIT_CODES[report.outcome]
 }
 
-async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null) {
+async function auditRemote(caller: Caller, options: VerifyOptions, tell: Tell) {
   for (let look = 1; ; look++) {
-    const source = await openAuditSource(thisCaller(), {
+    const source = await openAuditSource(caller, {
       ...options,
       history: true,
-      mayBeGone: anchors !== null,
+      mayBeGone: options.anchors !== null,
     })
     try {
-      const audit = await auditSource(source, options, anchors)
+      const audit = await auditSource(caller, source, options, tell)
       const isMoved = audit.findings.some(
         ({ rule, grade }) => rule === 'release-ref' && grade === 'violation',
       )
-      if (isMoved && !options.offline && look < LOOKS && (await hasGrown(source, options))) continue
-      return { audit, served: await served(audit, options) }
+      if (isMoved && !options.offline && look < LOOKS && (await hasGrown(caller, source, options))) continue
+      return { audit, served: await served(caller, audit, options) }
     } finally {
       source.close()
     }
@@ -83,52 +78,14 @@ async function auditRemote(options: VerifyOptions, anchors: TrustAnchors | null)
 }
 
 /** Few ask, and what speaks HTTP takes a while to load. */
-async function served(audit: LedgerAudit, options: VerifyOptions) {
+async function served(caller: Caller, audit: LedgerAudit, options: VerifyOptions) {
   if (!options.served) return { findings: [], unchecked: [SERVED] }
   const { checkServed } = await import('../../audit/served-check.ts')
-  return checkServed(audit, await namedHosts(new ClientRepository(thisCaller())))
+  return checkServed(audit, await namedHosts(new ClientRepository(caller)))
 }
-
-async function verifyReceipt(
-  file: string,
-  anchors: TrustAnchors | null,
-  format: VerifyFormat,
-): Promise<void> {
-  const verdict = await checkReceipt(readWhole(file, 'the receipt', MAX_RECEIPT_BYTES), anchors)
-  if (format === 'json') {
-    printJson({ ...verdict, unchecked: NOT_IN_A_RECEIPT })
-    return
-  }
-  const { kind, ref, from, to, by, at, outcome, passed, signedBy, repository, head, ledgerCommit } = verdict
-  print(
-    [
-      `${printable(repository)}: ${kind} of ${printable(ref)} from ${from} to ${to}`,
-      `  authorized at ${at}, pushed by ${printable(by, 80)}; ${OUTCOMES[outcome]}`,
-      ...(passed ? [] : ['  only evaluated: the rules would have refused it']),
-      ...signedBy.map((line) => `  rests on ${printable(line, 300)}`),
-      `  in ledger commit ${ledgerCommit}, up to record ${head.seq} (${head.hash})`,
-      ...NOT_IN_A_RECEIPT.map((what) => `  not checked: ${what}`),
-      'headgate verify: VERIFIED: the receipt holds; it was not decided again',
-    ].join('\n'),
-  )
-}
-
-/** What no receipt can show, for readers who take it for an audit. */
-const NOT_IN_A_RECEIPT = [
-  'copy: whether a ledger that you know holds this ledger commit',
-  'chain, tree, state, clock: the records between these',
-  'policy, statement, outcome, approval: what the other records say',
-  'replay: the move was not decided again',
-  'release-ref, staging-ref, release-log: the branches',
-] as const
-
-const OUTCOMES = {
-  landed: 'it landed',
-  'not-landed': 'it did not land',
-  'not-shown': 'its outcome is not in the receipt',
-} as const
 
 async function auditCommit(
+  caller: Caller,
   source: AuditSource,
   name: string,
   anchors: TrustAnchors | null,
@@ -139,16 +96,17 @@ async function auditCommit(
       hint: 'an audit of the whole ledger says more: headgate verify',
     })
   }
-  const commit = isOid(name) ? name : await new ClientRepository(thisCaller()).resolveCommit(name)
+  const commit = isOid(name) ? name : await new ClientRepository(caller).resolveCommit(name)
   return verifyCommit({ repository, tip, snapshot, branches, anchors, commit })
 }
 
 async function auditSource(
+  caller: Caller,
   source: AuditSource,
-  { format, full, commit }: VerifyOptions,
-  anchors: TrustAnchors | null,
+  { anchors, fromStart, commit }: VerifyOptions,
+  tell: Tell,
 ): Promise<LedgerAudit> {
-  if (commit !== undefined) return auditCommit(source, commit, anchors)
+  if (commit !== undefined) return auditCommit(caller, source, commit, anchors)
   const known = source.copy.read()
   const { repository, tip, snapshot, branches } = source
   const audit = await verifyLedger({
@@ -158,59 +116,54 @@ async function auditSource(
     branches,
     anchors,
     remembered: known,
-    // A timeline shows all moves, not only those since the last audit.
-    fromStart: full || format === 'html',
+    fromStart,
     now: Date.now(),
     seenAt: source.seenAt,
     readReleaseLog: parseReleaseLog,
   })
-  if (audit.remember !== null) await remember(source, audit.remember)
+  if (audit.remember !== null) await remember(source, audit.remember, tell)
   return audit
 }
 
 /** What was found stands, whether or not it can be remembered: a clone may be where nobody can write. */
-async function remember({ copy, keep }: AuditSource, audit: Remembered): Promise<void> {
+async function remember({ copy, keep }: AuditSource, audit: Remembered, tell: Tell): Promise<void> {
   try {
     copy.write(audit)
     await keep(audit.tip)
   } catch (error) {
     const isOfSystem = typeof (error as NodeJS.ErrnoException).syscall === 'string'
     if (!isOfSystem && !(error instanceof HeadgateError)) throw error
-    note(
-      `headgate: this audit cannot be remembered in ${printable(copy.file, 400)}: ${printable((error as Error).message, 400)}\n` +
-        '  what it found stands; the next one begins where this one began',
-    )
+    tell({ kind: 'not-remembered', file: copy.file, reason: (error as Error).message })
   }
 }
 
-async function hasGrown({ tip, branches }: AuditSource, options: VerifyOptions): Promise<boolean> {
-  const again = await openAuditSource(thisCaller(), { ...options, mayBeGone: true })
+async function hasGrown(
+  caller: Caller,
+  { tip, branches }: AuditSource,
+  options: VerifyOptions,
+): Promise<boolean> {
+  const again = await openAuditSource(caller, { ...options, mayBeGone: true })
   again.close()
   return again.tip !== tip || again.branches?.release !== branches?.release
 }
 
-async function render(report: AuditReport, format: VerifyFormat): Promise<string> {
-  switch (format) {
-    case 'text':
-      return textReport(report)
-    case 'json':
-      return jsonText(report, 2)
-    case 'sarif':
-      return (await import('../../cli/reports/sarif-report.ts')).sarifReport(report)
-    case 'junit':
-      return (await import('../../cli/reports/junit-report.ts')).junitReport(report)
-    case 'html':
-      return (await import('../../cli/reports/html-report.ts')).htmlReport(report)
-  }
+/** Whether a receipt holds by itself, and by what the auditor knows from elsewhere. */
+export function verifyReceipt(
+  caller: Caller,
+  file: string,
+  anchors: TrustAnchors | null,
+): Promise<ReceiptVerdict> {
+  return checkReceipt(readWhole(caller, file, 'the receipt', MAX_RECEIPT_BYTES), anchors)
 }
 
-function readTrust(file: string): TrustAnchors {
-  return parseTrustAnchors(readWhole(file, 'the trust file', MAX_TRUST_BYTES).toString('utf8'))
+export function readTrust(caller: Caller, file: string): TrustAnchors {
+  return parseTrustAnchors(readWhole(caller, file, 'the trust file', MAX_TRUST_BYTES).toString('utf8'))
 }
 
-function readWhole(file: string, what: string, maxBytes: number): Buffer {
+function readWhole({ folder }: Caller, file: string, what: string, maxBytes: number): Buffer {
+  const path = resolve(folder, file)
   try {
-    if (statSync(file).size <= maxBytes) return readFileSync(file)
+    if (statSync(path).size <= maxBytes) return readFileSync(path)
   } catch (cause) {
     throw new HeadgateError('usage', `${what} ${printable(file, 300)} cannot be read`, {
       hint: 'name a file that exists',
@@ -218,14 +171,4 @@ function readWhole(file: string, what: string, maxBytes: number): Buffer {
     })
   }
   throw new HeadgateError('data', `${what} ${printable(file, 300)} has more than ${maxBytes} bytes`)
-}
-
-export function parseDate(text: string): number {
-  const ms = /^\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)?$/.test(text)
-    ? Date.parse(text)
-    : Number.NaN
-  if (Number.isFinite(ms)) return ms
-  throw new HeadgateError('usage', `"${printable(text, 60)}" is no date`, {
-    hint: 'such as 2026-01-31, or 2026-01-31T12:00:00Z',
-  })
 }

@@ -1,4 +1,4 @@
-/** `headgate doctor`: what is wrong with a clone or a guarded repository, and how to put it right. */
+/** What is wrong with a clone or a guarded repository, and on demand what can be put right safely. */
 
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync } from 'node:fs'
@@ -6,11 +6,10 @@ import { resolve } from 'node:path'
 import { installServer } from '../../../server/install/install.ts'
 import { openNamed } from '../../../server/install/open-named.ts'
 import { readSettings, settingsPath } from '../../../server/settings.ts'
-import { colour, plural, print, printError, printJson } from '../../cli/output.ts'
-import { gitOfCaller, thisCaller } from '../../cli/this-caller.ts'
-import { wrapText } from '../../cli/wrap-text.ts'
-import { EXIT_CODES, HeadgateError } from '../../core/errors.ts'
+import { HeadgateError } from '../../core/errors.ts'
 import { printable } from '../../core/printable.ts'
+import { findGit } from '../../git/find-git.ts'
+import type { Caller } from '../caller.ts'
 import { installClientHooks } from '../client-hooks/install.ts'
 import { ClientRepository } from '../clone/client-repository.ts'
 import { learnRemotes } from '../clone/learn-remotes.ts'
@@ -20,79 +19,76 @@ import type { Diagnosis, Repair } from './diagnosis.ts'
 import { checkLedger } from './ledger-checks.ts'
 import { checkServer } from './server-checks.ts'
 
-type Patient = {
+/** A repository that is examined. */
+type Examined = {
   readonly path: string
   readonly kind: 'server' | 'clone'
   readonly check: () => Promise<Diagnosis[]>
   readonly install: () => Promise<void>
 }
 
-export async function doctor(options: {
-  readonly repo: string | undefined
+export type DiagnoseOptions = {
+  /** Where the repository is; undefined for the one that the caller is in. */
+  readonly path: string | undefined
+  /** Whether to put right what can be put right safely. */
   readonly fix: boolean
-  readonly json: boolean
-}): Promise<void> {
-  const patient = await findPatient(options.repo)
-  const before = await patient.check()
-  const repaired = options.fix ? await repair(patient, before) : []
-  const after = repaired.length > 0 ? await patient.check() : before
-  const left = new Set(after.map(({ code, what }) => `${code} ${what}`))
-  const fixed = before.filter(({ code, what }) => !left.has(`${code} ${what}`))
-  const problems = after.filter(({ level }) => level === 'problem')
-  process.exitCode = problems.length === 0 ? EXIT_CODES.ok : EXIT_CODES.refused
-  if (options.json) {
-    const show = ({ repair, ...finding }: Diagnosis) => ({ ...finding, fixable: repair !== undefined })
-    printJson({
-      repository: patient.path,
-      kind: patient.kind,
-      healthy: problems.length === 0,
-      findings: after.map(show),
-      fixed: fixed.map(show),
-    })
-    return
-  }
-  for (const { what } of fixed) print(`${colour('green', 'fixed')}    ${printable(what, 500)}`)
-  for (const { level, what, fix } of after) {
-    const [first = '', ...rest] = wrapText(`${level.padEnd(8)} ${printable(what, 500)}`)
-    print(`${colour(level === 'problem' ? 'red' : 'yellow', first.slice(0, 8))}${first.slice(8)}`)
-    for (const line of rest) print(line)
-    // Commands stay in one piece.
-    print(`  fix: ${printable(fix, 500)}`)
-  }
-  const subject = `this ${patient.kind === 'server' ? 'guarded repository' : 'clone'}, ${printable(patient.path, 500)},`
-  if (problems.length === 0) {
-    print(`${subject} is healthy`)
-    return
-  }
-  const safe = problems.filter(({ repair }) => repair !== undefined).length
-  print(`${subject} has ${plural(problems.length, 'problem')}`)
-  if (safe > 0 && !options.fix)
-    print(`  headgate doctor --fix puts ${safe === problems.length ? 'them' : `${safe} of them`} right`)
 }
 
-async function findPatient(named: string | undefined): Promise<Patient> {
-  const path = resolve(named ?? '.')
+/** The finding stays, and its fix is for people. */
+export type DiagnoseEvent = { readonly kind: 'not-repaired'; readonly error: HeadgateError }
+type Tell = (event: DiagnoseEvent) => void
+
+export type DiagnoseResult = Pick<Examined, 'path' | 'kind'> & {
+  /** Whether no problem is left; remarks may be. */
+  readonly healthy: boolean
+  /** What is left. */
+  readonly findings: readonly Diagnosis[]
+  /** What was found and is no more. */
+  readonly fixed: readonly Diagnosis[]
+}
+
+export async function diagnose(
+  caller: Caller,
+  options: DiagnoseOptions,
+  tell: Tell,
+): Promise<DiagnoseResult> {
+  const examined = await findExamined(caller, options.path)
+  const before = await examined.check()
+  const repaired = options.fix ? await repair(examined, before, tell) : []
+  const findings = repaired.length > 0 ? await examined.check() : before
+  const left = new Set(findings.map(({ code, what }) => `${code} ${what}`))
+  return {
+    path: examined.path,
+    kind: examined.kind,
+    healthy: findings.every(({ level }) => level !== 'problem'),
+    findings,
+    fixed: before.filter(({ code, what }) => !left.has(`${code} ${what}`)),
+  }
+}
+
+async function findExamined(caller: Caller, named: string | undefined): Promise<Examined> {
+  const path = resolve(caller.folder, named ?? '.')
   // Without a name it is where git itself says that it is, GIT_DIR and all.
   const repository = await (named === undefined
-    ? new ClientRepository(thisCaller()).open()
-    : openNamed(path, gitOfCaller()))
+    ? new ClientRepository(caller).open()
+    : openNamed(path, findGit(caller.environment)))
   const directory = repository.commonDirectory
   repository.close()
   if (existsSync(settingsPath(directory))) {
     return {
       path: directory,
       kind: 'server',
-      check: () => examineServer(directory),
+      check: () => examineServer(caller, directory),
       install: async () => {
         await installServer({
           path: directory,
-          gitPath: gitOfCaller(),
+          gitPath: findGit(caller.environment),
           named: readSettings(directory).identity,
         })
       },
     }
   }
-  const client = new ClientRepository({ ...thisCaller(), folder: path })
+  const client = new ClientRepository({ ...caller, folder: path })
   const bare = (await client.git('rev-parse', '--is-bare-repository')).trim() === 'true'
   if (bare) {
     const isClone = (await client.git('remote')).trim() !== ''
@@ -113,8 +109,8 @@ async function findPatient(named: string | undefined): Promise<Patient> {
   }
 }
 
-async function examineServer(directory: string): Promise<Diagnosis[]> {
-  const repository = await openNamed(directory, gitOfCaller())
+async function examineServer(caller: Caller, directory: string): Promise<Diagnosis[]> {
+  const repository = await openNamed(directory, findGit(caller.environment))
   try {
     const findings = [...(await checkServer(repository)), ...(await checkAccess(repository))]
     try {
@@ -131,25 +127,24 @@ async function examineServer(directory: string): Promise<Diagnosis[]> {
 }
 
 /** Does what the findings ask for, each thing once. Returns what was done. */
-async function repair(patient: Patient, findings: readonly Diagnosis[]): Promise<Repair[]> {
+async function repair(examined: Examined, findings: readonly Diagnosis[], tell: Tell): Promise<Repair[]> {
   const done: Repair[] = []
   for (const { repair } of findings) {
     if (repair === undefined || done.some((other) => JSON.stringify(other) === JSON.stringify(repair)))
       continue
     done.push(repair)
     try {
-      await apply(patient, repair)
+      await apply(examined, repair)
     } catch (error) {
       if (!(error instanceof HeadgateError)) throw error
-      // The finding stays, and its fix is for people.
-      printError(error)
+      tell({ kind: 'not-repaired', error })
     }
   }
   return done
 }
 
-async function apply(patient: Patient, repair: Repair): Promise<void> {
-  if (repair.kind === 'install') await patient.install()
+async function apply(examined: Examined, repair: Repair): Promise<void> {
+  if (repair.kind === 'install') await examined.install()
   else if (repair.kind === 'chmod') for (const { path, mode } of repair.modes) chmodSync(path, mode)
   else spawnSync(repair.program, [...repair.args], { cwd: repair.cwd, stdio: 'ignore' })
 }

@@ -1,6 +1,8 @@
 import type { Argv } from 'yargs'
+import { EXIT_CODES } from '../../core/errors.ts'
 import { examples } from '../examples.ts'
 import { jsonOption } from '../options.ts'
+import { thisCaller } from '../this-caller.ts'
 
 export function doctorCommand(cli: Argv): Argv {
   return cli.command(
@@ -23,9 +25,13 @@ export function doctorCommand(cli: Argv): Argv {
             ),
           ].join('\n\n'),
         ),
-    async (options) => {
-      const { doctor } = await import('../../app/doctor/diagnose.ts')
-      await doctor(options)
+    async ({ repo, fix, json }) => {
+      const { diagnose } = await import('../../app/doctor/diagnose.ts')
+      const { doctorJson, doctorText, tellDoctor } = await import('../screens/doctor.ts')
+      const result = await diagnose(thisCaller(), { path: repo, fix }, tellDoctor)
+      process.exitCode = result.healthy ? EXIT_CODES.ok : EXIT_CODES.refused
+      if (json) doctorJson(result)
+      else doctorText(result, !fix)
     },
   )
 }

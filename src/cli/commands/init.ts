@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
+import { thisCaller } from '../this-caller.ts'
 
 export function initCommand(cli: Argv): Argv {
   return cli.command(
@@ -25,8 +26,11 @@ export function initCommand(cli: Argv): Argv {
           ].join('\n\n'),
         ),
     async ({ remove, policy }) => {
-      const { init } = await import('../../app/init.ts')
-      await init({ remove, policy })
+      const { init, removeHooks } = await import('../../app/init.ts')
+      const { showRemoved, tellInit } = await import('../screens/init.ts')
+      const caller = thisCaller()
+      if (remove) showRemoved(await removeHooks(caller))
+      else await init(caller, { policy }, tellInit)
     },
   )
 }

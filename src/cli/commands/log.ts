@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs'
 import { examples } from '../examples.ts'
 import { jsonOption, remoteOption } from '../options.ts'
+import { thisCaller } from '../this-caller.ts'
 
 export function logCommand(cli: Argv): Argv {
   return cli.command(
@@ -65,7 +66,12 @@ export function logCommand(cli: Argv): Argv {
         return showCaughtUp(await catchUpReleaseLog(thisCaller(), { remote, logBranch }, tellAppend))
       }
       const { log } = await import('../../app/audit/log.ts')
-      await log({ ...options, format: options.json ? 'json' : options.format })
+      const { requireDate } = await import('../../app/requirements.ts')
+      const { showLog } = await import('../screens/log.ts')
+      const dateOf = (text: string | undefined) => (text === undefined ? null : requireDate(text))
+      const since = dateOf(options.since)
+      const until = dateOf(options.until)
+      showLog(await log(thisCaller(), { ...options, since, until }), options.json ? 'json' : options.format)
     },
   )
 }

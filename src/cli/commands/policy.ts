@@ -1,12 +1,10 @@
 import type { Argv } from 'yargs'
-import { lacksOfStagingFirst, PROFILES } from '../../audit/policy-profile.ts'
-import { EXIT_CODES, HeadgateError } from '../../core/errors.ts'
-import { jsonText } from '../../core/printable.ts'
+import { PROFILES } from '../../audit/policy-profile.ts'
+import { EXIT_CODES } from '../../core/errors.ts'
 import { examples } from '../examples.ts'
 import { jsonOption } from '../options.ts'
-import { note, plural, print, printExactly, printJson } from '../output.ts'
+import { printJson } from '../output.ts'
 import { gitOfCaller, thisCaller } from '../this-caller.ts'
-import { printPolicy } from './server.ts'
 
 export function policyCommand(cli: Argv): Argv {
   return cli.command('policy', 'Check, apply and show the policy of a guarded repository', (policy) =>
@@ -37,27 +35,12 @@ export function policyCommand(cli: Argv): Argv {
               ),
             ),
         async ({ dir, json, profile }) => {
-          const { parsePolicySource, readPolicyFolder } = await import(
-            '../../../server/install/policy-files.ts'
-          )
-          const { policyRemarks } = await import('../../guard/policy-remarks.ts')
-          const source = readPolicyFolder(dir ?? (await ownPolicyFolder()))
-          const inForce = parsePolicySource(source)
-          const remarks = policyRemarks(inForce)
-          const lacks = profile === undefined ? [] : lacksOfStagingFirst(inForce.policy)
-          if (lacks.length > 0) process.exitCode = EXIT_CODES.refused
-          if (json) {
-            printJson({ policy: inForce.policy, remarks, ...(profile === undefined ? {} : { lacks }) })
-            return
-          }
-          for (const remark of remarks) note(`remark: ${remark}`)
-          const { staging, release, environments } = inForce.policy
-          print(
-            `${source.from} is a valid policy: ${release} follows ${staging}, ${plural(environments.staging.gates.length, 'staging gate')}, ${plural(inForce.signers.length, 'key')}`,
-          )
-          if (profile === undefined) return
-          print(lacks.length === 0 ? `it holds to ${profile}` : `it lacks for ${profile}:`)
-          for (const lack of lacks) print(`  ${lack}`)
+          const { checkPolicy } = await import('../../app/policy.ts')
+          const { checkedJson, checkedText } = await import('../screens/policy.ts')
+          const checked = await checkPolicy(thisCaller(), { folder: dir, profile })
+          if (checked.lacks !== null && checked.lacks.length > 0) process.exitCode = EXIT_CODES.refused
+          if (json) checkedJson(checked)
+          else checkedText(checked, profile)
         },
       )
       .command(
@@ -83,9 +66,10 @@ export function policyCommand(cli: Argv): Argv {
             ),
         async ({ repo, dir, json }) => {
           const { applyPolicyTo } = await import('../../../server/install/admin.ts')
+          const { showApplied } = await import('../screens/policy.ts')
           const applied = await applyPolicyTo(repo, gitOfCaller(), dir)
-          if (json) return printJson(applied)
-          printPolicy(applied)
+          if (json) printJson(applied)
+          else showApplied(applied)
         },
       )
       .command(
@@ -125,47 +109,11 @@ export function policyCommand(cli: Argv): Argv {
               ),
             ),
         async ({ repo, remote, json }) => {
-          const files = await inForceFiles(repo, remote)
-          if (files === null) {
-            throw new HeadgateError(
-              'configuration',
-              'no policy is in force: nothing is guarded but refs/headgate/',
-              {
-                hint: 'headgate policy apply REPO.git DIR',
-              },
-            )
-          }
-          const { version, policy, allowedSigners } = files
-          if (json) return printExactly(jsonText({ version, policy, allowedSigners }, 2))
-          printExactly(`# policy version ${version}`)
-          printExactly(policy.trimEnd())
-          printExactly('\n# allowed_signers')
-          printExactly(allowedSigners.trimEnd())
+          const { policyFilesInForce } = await import('../../app/policy.ts')
+          const { showFiles } = await import('../screens/policy.ts')
+          showFiles(await policyFilesInForce(thisCaller(), { path: repo, remote }), json)
         },
       )
       .demandCommand(1, 'say what to do: headgate policy check, apply, show or schema'),
   )
-}
-
-/** Where `policy check` looks if nothing is named. */
-async function ownPolicyFolder(): Promise<string> {
-  const { hasPolicy } = await import('../../../server/install/policy-files.ts')
-  if (hasPolicy('.')) return '.'
-  const { ClientRepository } = await import('../../app/clone/client-repository.ts')
-  return (await new ClientRepository(thisCaller()).topLevel()) ?? '.'
-}
-
-async function inForceFiles(repo: string | undefined, remote: string) {
-  if (repo !== undefined) {
-    const { policyInForce } = await import('../../../server/install/admin.ts')
-    return policyInForce(repo, gitOfCaller())
-  }
-  const { ClientRepository } = await import('../../app/clone/client-repository.ts')
-  const { fetchLedger } = await import('../../app/clone/fetch-copies.ts')
-  const { snapshot, close } = await fetchLedger(new ClientRepository(thisCaller()), remote)
-  try {
-    return await snapshot.policyInForce()
-  } finally {
-    close()
-  }
 }

@@ -1,9 +1,8 @@
 import type { Argv } from 'yargs'
 import { HOSTS } from '../../../server/hook-places.ts'
-import { shellWord } from '../../core/printable.ts'
 import { examples } from '../examples.ts'
 import { jsonOption } from '../options.ts'
-import { note, print, printJson } from '../output.ts'
+import { printJson } from '../output.ts'
 import { gitOfCaller } from '../this-caller.ts'
 
 export function serverCommand(cli: Argv): Argv {
@@ -59,6 +58,7 @@ export function serverCommand(cli: Argv): Argv {
             ),
         async ({ repo, identity, host, policy, debugHooks, json }) => {
           const { installAndApply } = await import('../../../server/install/admin.ts')
+          const { showInstalled } = await import('../screens/server.ts')
           const done = await installAndApply({
             path: repo,
             gitPath: gitOfCaller(),
@@ -67,20 +67,8 @@ export function serverCommand(cli: Argv): Argv {
             host,
             debug: debugHooks,
           })
-          if (json) return printJson(done)
-          print(`headgate is installed in ${done.repository}; pushers are known by ${done.identity}`)
-          for (const name of done.kept) {
-            const order = name === 'post-receive' ? 'it runs last' : 'it runs first, and both must pass'
-            print(`  the ${name} hook that was there is kept; ${order}`)
-          }
-          for (const setting of done.settings) print(`  set ${setting}`)
-          for (const remark of done.remarks) note(`remark: ${remark}`)
-          if (done.policy === null) {
-            note('No policy is in force yet, so nothing is guarded but refs/headgate/. Next:')
-            note(`  headgate policy apply ${shellWord(repo)} DIR`)
-            return
-          }
-          printPolicy(done.policy)
+          if (json) printJson(done)
+          else showInstalled(done, repo)
         },
       )
       .command(
@@ -102,17 +90,11 @@ export function serverCommand(cli: Argv): Argv {
             .epilogue(examples(['existing hooks and settings come back', '$0 server uninstall app.git'])),
         async ({ repo, json, purge }) => {
           const { uninstallServer } = await import('../../../server/install/uninstall.ts')
-          const { gitDirectory, restored, settings, stays } = await uninstallServer(repo, {
-            gitPath: gitOfCaller(),
-            purge,
-          })
-          if (json) return printJson({ repository: gitDirectory, restored, settings, stays })
-          print(`headgate no longer guards ${gitDirectory}`)
-          for (const name of restored) print(`  the ${name} hook that was there before is back`)
-          for (const setting of settings) print(`  put back ${setting}`)
-          for (const name of stays) print(`  stays: ${name}`)
-          if (!purge && stays.some((name) => !name.startsWith('refs/')))
-            print(`  headgate server uninstall ${shellWord(repo)} --purge removes keys and reflogs`)
+          const { showUninstalled } = await import('../screens/server.ts')
+          const done = await uninstallServer(repo, { gitPath: gitOfCaller(), purge })
+          const { gitDirectory: repository, restored, settings, stays } = done
+          if (json) printJson({ repository, restored, settings, stays })
+          else showUninstalled(done, { path: repo, purge })
         },
       )
       .demandCommand(
@@ -120,27 +102,4 @@ export function serverCommand(cli: Argv): Argv {
         'say what to do: headgate server install REPO.git, or headgate server uninstall REPO.git',
       ),
   )
-}
-
-export function printPolicy(applied: {
-  version: number
-  changed: boolean
-  baseline: string | null
-  release: string
-  staging: string
-  enforcement: string
-  from: string
-  remarks: readonly string[]
-}): void {
-  const { version, changed, release, staging, enforcement, remarks } = applied
-  print(
-    changed
-      ? `policy version ${version} is in force now, from ${applied.from}: ${release} follows ${staging}, ${enforcement}`
-      : `policy version ${version} is in force already; nothing changed`,
-  )
-  if (applied.baseline !== null)
-    print(`  ${release} at ${applied.baseline.slice(0, 7)} is recorded as the baseline`)
-  if (enforcement === 'evaluate')
-    print('  enforcement: evaluate judges and records every push and refuses none')
-  for (const remark of remarks) note(`remark: ${remark}`)
 }

@@ -1,6 +1,8 @@
 import type { Argv } from 'yargs'
+import { EXIT_CODES, HeadgateError } from '../../core/errors.ts'
 import { examples } from '../examples.ts'
 import { jsonOption, remoteOption } from '../options.ts'
+import { thisCaller } from '../this-caller.ts'
 
 export function verifyCommand(cli: Argv): Argv {
   return cli.command(
@@ -54,9 +56,28 @@ export function verifyCommand(cli: Argv): Argv {
             ['one commit, at once', '$0 verify --commit 3f2c1ab'],
           ),
         ),
-    async (options) => {
-      const { verify } = await import('../../app/audit/verify.ts')
-      await verify({ ...options, format: options.json ? 'json' : options.format })
+    async ({ trust, receipt, json, ...options }) => {
+      const { readTrust, verify, verifyReceipt } = await import('../../app/audit/verify.ts')
+      const { requireDate } = await import('../../app/requirements.ts')
+      const screen = await import('../screens/verify.ts')
+      const caller = thisCaller()
+      const format = json ? 'json' : options.format
+      const anchors = trust === undefined ? null : readTrust(caller, trust)
+      if (receipt !== undefined) {
+        if (format !== 'text' && format !== 'json') {
+          throw new HeadgateError('usage', `there is no report of a receipt as ${format}`, {
+            hint: 'leave --format out, or: --format json',
+          })
+        }
+        screen.showReceipt(await verifyReceipt(caller, receipt, anchors), format)
+        return
+      }
+      const since = options.since === undefined ? null : requireDate(options.since)
+      // A timeline shows all moves, not only those since the last audit.
+      const fromStart = options.full || format === 'html'
+      const report = await verify(caller, { ...options, since, anchors, fromStart }, screen.tellVerify)
+      await screen.showReport(report, format)
+      process.exitCode = EXIT_CODES[report.outcome]
     },
   )
 }
