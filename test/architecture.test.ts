@@ -183,6 +183,61 @@ test('the environment of the process is read, and passed on as a value, and neve
   expect(where(changes, SOURCES)).toEqual([])
 })
 
+/**
+ * Who may name the streams, the arguments and the end of the process, and who its environment and folder: everybody else
+ * gets them as values. Each exception with its reason.
+ */
+const OF_THE_PROCESS: readonly { readonly names: RegExp; readonly may: readonly string[] }[] = [
+  {
+    names: /\bprocess\s*(?:\.\s*(?:stdin|stdout|stderr|argv|exit|exitCode|on|once)\b|\[)|\bconsole\./,
+    may: [
+      'src/cli/',
+      // Programs that a gate has started are ended with this process, however it ends.
+      'src/gate/command-gate.ts',
+      // A hook's program ends with its answer, or where its Node is too old; main.ts starts both.
+      'server/hooks/embedded.ts',
+      'server/hooks/require-node.ts',
+      // The service ends by signals.
+      'server/service/serve.ts',
+    ],
+  },
+  {
+    names: /\bprocess\s*\.\s*(?:env|cwd|chdir)\b/,
+    may: [
+      'src/cli/main.ts',
+      'src/cli/this-caller.ts',
+      'src/cli/working-folder.ts',
+      // NO_COLOR and TERM.
+      'src/cli/output.ts',
+      // These move to src/app.
+      ...['rollback-approval', 'github-actions', 'production', 'release-session', 'run-gate-command'].map(
+        (name) => `src/cli/${name}.ts`,
+      ),
+    ],
+  },
+]
+
+test('what is of the process is named by the commands and the mains alone', () => {
+  for (const { names, may } of OF_THE_PROCESS) {
+    const others = SOURCES.filter(({ path }) => !may.some((one) => path.startsWith(one)))
+    expect(where(names, others)).toEqual([])
+    // An exception that nobody needs any more is none.
+    for (const one of may)
+      expect(
+        where(
+          names,
+          SOURCES.filter(({ path }) => path.startsWith(one)),
+        ).length,
+        one,
+      ).toBeGreaterThan(0)
+  }
+})
+
+test('a use case and its screen are apart: what is of the terminal is not imported from src/app', () => {
+  const app = IMPORTS.filter(({ from }) => from.startsWith('src/app/'))
+  expect(app.filter(({ to }) => /^(?:node:readline|node:tty|yargs)/.test(to))).toEqual([])
+})
+
 test("the decision of a clone's pre-push hook needs nothing of the server", () => {
   const needed = new Set(['src/app/pre-push.ts'])
   for (const path of needed) for (const { from, to } of IMPORTS) if (from === path) needed.add(to)

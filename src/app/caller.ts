@@ -6,4 +6,6 @@ export type Caller = {
   /** Absolute path of the current folder. */
   readonly folder: string
   readonly environment: Environment
+  /** Whether standard error is a terminal: there ssh-keygen asks for the touch of a hardware key. */
+  readonly terminal?: boolean | undefined
 }

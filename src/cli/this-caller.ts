@@ -3,7 +3,7 @@ import { findGit } from '../git/find-git.ts'
 
 /** This process as the caller of a use case. */
 export function thisCaller(): Caller {
-  return { folder: process.cwd(), environment: process.env }
+  return { folder: process.cwd(), environment: process.env, terminal: process.stderr.isTTY }
 }
 
 /** The git in its PATH. */

@@ -24,15 +24,17 @@ export async function signEnvelope(input: {
   readonly payload: Uint8Array | string
   readonly namespace: string
   readonly keyFile: string
+  /** Whether a person reads standard error, to be asked there for the touch of a hardware key. */
+  readonly terminal?: boolean | undefined
   readonly timeoutMs?: number
 }): Promise<Envelope> {
-  const { namespace, keyFile, timeoutMs = TIMEOUT_MS } = input
+  const { namespace, keyFile, terminal = false, timeoutMs = TIMEOUT_MS } = input
   const payload =
     typeof input.payload === 'string' ? Buffer.from(input.payload, 'utf8') : Buffer.from(input.payload)
   const message = preAuthEncoding(PAYLOAD_TYPE, payload)
   const { hardware, isPublic } = await readKeyFile(keyFile)
   const result = await runSshKeygen(['-Y', 'sign', '-n', namespace, '-f', keyFile], message, {
-    hardware,
+    asksForTouch: hardware && terminal,
     timeoutMs,
   })
   if (result.timedOut) {
@@ -126,11 +128,11 @@ type Result = {
 function runSshKeygen(
   args: readonly string[],
   stdin: Buffer,
-  options: { readonly hardware: boolean; readonly timeoutMs: number },
+  options: { readonly asksForTouch: boolean; readonly timeoutMs: number },
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     // "Confirm user presence for key ..." goes to standard error, and a person has to read it while the key waits.
-    const stderrMode = options.hardware && process.stderr.isTTY ? 'inherit' : 'pipe'
+    const stderrMode = options.asksForTouch ? 'inherit' : 'pipe'
     const child = spawn('ssh-keygen', args, { stdio: ['pipe', 'pipe', stderrMode] })
     const finish = (code: number | null, timedOut: boolean) => {
       clearTimeout(patience)

@@ -19,7 +19,7 @@ import { shownRemote } from './shown-remote.ts'
 import { simpleGitOf } from './simple-git-of.ts'
 import { isPlainName, isTipsAlone, TipCopy } from './tip-copy.ts'
 
-/** What git says of a remote that is not there, or lets nobody in. */
+/** What git says of a remote that is not there, or does not let the user in. */
 const NO_ANSWER =
   /could not read from remote repository|unable to access '|does not appear to be a git repository|^fatal: repository '.*' not found|authentication failed|could not read (?:username|password)/im
 
@@ -35,12 +35,12 @@ export type ClientOptions = Caller & {
 export class ClientRepository {
   readonly caller: Caller
   readonly #git: (args: string[]) => Promise<string | GitError>
-  /** Before every command. */
+  /** Options before every command. */
   readonly #where: readonly string[]
   #directory: Promise<string> | undefined
 
-  constructor({ folder, environment, abort }: ClientOptions) {
-    this.caller = { folder, environment }
+  constructor({ folder, environment, terminal, abort }: ClientOptions) {
+    this.caller = { folder, environment, terminal }
     const bare = environment.GIT_DIR === undefined ? locateBare(folder) : null
     this.#where = bare === null ? [] : [`--git-dir=${bare}`]
     this.#git = simpleGitOf({ environment, folder, abort })
@@ -270,7 +270,7 @@ export class ClientRepository {
   }
 }
 
-/** The ledger at a copy, which nobody appends to. */
+/** The ledger at a copy, which is only read. */
 export function readOnly(repository: GitRepository, ref: string): GitLedger {
   return new GitLedger(
     repository,
@@ -293,7 +293,7 @@ function meaningsOf(revision: string): string[] {
 function lastWords(message: string): string {
   const lines = message.split(/\r\n|[\r\n]/).filter((line) => line.trim() !== '')
   const at = lines.findIndex((line) => /^(?:fatal|error): /.test(line))
-  // Where ssh failed, the reason is ssh's last line, and git's own word comes after it and has none.
+  // Where ssh failed, ssh's last line is the reason; the line of git's that follows it gives none.
   const isSaidBefore = at > 0 && lines[at] === 'fatal: Could not read from remote repository.'
   const words = (isSaidBefore ? lines[at - 1] : (lines[at] ?? lines.at(-1))) ?? 'failed'
   return printable(withoutSecrets(words).replace(/^(?:fatal|error): /, ''), 400)

@@ -32,7 +32,8 @@ export async function signAndSubmit(
 ): Promise<void> {
   const { place, kind, payload } = options
   const namespace = options.namespace ?? NAMESPACES[kind][0] ?? ''
-  const text = canonicalJson(await signEnvelope({ payload, namespace, keyFile: options.key }))
+  const { terminal } = client.caller
+  const text = canonicalJson(await signEnvelope({ payload, namespace, keyFile: options.key, terminal }))
   const { commit, payloadDigest } = parseStatement(Buffer.from(payload))
   const to = await storeStatement(client, text)
   const outcome = await pushRef(client.caller, { place, ref: `${INBOX}${sha256(text)}`, to })

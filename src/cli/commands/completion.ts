@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import yargs, { type Argv } from 'yargs'
 import { examples } from '../examples.ts'
 import { printExactly } from '../output.ts'
+import { thisCaller } from '../this-caller.ts'
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const
 
@@ -23,7 +24,8 @@ export function completionCommand(cli: Argv): Argv {
           ),
         ),
     async ({ shell }) => {
-      if ((shell ?? basename(process.env.SHELL ?? '')) === 'fish') {
+      const { ZSH_NAME: _, ...environment } = thisCaller().environment
+      if ((shell ?? basename(environment.SHELL ?? '')) === 'fish') {
         printExactly(FISH)
         return
       }
@@ -31,7 +33,6 @@ export function completionCommand(cli: Argv): Argv {
       if (shell !== undefined) {
         const { spawnSync } = await import('node:child_process')
         const { thisProgram } = await import('../../app/this-program.ts')
-        const { ZSH_NAME: _, ...environment } = process.env
         const { node, app } = thisProgram()
         spawnSync(node, [app, 'completion'], { env: { ...environment, SHELL: shell }, stdio: 'inherit' })
         return

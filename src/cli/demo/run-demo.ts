@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import { colour, print } from '../output.ts'
+import { thisCaller } from '../this-caller.ts'
 import { Application } from './application.ts'
 import { auditLog, sealByHand } from './audit.ts'
 import {
@@ -82,7 +83,7 @@ Where to go next:
 }
 
 function requireProgram(name: string, hint: string): void {
-  const found = (process.env.PATH ?? '').split(delimiter).some((folder) => {
+  const found = (thisCaller().environment.PATH ?? '').split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, name), constants.X_OK)
       return true

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import { shortOid } from '../../core/oid.ts'
 import { branchRef } from '../../core/refs.ts'
+import { thisCaller } from '../this-caller.ts'
 import { type Application, buildSchema } from './application.ts'
 import { Narrator } from './narrator.ts'
 import { Programs, type Ran } from './programs.ts'
@@ -118,7 +119,7 @@ export class Stage {
 /** What every program of the tour gets instead of the user's environment; the same goes into `env.sh` with --keep. */
 export function cleanEnvironment(folder: string): Record<string, string> {
   return {
-    PATH: process.env.PATH ?? '',
+    PATH: thisCaller().environment.PATH ?? '',
     HOME: join(folder, 'home'),
     TMPDIR: join(folder, 'tmp'),
     GIT_CONFIG_GLOBAL: join(folder, 'home', 'gitconfig'),
