@@ -104,7 +104,7 @@ async function lookInTime(
   }
 }
 
-/** A hook has no terminal to itself: whatever would ask for a password fails instead, and the server decides. */
+/** A hook has no terminal to itself: a program that would ask for a password fails instead, and the server decides. */
 async function askingNothing(client: ClientRepository): Promise<Environment> {
   const seconds = DEADLINE_MS / 1000
   const environment: Environment = {
@@ -127,7 +127,8 @@ async function askingNothing(client: ClientRepository): Promise<Environment> {
 
 /**
  * A push of the staging branch needs nothing of the remote but its policy, which changes once a month: where the copy of
- * the ledger has nothing against it, nobody is asked. Where it has, the remote is looked at before anything is refused.
+ * the ledger has nothing against it, the remote is not asked. Where it has, the remote is looked at before anything is
+ * refused.
  */
 async function passesByCopy(
   client: ClientRepository,

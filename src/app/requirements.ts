@@ -22,7 +22,7 @@ export function requireKey(key: string | undefined, { HEADGATE_KEY }: Environmen
   })
 }
 
-/** Why somebody does something, as the statement takes it. */
+/** The reason of a statement, as the statement takes it. */
 export function requireReason(reason: string): string {
   if (reason.trim() !== '' && reason.length <= MAX_REASON_LENGTH) return reason
   const problem = reason.trim() === '' ? 'says nothing' : `is longer than ${MAX_REASON_LENGTH} characters`

@@ -20,7 +20,7 @@ export async function objectionToTip(repository: GitRepository, tip: Oid | null)
   return `the ledger's ref names ${type === null ? 'what is not here' : `a ${type}`}, not a ledger commit`
 }
 
-/** Where no record could be read, nothing was checked but what is found. */
+/** Where no record could be read, no rule was checked but those that have a finding. */
 export function nothingRead(findings: Findings): Unchecked {
   const rules = (Object.keys(AUDIT_RULES) as AuditRule[]).filter(
     (rule) => findings.count('violation', rule) === 0,
@@ -112,7 +112,7 @@ export function sealKeysOf(anchors: TrustAnchors | null, remembered: Remembered 
   const named = anchors?.sealKeys ?? []
   if (remembered === null) return new SealKeys(named)
   const known = remembered.sealKeys.map((line) => parseSealKey(line))
-  // What the auditor names counts; where that is nothing, what sealed before.
+  // The keys that the auditor names count; without any, those that sealed before.
   if (named.length === 0) return new SealKeys(known, remembered.sealKey)
   const last = known[remembered.sealKey]
   return new SealKeys(

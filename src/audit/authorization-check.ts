@@ -110,7 +110,7 @@ function reporter({ record, sealedBy, findings }: AuthorizationInput) {
     })
 }
 
-/** The release that was there before headgate, on the word of the admin who applied the policy in the same step. */
+/** The release that was there before headgate, as the admin found it who applied the policy in the same step. */
 function checkBootstrap(input: AuthorizationInput): void {
   const { record, state, afterPolicy, inForce } = input
   const move = movedCommits(record)

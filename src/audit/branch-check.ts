@@ -55,11 +55,11 @@ type FormerRelease = {
   readonly ref: string
   readonly tip: Oid | null
   readonly isFresh: boolean
-  /** Whether no policy refused anything, from the last that named it on: then nobody kept it from being moved. */
+  /** Whether, from the last policy that named it on, policies only evaluated: then the server let anybody move it. */
   readonly onlyEvaluated: boolean
 }
 
-/** A release branch of an earlier policy is where the ledger left it; nobody may have moved it since. */
+/** A release branch of an earlier policy must be where the ledger left it. */
 export function checkFormerRelease(
   findings: Findings,
   { landed }: LedgerState,

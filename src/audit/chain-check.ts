@@ -1,4 +1,4 @@
-/** Numbers, links, pinned hashes and the server's clock: what one record owes to the one before it. */
+/** Numbers, links, pinned hashes and the server's clock: what must hold between a record and the one before it. */
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import type { Head, LedgerRecord } from '../ledger/ledger.ts'
 import type { Finding, Findings } from './finding.ts'
@@ -9,7 +9,7 @@ type Absent = { readonly after: number; readonly at: number }
 
 export class ChainCheck {
   readonly #findings: Findings
-  /** Those that were not seen yet. */
+  /** Pinned records that were not seen yet, by their numbers. */
   readonly #pinned: Map<number, string>
   readonly #absent: Absent | null
   readonly #now: number
@@ -59,7 +59,7 @@ export class ChainCheck {
     const before = this.#last
     this.#last = { seq: record.seq, hash: record.hash }
     this.#checkClock(record)
-    // Its place in the chain is its number, whatever it says itself.
+    // Its place in the chain is its number, even where the record says another.
     const place = before.seq + 1
     const add = (rule: Finding['rule'], found: string, fix: string) =>
       this.#findings.add({

@@ -3,7 +3,7 @@ import { objectId } from '../git/object-id.ts'
 import type { AuditedCommit } from '../ledger/audit-log.ts'
 import { commitMessage, type NextRecord } from '../ledger/commit-stream.ts'
 
-/** On the tree and the parent that it has; those are checked elsewhere. */
+/** Takes its tree and its parent as they are: those are checked elsewhere. */
 export function isAsWritten(
   { oid, tree, parents, message }: AuditedCommit,
   next: NextRecord,

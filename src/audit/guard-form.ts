@@ -1,6 +1,6 @@
 /**
  * The form in which moves were guarded. In the full one the server's reference-transaction hook holds the branch to what
- * was authorized; where a host runs no such hook, or somebody took it away, the guard has its weaker form. Each
+ * was authorized; where a host runs no such hook, or it was taken away, the guard has its weaker form. Each
  * authorization says which one it was; those of older versions say nothing.
  */
 import type { LedgerRecord } from '../ledger/ledger.ts'

@@ -16,7 +16,7 @@ export function differenceOfPolicies(before: PolicyInForce, after: PolicyInForce
   return changes.toSorted((a, b) => Number(b.weakens) - Number(a.weakens))
 }
 
-/** A line that was not there lets somebody sign; one that only says less than a line of the same key and names does not. */
+/** A new line lets another key or name sign, unless it only says less than an earlier line of the same key and names. */
 function signerChanges(before: readonly AllowedSigner[], after: readonly AllowedSigner[]): PolicyChange[] {
   const [old, now] = [before.map(meaning), after.map(meaning)]
   const put = after.filter((signer) => !old.includes(meaning(signer)))

@@ -151,7 +151,7 @@ export class RecordAudit {
     } else if (statement.kind !== 'policy' && inForce !== null && isSound)
       this.#judgeRepository(record, inForce)
     this.#follow(record)
-    // After a gap whatever follows would be called wrong for the lack of what is missing.
+    // After a gap, each later record would be called wrong only because others are missing.
     if (!isSound) return
     this.#judgeOutcome(record, before)
     if (statement.kind === 'authorization' && inForce !== null) {
@@ -252,7 +252,7 @@ export class RecordAudit {
     }
   }
 
-  /** The server records what somebody signed once, however often it is sent. */
+  /** The server records a signed statement once, however often it is sent. */
   async #judgeNovelty(record: LedgerRecord, signer: Voice): Promise<void> {
     const { statement, seq } = record
     const names = [signer.principal, signer.fingerprint].map((name) => `${statement.payloadDigest} ${name}`)

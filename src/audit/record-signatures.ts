@@ -16,7 +16,7 @@ import { parseSeal, type Seal, serverSignatures } from './seal-check.ts'
 export type RecordSignatures = {
   readonly seal: Seal
   readonly envelope: SignedEnvelope
-  /** Those of both whose cryptography matters. */
+  /** The signatures of both whose cryptography matters. */
   readonly signatures: readonly Signed[]
 }
 

@@ -77,7 +77,7 @@ export class ReleaseLogAudit {
     const mark = { tip, seq: record.seq, policy: inForce.policy }
     this.#marks.push(mark)
     if (inForce.version !== this.#start.lastPolicy || this.#start.tip === null) return
-    // Each is a process, and a dishonest ledger can have one version a thousand times.
+    // Each look starts a process, and a dishonest ledger can have one version a thousand times.
     if (this.#ahead !== undefined) return
     const move = this.#gather(mark, this.#start.tip)
     // The caller that awaits it gets the error.
@@ -107,7 +107,7 @@ export class ReleaseLogAudit {
     const isAhead = this.#ahead?.mark === mark && this.#start.tip === to
     const move = await (isAhead ? this.#ahead!.move : this.#gather(mark, to))
     if (typeof move === 'string') {
-      // Where the branch was rewritten the staging history tells of it; where it was at the last audit, no record does.
+      // The staging history tells that the branch was rewritten. Of where it was at the last audit no record tells.
       this.#unchecked.push(`the release log up to ${shortOid(to)}: ${shortOid(move)} is not here`)
       return
     }
@@ -123,7 +123,7 @@ export class ReleaseLogAudit {
     }
   }
 
-  /** The end of it that is not here, where that is so. */
+  /** The steps from the mark to `to`; the end of them that is not here, where one is not. */
   async #gather({ tip: from, policy }: Mark, to: Oid): Promise<StagingMove | Oid> {
     for (const oid of [from, to])
       if ((await this.#repository.objects().info(oid))?.type !== 'commit') return oid

@@ -24,7 +24,7 @@ const schema = z.strictObject({
   stateDigest: hash,
   sealKeys: z.array(text).check(z.maxLength(1000)),
   sealKey: z.int().check(z.nonnegative()),
-  /** Whether somebody vouched for the seal keys, at this audit or before. */
+  /** Whether the auditor named the seal keys, at this audit or before. */
   isVouched: z._default(z.boolean(), false),
   /** When the ledger was asked for that ended with `head`, or with an earlier one, ms since the epoch. */
   seenAt: z._default(z.nullable(z.number()), null),
@@ -32,14 +32,14 @@ const schema = z.strictObject({
   afterPolicy: z.boolean(),
   /** Whether the last move was made under the weaker form of the guard. What older versions remember does not say. */
   isWeaker: z._default(z.boolean(), false),
-  /** Of older versions, which did not know of branches that earlier policies named. */
+  /** Written by older versions, which did not know of branches that earlier policies named. */
   staging: z.optional(z.unknown()),
-  /** Where it is missing, nobody has looked: then the next audit begins anew. */
+  /** Where it is missing, no audit has looked: then the next one begins anew. */
   branches: z.exactOptional(
     z.strictObject({
       statesKeys: z.boolean(),
       former: z.array(z.strictObject({ role: z.enum(['staging', 'release']), ref: text })),
-      /** Those of them that a policy kept which refused. What older versions remember does not say. */
+      /** Those of them that a policy with enforcement kept. Older versions did not write it. */
       enforced: z._default(z.array(text), []),
       seen: z.array(
         z.strictObject({

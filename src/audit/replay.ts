@@ -1,6 +1,6 @@
 /**
  * An authorization, decided again: the same `decide`, from the commit graph and the records before it, at its own time.
- * What the server says of the commit graph is compared with the graph; who pushed is the server's word, unless a push
+ * What the server says of the commit graph is compared with the graph; who pushed is only what the server says, unless a push
  * certificate is in the record.
  */
 
@@ -83,7 +83,7 @@ export function replay(
   }
   const pusher = pusherOf(move.facts.identitySource, move.pusher)
   const keys = keysOfPusher(inForce.signers, pusher, certificate.certificate)
-  // Older records do not say, and approvals were compared with the pusher by name alone.
+  // Older records do not state the pusher's keys: approvals were compared with the pusher by name alone.
   const statesKeys = Object.hasOwn(move.facts, 'pusherKeys')
   if (statesKeys) expect('keys of the pusher', move.facts.pusherKeys, keys)
   const facts: ReleaseMove = {

@@ -88,7 +88,7 @@ export class SealKeys {
     return this.#keys.length === 0
   }
 
-  /** Believes a key that nobody vouched for: the first one that a ledger names, where nothing is known from elsewhere. */
+  /** Believes the first key that a ledger names, where the auditor knows no key from elsewhere. */
   adopt(key: SshKey): void {
     this.#keys.push(key)
   }

@@ -1,7 +1,7 @@
 /**
  * Whether the server's seal key vouches for a release: its authorization, that it landed, and that nothing newer moved
  * the branch, by sealed records from the head of the ledger back to the authorization. Nothing else of the ledger is
- * believed, its state file least. What nobody can see from the records is whether there are newer ones that a server
+ * believed, its state file least. The records do not show whether there are newer ones that a server
  * holds back: a head that is known from elsewhere (`record NUMBER HASH`) must be among them.
  */
 import { sha256 } from '../core/canonical-json.ts'

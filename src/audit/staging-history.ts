@@ -13,7 +13,7 @@ export type SeenStaging = {
   readonly branch: string
   readonly tip: Oid
   readonly seq: number
-  /** Whether every policy since then only evaluated: then nobody kept the branch from being rewritten. */
+  /** Whether every policy since then only evaluated: then the server let the branch be rewritten. */
   readonly onlyEvaluated: boolean
 }
 

@@ -6,7 +6,7 @@ import { releaseRef } from '../core/refs.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 
-/** Whether a move was judged by what it brings back. Older records do not say, and no such rule was in force. */
+/** Whether a move was judged by what it brings back. Older records do not state that: there was no such rule. */
 export function statesBars({ statement }: LedgerRecord, { statesKeys }: PolicyInForce): boolean {
   if (statement.kind !== 'authorization') return false
   return statesKeys === true || Object.hasOwn(statement.predicate['urn:headgate:move'].facts, 'broughtBack')
@@ -62,7 +62,7 @@ const FACTS = [
   'approvedBy',
 ]
 
-/** A baseline was decided by nobody: it rests on nothing, and nothing is said of where it came from. */
+/** No rules decided a baseline: it rests on nothing, and the ledger does not say where it came from. */
 export function wrongBaseline(record: LedgerRecord, inForce: PolicyInForce): string[] {
   if (record.statement.kind !== 'authorization') return []
   const { predicate } = record.statement

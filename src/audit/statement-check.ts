@@ -29,7 +29,7 @@ export function objectionToStatement(
   return objectionToDrift(state, ref, expected, found)
 }
 
-/** Where the branch was, nobody can tell afterwards; where the ledger had put it, anybody can. */
+/** Where the branch really was cannot be told afterwards; where the ledger had put it, can. */
 function objectionToDrift(state: LedgerState, ref: string, expected: Oid, found: Oid): string | null {
   const landed = state.landed[ref]?.to ?? zeroOidLike(expected)
   // A move that was on disk and not yet recorded as landed was taken for a drift; its outcome came first, then.

@@ -30,7 +30,7 @@ export type CommitRecord = {
   readonly kind: string
   /** Where a run was made; null where it does not say, and of everything else. */
   readonly url: string | null
-  /** Who signed it, by the keys of that time; null where nobody did who was trusted. */
+  /** Who signed it, by the keys of that time; null where no trusted key did. */
   readonly signer: string | null
 }
 
@@ -182,7 +182,7 @@ function before(about: readonly HistoryRecord[], seq: number): HistoryRecord[] {
   return about.filter((record) => record.seq < seq)
 }
 
-/** The seal keys that the policies name, in order: the ledger's own word. */
+/** The seal keys that the policies name, in order: only the ledger itself vouches for them. */
 async function namedKeys(repository: GitRepository, tip: Oid, { state, head }: Snapshot): Promise<SshKey[]> {
   const lines: string[] = []
   for (const { seq } of state.policies.slice(-MAX_POLICIES)) {

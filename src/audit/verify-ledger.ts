@@ -284,7 +284,7 @@ function absentMoves(count: number): Unchecked[] {
   return count === 0 ? [] : [{ rules: ['replay'], what: 'moves of commits that are not here' }]
 }
 
-/** What cannot be said of the branches: of those that nobody asked the remote for, nothing that holds now. */
+/** What cannot be said of the branches. Of those that the remote was not asked for, nothing that holds now can be said. */
 function uncheckedBranches(branches: Branches | null): Unchecked[] {
   if (branches === null)
     return [
@@ -315,10 +315,10 @@ function readerOf(snapshot: Snapshot | null): ConstructorParameters<typeof Commi
   }
 }
 
-/** Is it on staging, does it contain the one before, and does the staging branch contain what it was. */
+/** Is the commit on staging, does it contain the one before, does the staging branch contain what it was before. */
 const QUESTIONS_A_MOVE = 3
 
-/** Moves that landed, as the ledger's state counts them: believed for nothing but what is worth a preparation. */
+/** Moves that landed, as the ledger's state counts them. Only how much is prepared depends on it. */
 function movesIn(state: LedgerState | undefined): number {
   return Object.values(state?.counts ?? {}).reduce((sum, count) => sum + count, 0)
 }

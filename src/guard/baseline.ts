@@ -2,7 +2,7 @@ import { type Oid, zeroOidLike } from '../core/oid.ts'
 import type { NewRecord } from '../ledger/ledger.ts'
 import { authorizationRecord, outcomeRecord, type StatementContext } from './server-statements.ts'
 
-/** The release that was there before headgate: taken as it is, on the word of the admin who installs. */
+/** The release that was there before headgate: taken as the admin who installs finds it. */
 export function baselineRecords(
   context: StatementContext,
   ref: string,

@@ -27,7 +27,7 @@ export type Described = {
  * - `stale`        it passed too long ago, or under other gates than those of the policy
  * - `incomplete`   a required gate is missing
  * - `other-build`  staging served something else
- * - `invalidated`  somebody took the evidence back
+ * - `invalidated`  the evidence was taken back
  * - `none`         there is none, or none that counts
  */
 export type EvidenceStanding = {
@@ -94,7 +94,7 @@ export async function* candidates(
   for (const [index, described] of listed.entries()) {
     if (count >= limit) return
     const candidate = { ...described, ...(await judgeCandidate(repository, view, described.oid, now)) }
-    // Where staging proved the log's commit on top of what is to be released, it is what can go.
+    // Where staging proved the log's commit on top of what is to be released, that commit is the candidate.
     const isLog = logged.has(described.oid)
     if (isLog && (candidate.evidence.state !== 'passed' || index > oldest)) continue
     if (!isLog) count += 1
@@ -122,7 +122,7 @@ export async function searchPromotable(
   return { promotable: null, closest }
 }
 
-/** What brings back something that was rolled back is promoted by who names it, and never for being the newest. */
+/** A commit that brings back what was rolled back is promoted where it is named, and never for being the newest. */
 export function isOffered({ broughtBack }: Foresight, despite: readonly string[] = []): boolean {
   return broughtBack.every(({ commit }) => isDespite(despite, commit))
 }

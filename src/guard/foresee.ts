@@ -28,15 +28,15 @@ import { withReasons } from './why-rolled-back.ts'
 
 export type Foresight = {
   readonly report: RefReport
-  /** `no`: the server refuses this, whoever pushes it. `unclear`: it depends on what a clone cannot know. */
+  /** `no`: the server refuses this from any pusher. `unclear`: it depends on what a clone cannot know. */
   readonly answer: 'yes' | 'no' | 'unclear'
   /** Why it is unclear; else empty. */
   readonly reason: string
   /** From whom the server takes it. Empty for `no`, and for a branch that anybody may push. */
   readonly pushers: readonly string[]
-  /** It has to be `git push --signed`. */
+  /** Whether the push has to be signed, `git push --signed`. */
   readonly signed: boolean
-  /** It has to have a note, which the options that are known lack. */
+  /** Whether the push has to have a note, which the known options lack. */
   readonly note: boolean
   /** What an override waives for this move. */
   readonly waived: readonly Objection[]
@@ -87,7 +87,7 @@ export async function foreseeRelease(
   const facts = { ...gathered, broughtBack }
   const recorded = await gatherHistory(view.snapshot, facts.to, view.inForce)
   const history = { ...recorded, state }
-  // The server's clock is past whatever it recorded: one that says otherwise is behind.
+  // The server's clock is past the time of its last record: a clock that says otherwise is behind.
   const now = Math.max(options.now, ...history.about.map(({ at }) => at))
   const best = bestPush(facts, view.inForce, history, now, options.pusher)
   const { kind } = best.verdict
@@ -155,7 +155,7 @@ type BestPush = {
   readonly signed: boolean
 }
 
-/** Everybody who may push it, with and without a signature: the verdict of the one who gets furthest. */
+/** Tries all who may push it, with and without a signature: the verdict on the push that gets furthest. */
 function bestPush(
   facts: ReleaseMove,
   { policy, signers }: Pick<TermsInForce, 'policy' | 'signers'>,
@@ -182,7 +182,7 @@ function bestPush(
       ? allowed
       : tries.toSorted((a, b) => a.verdict.objections.length - b.verdict.objections.length)
   return {
-    // A policy without operators is refused when it is parsed, so that somebody tried.
+    // A policy without operators is refused when it is parsed, so that at least one was tried.
     verdict: first!.verdict,
     pushers: [...new Set(allowed.map(({ name }) => name))],
     signed: allowed.length > 0 && allowed.every(({ signed }) => signed),

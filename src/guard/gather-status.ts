@@ -87,7 +87,7 @@ export async function gatherStatus(
   }
 }
 
-/** Without those that a later release, proved and not failed in production, has gone past: it has what mends them. */
+/** Without bars that a later release, proved and not failed in production, has gone past: that release has what mends them. */
 async function standingBars(
   repository: GitRepository,
   { bars }: LedgerState,

@@ -21,7 +21,7 @@ export type ServerView = GuardedView<TermsInForce | null>
 export type RemoteView = GuardedView<PolicyInForce>
 
 /**
- * The state that the next push is judged by: what has landed counts, whether or not anybody has recorded it. `now` is in
+ * The state that the next push is judged by: what has landed counts, recorded or not. `now` is in
  * milliseconds.
  */
 export function stateOf({ snapshot, refs }: GuardedView<TermsInForce | null>, now: number): LedgerState {

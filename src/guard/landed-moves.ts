@@ -15,7 +15,7 @@ export type LandedMove = {
   readonly by: string
   /** RFC 3339. */
   readonly authorizedAt: string
-  /** When the server recorded that it landed; null where nobody has recorded it yet. */
+  /** When the server recorded that it landed; null where it has not yet. */
   readonly landedAt: string | null
   /** What the server authorized; null for a drift. */
   readonly authorized: Predicates['authorization']['urn:headgate:move'] | null
@@ -33,7 +33,7 @@ export async function* landedMoves(
   tip: Oid | null,
 ): AsyncGenerator<LandedMove, void, undefined> {
   const { open, landed } = snapshot.state
-  // A move that is on disk has landed, whether or not anybody has recorded it yet.
+  // A move that is on disk has landed, even where its outcome is not recorded yet.
   const unrecorded = open.findLast((move) => move.ref === ref && move.to === tip)
   const last = unrecorded ?? landed[ref]
   if (last === undefined) return

@@ -15,7 +15,7 @@ export type RollbackOption = {
   readonly foresight: Foresight
   /** What speaks against it besides the approvals that are still to be given. */
   readonly obstacles: readonly Objection[]
-  /** Those for exactly this way back, whoever will push it. */
+  /** Approvals for exactly this way back, for any pusher. */
   readonly approvals: Approvals
 }
 

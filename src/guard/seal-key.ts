@@ -1,4 +1,4 @@
-/** The key by which a guard's own word is known: that of a server or of a relay. */
+/** The key by which a guard's own records and statements are known: that of a server or of a relay. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { Envelope } from '../core/envelope.ts'
 import { PAYLOAD_TYPE, SEAL_NAMESPACE } from '../core/statement.ts'

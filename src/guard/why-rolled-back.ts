@@ -6,7 +6,7 @@ import { envelopeDigest } from './gather-history.ts'
 
 type Bar = LedgerState['bars'][number]
 
-/** Undefined where nobody has recorded the outcome yet. */
+/** Undefined where the outcome is not recorded yet. */
 export async function whyRolledBack(snapshot: Snapshot, { seq }: Bar): Promise<string | undefined> {
   if (seq > snapshot.head.seq) return undefined
   for await (const { statement } of snapshot.read(seq)) {

@@ -118,7 +118,7 @@ type Ledger = Pick<AuditSource, 'snapshot' | 'inForce'> & {
   readonly former: readonly string[]
 }
 
-/** Whether a ledger must be there: one was verified here before, or somebody knows of it from elsewhere. */
+/** Whether a ledger must be there: one was verified here before, or the caller knows of it from elsewhere. */
 function isExpected(repository: GitRepository, { remote, mayBeGone }: SourceOptions): boolean {
   return mayBeGone === true || new VerifiedCopy(repository.commonDirectory, copyName(remote)).read() !== null
 }
@@ -180,10 +180,10 @@ async function policyOf(
   }
 }
 
-/** A policy a day for years. An audit says so where it knows of a branch that nobody asked for. */
+/** A policy a day for years. Of a branch beyond that the audit says that the remote was not asked for it. */
 const MAX_POLICIES = 1000
 
-/** Also those that were retired: which they are is the audit's to find out. */
+/** Retired branches are among them: the audit finds out which those are. */
 async function formerNames(snapshot: Snapshot, inForce: PolicyInForce): Promise<string[]> {
   const names = new Set(Object.keys(snapshot.state.landed))
   for (const { version } of snapshot.state.policies.slice(0, -1).slice(-MAX_POLICIES)) {

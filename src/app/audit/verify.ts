@@ -125,7 +125,7 @@ async function auditSource(
   return audit
 }
 
-/** What was found stands, whether or not it can be remembered: a clone may be where nobody can write. */
+/** The findings stand, whether or not the audit can be remembered: the caller may have no right to write in this clone. */
 async function remember({ copy, keep }: AuditSource, audit: Remembered, tell: Tell): Promise<void> {
   try {
     copy.write(audit)

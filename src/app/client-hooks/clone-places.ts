@@ -24,7 +24,7 @@ export type HooksPath = { readonly value: string; readonly scope: string }
 export async function findPlaces(client: ClientRepository): Promise<ClonePlaces> {
   const top = await client.topLevel()
   if (top === null) {
-    // Says so where there is no repository at all.
+    // Its error says it where there is no repository at all.
     ;(await client.open()).close()
     const bare = (await client.git('rev-parse', '--is-bare-repository')).trim() === 'true'
     throw new HeadgateError('usage', 'this repository has no working tree', {
@@ -42,7 +42,7 @@ export async function findPlaces(client: ClientRepository): Promise<ClonePlaces>
   )
   const [common = '', hooks = ''] = paths.split('\n')
   const configured = await readHooksPaths(client)
-  // A folder of hooks that the repository commits leads nowhere else.
+  // A folder of hooks that the repository commits must not lead elsewhere by links.
   if (!resolve(top, hooks).startsWith(`${realpathSync(resolve(top, common))}/`))
     treeFolder(top, resolve(top, hooks))
   return {
@@ -70,12 +70,12 @@ function isForAll({ scope, value }: HooksPath): boolean {
   return (scope === 'global' || scope === 'system') && isAbsolute(value)
 }
 
-/** git looks where the hooks of all repositories are: nothing of one project belongs there. */
+/** Whether git looks in the folder for the hooks of all repositories: nothing of one project belongs there. */
 export function isShared({ hooksPath }: ClonePlaces): boolean {
   return hooksPath !== null && isForAll(hooksPath)
 }
 
-/** Somebody switched hooks off here, by a value that is no folder: empty, or /dev/null. */
+/** Hooks are switched off here, by a `core.hooksPath` that is no folder: empty, or /dev/null. */
 export function areHooksOff({ hooks, hooksPath }: ClonePlaces): boolean {
   if (hooksPath === null) return false
   return hooksPath.value === '' || statSync(hooks, { throwIfNoEntry: false })?.isDirectory() === false

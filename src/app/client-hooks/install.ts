@@ -49,7 +49,7 @@ export type Installed = {
   readonly runner: Runner
   /** What was written, for people; empty where everything was there already. */
   readonly changed: readonly string[]
-  /** What somebody still has to do. */
+  /** What the developer still has to do. */
   readonly remarks: readonly string[]
 }
 

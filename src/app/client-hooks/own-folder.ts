@@ -81,7 +81,7 @@ export function hasSharedHooks(folder: string): boolean {
 }
 
 function sharedHooks(folder: string): string[] {
-  // Often /dev/null, against hooks of any kind; a developer who runs headgate init wants these.
+  // The folder is often /dev/null, to have no hooks at all; a developer who runs headgate init wants headgate's.
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return []
   return readdirSync(folder).filter((name) => {
     if (!/^[a-z][a-z0-9-]+$/.test(name)) return false

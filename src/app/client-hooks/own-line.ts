@@ -1,6 +1,6 @@
 /**
- * One line of ours in a file of somebody else's; all else is in files of our own. It ends with a comment, which is how it
- * is found again, and which takes the CR that git may check such a file out with (`core.autocrlf`): no shell would.
+ * One line of headgate's in a file of the project's; all else is in files of headgate's own. The line ends with a comment,
+ * by which it is found again, and which takes the CR that git may check such a file out with (`core.autocrlf`): no shell would.
  */
 
 const MARK = '# by headgate init'

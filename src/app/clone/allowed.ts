@@ -23,7 +23,7 @@ export type HostCheck = (url: string) => { readonly reason: string; readonly hin
 
 /**
  * The hosts that the policies of this tree name, the committed one and the one that is checked out, and those of
- * `headgate.allowHost`. What a remote says of itself is nobody's word here: its ledger may name any host.
+ * `headgate.allowHost`. What a remote says of itself does not count: its ledger may name any host.
  */
 export async function namedHosts(client: ClientRepository): Promise<HostCheck> {
   const [committed, checkedOut, configured] = await Promise.all([

@@ -45,7 +45,7 @@ export async function fetchLedger(client: ClientRepository, remote: string): Pro
 /**
  * Copies the ledger of a guarded remote and branches of it, by their full names, as they are at one moment; where a
  * branch does not exist, its copy is removed. `whole` brings the history that a shallow clone lacks. Throws HeadgateError
- * 'configuration' if nobody guards the remote, 'unavailable' if it cannot be reached.
+ * 'configuration' if the remote has no headgate, 'unavailable' if it cannot be reached.
  */
 export async function fetchCopies(
   client: ClientRepository,

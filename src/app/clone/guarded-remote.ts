@@ -27,7 +27,7 @@ export function requireHistory(repository: GitRepository, remote: string): void 
   })
 }
 
-/** As `lookAt`, for commands that make no sense on a remote that nobody guards. */
+/** As `lookAt`, for commands that make no sense on a remote without headgate. */
 export async function lookAtGuarded(
   client: ClientRepository,
   repository: GitRepository,

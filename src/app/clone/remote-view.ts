@@ -32,7 +32,7 @@ export async function pushTarget(client: ClientRepository, remote: string, pushU
   return fetches.replace(/\n$/, '') === pushUrl ? remote : pushUrl
 }
 
-/** Somebody may push between the connections. Where that happens for so long, nobody can tell. */
+/** A push may land between the connections. Where that goes on for so long, there is no view of one moment. */
 const ATTEMPTS = 5
 const PATIENCE_MS = 10_000
 const MAX_PAUSE_MS = 500
@@ -50,7 +50,7 @@ export async function lookAt(
   let unexplained = ''
   const start = elapsedMs()
   for (let attempt = 1; attempt <= ATTEMPTS || elapsedMs() - start < PATIENCE_MS; attempt++) {
-    // Those who push go on pushing: at another pace the two do not meet each time.
+    // Other pushes may go on all the time: with pauses of chance length the looks do not meet each of them.
     if (attempt > 2) await sleep(Math.random() * Math.min(100 * attempt, MAX_PAUSE_MS))
     const before = await readCopy(client, repository, remote)
     const names = before === null ? [] : Object.values(refsOf(before.inForce.policy))

@@ -21,7 +21,7 @@ export function serverWords(said: readonly string[]): ServerWords {
   const judged = verdict === 'refused'
   const words = said.filter((line) => line !== '' && !isVerdictLine(line))
   const { found, fix } = judged ? reasonsIn(words) : { found: [], fix: [] }
-  // Somebody else's hook refused, or headgate itself has a problem: their words are all there is.
+  // Another hook refused, or headgate itself has a problem: there are no other words than theirs.
   if (found.length === 0) return { undecided, judged, lines: words, hint: undefined }
   return { undecided, judged, lines: [found.join(' ')], hint: fix.length === 0 ? undefined : fix.join(' ') }
 }

@@ -36,7 +36,7 @@ export type FetchWhole = () => Promise<Snapshot>
 const MAX_PACKS = 100
 /** Files that one fetch asks for: what a command line holds with ease. */
 const MAX_ASKED = 500
-/** Who comes back more often reads the history, and gets it at once. */
+/** A caller that comes back more often reads the history, and gets all of it at once. */
 const MAX_FETCHES = 8
 
 export class TipCopy {
@@ -128,7 +128,7 @@ export function isPlainName(remote: string): boolean {
   return /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(remote)
 }
 
-/** Objects that are fetched when somebody asks for them, those that are asked for at one time by one fetch. */
+/** Objects that are fetched when they are asked for; one fetch brings all that are asked for at one time. */
 class FetchedObjects implements LedgerObjects {
   readonly #here: LedgerObjects
   readonly #bring: (oids: readonly Oid[]) => Promise<void>
@@ -166,7 +166,7 @@ class FetchedObjects implements LedgerObjects {
     return (folder === undefined ? null : await this.#here.tree(folder)) ?? []
   }
 
-  /** Whether somebody goes through the ledger, record by record. */
+  /** Whether the caller goes through the ledger, record by record. */
   get isBusy(): boolean {
     return this.#fetches >= MAX_FETCHES
   }
@@ -221,7 +221,7 @@ class TipSnapshot implements Snapshot {
     }
   }
 
-  /** What the tip's files say, or the whole ledger: where somebody goes through it, or the host gives no single file. */
+  /** Reads the files of the tip, or the whole ledger where the caller goes through it or the host gives no single file. */
   async #ask<T>(question: (snapshot: Snapshot) => Promise<T>): Promise<T> {
     if (this.#whole === undefined && !this.#objects.isBusy) {
       try {

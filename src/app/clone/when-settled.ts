@@ -1,4 +1,4 @@
-/** Looking at a remote after a push whose outcome nobody told. */
+/** Looking at a remote after a push whose outcome the server did not tell. */
 import { HeadgateError } from '../../core/errors.ts'
 
 /** A server whose connection broke may be at work still. Pauses before each look, in milliseconds: five seconds in all. */

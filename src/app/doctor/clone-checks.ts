@@ -34,7 +34,7 @@ export async function checkClone(client: ClientRepository): Promise<Diagnosis[]>
   ]
 }
 
-/** The server judges in any case: a clone without the hooks lacks nothing but an early word. */
+/** The server judges in any case: a clone without the hooks only hears its verdict later. */
 const WITHOUT_HOOKS: Diagnosis = {
   code: 'hooks-optional',
   level: 'remark',
@@ -43,7 +43,7 @@ const WITHOUT_HOOKS: Diagnosis = {
   repair: { kind: 'install' },
 }
 
-/** Whether nobody ever put hooks of headgate here, and nothing of what is there would keep them from running. */
+/** Whether this clone never had hooks of headgate, and they would run here. */
 function isWithoutHooks(places: ClonePlaces, findings: readonly Diagnosis[]): boolean {
   const missing = findings.filter(({ code }) => code === 'hook-missing').length
   return (

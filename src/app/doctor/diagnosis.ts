@@ -11,7 +11,7 @@ export type Diagnosis = {
   readonly repair?: Repair
 }
 
-/** `install`: whatever `init` or `server install` does; each runs once, however many findings ask for it. */
+/** `install`: what `init` or `server install` does. Each repair runs once, however many findings ask for it. */
 export type Repair =
   | { readonly kind: 'install' }
   | { readonly kind: 'chmod'; readonly modes: readonly { readonly path: string; readonly mode: number }[] }

@@ -1,6 +1,6 @@
 /**
  * Refs that git takes for a guarded branch where somebody writes its short name. The server refuses new ones; those that
- * are there are in nobody's way but that of people who type short names. Deleting one can lose what it names: nobody but a
+ * are there only mislead people who type short names. Deleting one can lose what it names: nobody but a
  * person decides that.
  */
 

@@ -4,7 +4,7 @@ import { printable, shellWord } from '../../core/printable.ts'
 import { type Diagnosis, problem } from './diagnosis.ts'
 
 /**
- * What is wrong with a private key's file: it must be readable for its owner and nobody else (`mask` tells who else).
+ * What is wrong with a private key's file: only its owner may read it (`mask`: the bits of a mode that let others do so).
  * `repository` is the guarded one that the key belongs to.
  */
 export function checkPrivateKey(path: string, mask = 0o077, repository: string | null = null): Diagnosis[] {
