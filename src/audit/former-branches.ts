@@ -17,7 +17,7 @@ const MAX_FORMER = 1000
 export class FormerBranches {
   readonly #findings: Findings
   #branches: readonly FormerBranch[]
-  /** Those that a policy kept which refused: what moved them then is not excused by one that only evaluates. */
+  /** Branches that a policy with enforcement kept: a later policy that only evaluates does not excuse what moved them then. */
   readonly #enforced: Set<string>
 
   constructor(findings: Findings, branches: readonly FormerBranch[], enforced: readonly string[]) {
