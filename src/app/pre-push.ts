@@ -34,11 +34,11 @@ export type PrePushOptions = {
   readonly lines: Uint8Array
 }
 
-/** In all but the second case the server decides, and the push goes on. */
+/** Unless it is refused the push goes on, and the server decides. */
 export type PrePushVerdict =
   /** Nothing speaks against the push. */
   | { readonly kind: 'passes' }
-  /** `others` are refs that would be refused with those that are to blame. */
+  /** `others`: refs of the same push that nothing speaks against. */
   | { readonly kind: 'refused'; readonly blamed: readonly RefReport[]; readonly others: readonly string[] }
   | { readonly kind: 'unclear'; readonly reason: string }
   /** The remote said nothing within `DEADLINE_MS`. Connections to it may be open still. */
