@@ -1,7 +1,8 @@
-import { chmodSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type DiagnoseOptions, diagnose } from '../../src/app/doctor/diagnose.ts'
+import { init } from '../../src/app/init.ts'
 import { released } from '../beginnings.ts'
 import type { TestRepository } from '../make-repository.ts'
 import { callerIn, guarded } from './caller.ts'
@@ -26,10 +27,16 @@ test('a guarded repository: a fault is a finding with its repair, and is gone af
   expect(statSync(hook).mode & 0o111).not.toBe(0)
 })
 
-test('a clone is found from where the caller is, and gets its hooks', async () => {
+test('a clone is found from where the caller is; a hook that is gone comes back', async () => {
   const repository = guarded({ prepare: released })
+  const without = await examine(repository)
+  expect(without).toMatchObject({ path: repository.clone, kind: 'clone', healthy: true })
+  await init(callerIn(repository), { policy: false }, () => {})
+  const hook = join(repository.clone, '.git', 'hooks', 'pre-push')
+  rmSync(hook)
   const found = await examine(repository)
-  expect(found).toMatchObject({ path: repository.clone, kind: 'clone', healthy: false })
-  expect(found.findings.every(({ repair }) => repair === undefined || repair.kind === 'install')).toBe(true)
-  expect((await examine(repository, { fix: true })).healthy).toBe(true)
+  expect(found.healthy).toBe(false)
+  expect(found.findings.map(({ repair }) => repair)).toContainEqual({ kind: 'install' })
+  expect(await examine(repository, { fix: true })).toMatchObject({ healthy: true })
+  expect(existsSync(hook)).toBe(true)
 })
