@@ -214,13 +214,7 @@ const OF_THE_PROCESS: readonly { readonly names: RegExp; readonly may: readonly 
 ]
 
 /** They move to src/app. */
-const NOT_YET = [
-  'reports/github-actions',
-  'rollback-approval',
-  'production',
-  'release-session',
-  'run-gate-command',
-].map((name) => `src/cli/${name}.ts`)
+const NOT_YET = ['rollback-approval', 'production', 'release-session'].map((name) => `src/cli/${name}.ts`)
 
 test('what is of the process is named by the commands and the mains alone', () => {
   for (const { names, may } of OF_THE_PROCESS) {
