@@ -213,12 +213,9 @@ const OF_THE_PROCESS: readonly { readonly names: RegExp; readonly may: readonly 
   },
 ]
 
-/** They move to src/app. */
-const NOT_YET = ['rollback-approval', 'production', 'release-session'].map((name) => `src/cli/${name}.ts`)
-
 test('what is of the process is named by the commands and the mains alone', () => {
   for (const { names, may } of OF_THE_PROCESS) {
-    const others = SOURCES.filter(({ path }) => ![...may, ...NOT_YET].some((one) => path.startsWith(one)))
+    const others = SOURCES.filter(({ path }) => !may.some((one) => path.startsWith(one)))
     expect(where(names, others)).toEqual([])
     // An exception that nobody needs any more is none.
     for (const one of may)

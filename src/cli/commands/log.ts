@@ -60,7 +60,6 @@ export function logCommand(cli: Argv): Argv {
     async (options) => {
       if (options.append) {
         const { catchUpReleaseLog } = await import('../../app/release/append-release-log.ts')
-        const { thisCaller } = await import('../this-caller.ts')
         const { showCaughtUp, tellAppend } = await import('../screens/release-log.ts')
         const { remote, logBranch } = options
         return showCaughtUp(await catchUpReleaseLog(thisCaller(), { remote, logBranch }, tellAppend))
