@@ -7,10 +7,10 @@ import { POLICY, PROGRAM, type TestRepository } from '../make-repository.ts'
 import { application, guarded, headgate, run, serve } from './run-program.ts'
 
 /** A guarded repository whose staging has these gates besides the usual two. */
-function withGates(gates: readonly string[]): TestRepository {
+function withGates(gates: readonly string[], url = 'http://127.0.0.1:9'): TestRepository {
   const [head = '', tail = ''] = POLICY.split('  production:')
   const policy = `${head}${gates.map((gate) => `      - ${gate}\n`).join('')}  production:${tail}`
-  return guarded({ policy })
+  return guarded({ policy: policy.replaceAll('http://127.0.0.1:9', url) })
 }
 
 function pushed(repository: TestRepository, files: Record<string, string> = { f: 'next' }): string {
@@ -118,10 +118,9 @@ test('in GitHub Actions, failures become annotations and the step gets a summary
 })
 
 test('only optional gates failed: WARNED, exit 0, recorded, and the promotion lands', async () => {
-  const repository = withGates([GATES[0] ?? ''])
-  const commit = pushed(repository)
   const url = await serve(application(() => commit))
-  repository.allowUrl(url)
+  const repository = withGates([GATES[0] ?? ''], url)
+  const commit = pushed(repository)
   const ran = await headgate(repository, ['gate', '--record', '--key', repository.key('ci'), '--url', url])
   expect(ran.code, ran.all).toBe(0)
   expect(ran.stderr).toMatch(/^ {2}warn warned \(\d+ ms\): status 200, expected 418$/m)

@@ -1,14 +1,26 @@
 import { cpSync, existsSync, writeFileSync } from 'node:fs'
+import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ahead, lastCommits } from '../beginnings.ts'
-import { PROGRAM, type TestRepository } from '../make-repository.ts'
-import { application, guarded, headgate, run, serve } from './run-program.ts'
+import { POLICY, PROGRAM, type TestRepository } from '../make-repository.ts'
+import { application, guarded, headgate, run, serve, serveAgain } from './run-program.ts'
 
 function pushed(repository: TestRepository, subject = 'next'): string {
   const commit = repository.commit(subject)
   repository.mustRun(repository.push('main'))
   return commit
+}
+
+/** A repository whose staging is at the URL at which this answers, production too if told; `next` is on main. */
+async function reached(
+  handler: RequestListener,
+  { production = false } = {},
+): Promise<{ repository: TestRepository; url: string }> {
+  const url = await serveAgain(handler)
+  const nowhere = 'http://127.0.0.1:9'
+  const policy = production ? POLICY.replaceAll(nowhere, url) : POLICY.replace(nowhere, url)
+  return { repository: guarded({ policy, prepare: ahead }), url }
 }
 
 /** What was printed, with times that do not change from run to run. */
@@ -25,11 +37,11 @@ function evidence(repository: TestRepository, commit: string): Record<string, un
 }
 
 test('gates that pass are recorded, and the printed command promotes', async () => {
-  const repository = guarded({ prepare: ahead })
+  let served = ''
+  const { repository, url } = await reached(application(() => served))
   const commit = repository.git('rev-parse', 'HEAD')
+  served = commit
   const short = commit.slice(0, 7)
-  const url = await serve(application(() => commit))
-  repository.allowUrl(url)
 
   const ran = await headgate(repository, ['gate', '--url', url, '--record', '--key', repository.key('ci')])
 
@@ -50,7 +62,7 @@ an operator can promote it now:
   expect(ran.code).toBe(0)
   expect(evidence(repository, commit)).toEqual([
     {
-      record: 3,
+      record: 2,
       at: expect.stringMatching(/^20.+Z$/),
       by: 'ci@example.com',
       trusted: true,
@@ -71,10 +83,9 @@ an operator can promote it now:
   expect(repository.ref('refs/heads/release')).toBe(commit)
 
   const next = pushed(repository, 'another')
-  const base = await serve(application(() => next))
-  repository.allowUrl(base)
+  served = next
   const again = await headgate(repository, ['gate', '--record'], {
-    env: { HEADGATE_KEY: repository.key('ci'), BASE: base },
+    env: { HEADGATE_KEY: repository.key('ci'), BASE: url },
   })
   expect(again.stdout).toContain(`headgate promote ${next.slice(0, 7)} --key FILE\n`)
   const status = await headgate(repository, ['status', '--no-environments'])
@@ -366,11 +377,9 @@ test.runIf(existsSync('/usr/bin/script'))('colour on a terminal only, and not wi
 })
 
 test('a run in which no gate ran is no evidence: nothing is recorded, and an older pass still counts', async () => {
-  const repository = guarded({ prepare: ahead })
+  const { repository, url } = await reached(application(() => commit))
   const [first = '', commit = ''] = lastCommits(repository, 2)
   const args = ['gate', '--record', '--key', repository.key('ci'), '--url']
-  const url = await serve(application(() => commit))
-  repository.allowUrl(url)
   const passed = await headgate(repository, [...args, url])
   expect(passed.code, passed.all).toBe(0)
   const subjects = repository.ledgerSubjects()
@@ -424,12 +433,12 @@ test('--wait ends at once where what is served contains the commit, which is sup
 })
 
 test('--mode prod proves what the release branch is at on the remote, whatever is checked out', async () => {
-  const repository = guarded({ prepare: ahead })
+  const { repository, url } = await reached(
+    application(() => commit),
+    { production: true },
+  )
   const [, commit = ''] = lastCommits(repository, 2)
   const key = ['--key', repository.key('ci')]
-  const served = application(() => commit)
-  const url = await serve(served)
-  repository.allowUrl(url)
   expect((await headgate(repository, ['gate', '--record', ...key, '--url', url])).code).toBe(0)
   repository.mustRun(repository.push(`${commit}:refs/heads/release`))
   repository.commit('the release log')

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
@@ -62,6 +62,25 @@ export async function serve(handler: RequestListener): Promise<string> {
     server.close()
   })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+let standing: { readonly server: Server; readonly url: string } | null = null
+
+/** The same at an address that stays for the whole file, so that repositories whose policy names it are copies of one. */
+export async function serveAgain(handler: RequestListener): Promise<string> {
+  if (standing === null) {
+    const server = createServer()
+    server.unref()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    standing = { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  }
+  const { server, url } = standing
+  server.on('request', handler)
+  onTestFinished(() => {
+    server.off('request', handler)
+    server.closeAllConnections()
+  })
+  return url
 }
 
 /** An application that serves a commit, and answers the test policy's gates with these statuses. */
