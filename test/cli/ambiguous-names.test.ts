@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { ClientRepository } from '../../src/app/clone/client-repository.ts'
 import { parseReleaseLog } from '../../src/core/release-log.ts'
 import { released } from '../beginnings.ts'
 import { type Ran, unwrapped } from '../make-repository.ts'
@@ -120,22 +121,25 @@ test('a short name that means two commits is refused; a full one is not', async 
   const cwd = day.clone('alice')
   day.repository.mustRun(day.repository.run('git', ['branch', 'one', one], { cwd }))
   day.repository.mustRun(day.repository.run('git', ['tag', 'one', wrong], { cwd }))
-  for (const name of ['one', 'one~0', 'one^{commit}', 'main', 'origin/main']) {
-    const ran = await day.as('alice', 'check', name)
-    expect(ran.code, name).toBe(64)
-    expect(ran.stderr).toContain(`headgate: "${name}" is ambiguous in this clone: `)
-  }
+  const client = new ClientRepository({ folder: cwd, environment: day.repository.env })
+  for (const name of ['one', 'one~0', 'one^{commit}', 'main', 'origin/main'])
+    await expect(client.resolveCommit(name), name).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining(`"${name}" is ambiguous in this clone: `),
+    })
   const named = await day.as('alice', 'check', 'one')
+  expect(named.code, named.all).toBe(64)
+  expect(named.stderr).toContain('headgate: "one" is ambiguous in this clone: ')
   expect(named.stderr).toContain(`refs/tags/one (${short(wrong)}), refs/heads/one (${short(one)})`)
   expect(named.stderr).toContain('hint: write the full name of the one that you mean, such as refs/heads/one')
-  for (const name of ['refs/heads/one', 'refs/heads/one~0', short(one), `${one}^{commit}`]) {
-    const ran = await day.as('alice', 'check', name)
-    expect(ran.code, ran.all).toBe(0)
-    expect(ran.stdout).toContain(`${short(one)}:refs/heads/release`)
-  }
+  for (const name of ['refs/heads/one', 'refs/heads/one~0', short(one), `${one}^{commit}`])
+    expect(await client.resolveCommit(name), name).toBe(one)
+  const full = await day.as('alice', 'check', 'refs/heads/one')
+  expect(full.code, full.all).toBe(0)
+  expect(full.stdout).toContain(`${short(one)}:refs/heads/release`)
   // Two names of one commit are one meaning.
   day.repository.mustRun(day.repository.run('git', ['tag', '-f', '-a', '-m', 'one', 'one', one], { cwd }))
-  expect((await day.as('alice', 'check', 'one')).code).toBe(0)
+  expect(await client.resolveCommit('one')).toBe(one)
 })
 
 test('the doctor names what is in the way, on the server, on the remote and in the clone', () => {
