@@ -3,38 +3,23 @@ import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { PROGRAM, type Ran, TestRepository } from '../make-repository.ts'
+import { listEvidence } from '../../src/app/statements/list-evidence.ts'
+import { PROGRAM, TestRepository } from '../make-repository.ts'
 import { guarded, headgate, serve } from './run-program.ts'
 
-/** Records evidence from some clone, then reads it back from there. */
-function expectWorks(
+/** Records evidence from some clone, then reads it back from there: that as `evidence list` does, in this process. */
+async function expectWorks(
   repository: TestRepository,
   where: { cwd?: string; env?: Record<string, string>; remote?: string } = {},
-): void {
-  const { cwd = repository.clone, env = {}, remote } = where
-  const run = (...args: string[]): Ran =>
-    repository.run(
-      process.execPath,
-      [PROGRAM, ...args, ...(remote === undefined ? [] : ['--remote', remote])],
-      {
-        cwd,
-        env,
-      },
-    )
-  const added = run(
-    'evidence',
-    'add',
-    '--commit',
-    'HEAD',
-    '--failed',
-    'health',
-    '--key',
-    repository.key('ci'),
-  )
+): Promise<void> {
+  const { cwd = repository.clone, env = {}, remote = 'origin' } = where
+  const add = ['evidence', 'add', '--commit', 'HEAD', '--failed', 'health', '--key', repository.key('ci')]
+  const named = remote === 'origin' ? [] : ['--remote', remote]
+  const added = repository.run(process.execPath, [PROGRAM, ...add, ...named], { cwd, env })
   expect(added.code, added.all).toBe(0)
-  const listed = run('evidence', 'list', '--json')
-  expect(listed.stderr).toBe('')
-  expect(JSON.parse(listed.stdout).evidence.at(-1)).toMatchObject({ result: 'FAILED', by: 'ci@example.com' })
+  const caller = { folder: cwd, environment: { ...repository.env, ...env } }
+  const { evidence } = await listEvidence(caller, { commit: 'HEAD', remote })
+  expect(evidence.at(-1)).toMatchObject({ result: 'FAILED', by: 'ci@example.com' })
 }
 
 function clone(repository: TestRepository, ...args: string[]): string {
@@ -49,18 +34,18 @@ function pushSecond(repository: TestRepository): void {
   repository.mustRun(repository.push('main'))
 }
 
-test('a subfolder, and a folder whose name needs quoting', () => {
+test('a subfolder, and a folder whose name needs quoting', async () => {
   const repository = guarded()
   const folder = join(repository.clone, "it's $HOME", 'Größe')
   mkdirSync(folder, { recursive: true })
-  expectWorks(repository, { cwd: folder })
+  await expectWorks(repository, { cwd: folder })
 })
 
-test('a linked worktree', () => {
+test('a linked worktree', async () => {
   const repository = guarded()
   const worktree = join(repository.folder, 'worktree')
   repository.git('worktree', 'add', '-q', '--detach', worktree)
-  expectWorks(repository, { cwd: worktree })
+  await expectWorks(repository, { cwd: worktree })
 })
 
 test.each([
@@ -69,21 +54,21 @@ test.each([
   ['a clone without blobs', ['--filter=blob:none']],
   ['a bare clone', ['--bare']],
   ['a mirror', ['--mirror']],
-])('%s', (_, args) => {
+])('%s', async (_, args) => {
   const repository = guarded({ prepare: pushSecond })
-  expectWorks(repository, { cwd: clone(repository, ...args) })
+  await expectWorks(repository, { cwd: clone(repository, ...args) })
 })
 
-test('a SHA-256 clone', () => {
-  expectWorks(guarded({ objectFormat: 'sha256' }))
+test('a SHA-256 clone', async () => {
+  await expectWorks(guarded({ objectFormat: 'sha256' }))
 })
 
-test('a remote by path, by URL, by another name', () => {
+test('a remote by path, by URL, by another name', async () => {
   const repository = guarded()
-  expectWorks(repository, { remote: repository.bare })
-  expectWorks(repository, { remote: `file://${repository.bare}` })
+  await expectWorks(repository, { remote: repository.bare })
+  await expectWorks(repository, { remote: `file://${repository.bare}` })
   repository.git('remote', 'rename', 'origin', 'up/stream')
-  expectWorks(repository, { remote: 'up/stream' })
+  await expectWorks(repository, { remote: 'up/stream' })
   const none = repository.headgate('evidence', 'list')
   expect(none.stderr).toBe(
     'headgate: there is no remote "origin" in this clone\n  hint: --remote takes up/stream, or a URL\n',
@@ -91,7 +76,7 @@ test('a remote by path, by URL, by another name', () => {
   expect(none.code).toBe(64)
 })
 
-test("the clone's own hooks and push settings have nothing to say about the inbox", () => {
+test("the clone's own hooks and push settings have nothing to say about the inbox", async () => {
   const repository = guarded()
   for (const hook of ['pre-push', 'reference-transaction']) {
     const path = join(repository.clone, '.git', 'hooks', hook)
@@ -109,20 +94,20 @@ test("the clone's own hooks and push settings have nothing to say about the inbo
   ]
   for (const [name, value] of settings) repository.git('config', name, value)
   repository.git('tag', '-a', '-m', 'x', 'v1')
-  expectWorks(repository)
+  await expectWorks(repository)
   expect(repository.server('for-each-ref', 'refs/tags')).toBe('')
 })
 
-test("git's environment is the user's: GIT_SSH_COMMAND, GIT_CONFIG_*, GIT_DIR", () => {
+test("git's environment is the user's: GIT_SSH_COMMAND, GIT_CONFIG_*, GIT_DIR", async () => {
   const repository = guarded()
   const ssh = join(repository.folder, 'my ssh')
   writeFileSync(ssh, '#!/bin/sh\nwhile test $# -gt 1; do shift; done\nexec sh -c "$1"\n')
   chmodSync(ssh, 0o755)
-  expectWorks(repository, {
+  await expectWorks(repository, {
     remote: `ssh://git.example.com${repository.bare}`,
     env: { GIT_SSH_COMMAND: `'${ssh}'`, GIT_SSH_VARIANT: 'simple' },
   })
-  expectWorks(repository, {
+  await expectWorks(repository, {
     remote: 'company:app.git',
     env: {
       GIT_CONFIG_COUNT: '1',
@@ -130,7 +115,7 @@ test("git's environment is the user's: GIT_SSH_COMMAND, GIT_CONFIG_*, GIT_DIR", 
       GIT_CONFIG_VALUE_0: 'company:app.git',
     },
   })
-  expectWorks(repository, { cwd: repository.folder, env: { GIT_DIR: join(repository.clone, '.git') } })
+  await expectWorks(repository, { cwd: repository.folder, env: { GIT_DIR: join(repository.clone, '.git') } })
 })
 
 test('smart HTTP with credentials from GIT_ASKPASS; the server knows the pusher as REMOTE_USER', async () => {
@@ -250,7 +235,9 @@ test('several commands of one clone at once', async () => {
     ),
   )
   for (const ran of runs) expect(ran.code, ran.all).toBe(0)
-  expect(JSON.parse(repository.headgate('evidence', 'list', '--json').stdout).evidence).toHaveLength(6)
+  const listed = repository.headgate('evidence', 'list', '--json')
+  expect(listed.stderr).toBe('')
+  expect(JSON.parse(listed.stdout).evidence).toHaveLength(6)
 })
 
 test('where there is no clone, no git, no guard, no such remote: one line and the fix', () => {
