@@ -2,8 +2,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { released } from '../beginnings.ts'
 import { POLICY, type TestRepository } from '../make-repository.ts'
-import { guarded, headgate, serve } from './run-program.ts'
+import { guarded, headgate, serve, serveAgain } from './run-program.ts'
 
 const SECRETS = { GITHUB_TOKEN: 'ghp-hunter2', HEADGATE_GATE_TOKEN: 'gate-hunter2' }
 /** As the remote's ledger has it: every request carries what it can get. */
@@ -12,14 +13,14 @@ const HEADERS = 'headers: { x-a: { env: GITHUB_TOKEN }, x-plain: words }'
 /** A guarded repository whose policy names a host, and what that host was asked. */
 async function hostile(headers = HEADERS) {
   const asked: string[] = []
-  const url = await serve((request, response) => {
+  const url = await serveAgain((request, response) => {
     asked.push(`${request.method} ${request.url} ${JSON.stringify(request.headers)}`)
     response.end(JSON.stringify({ commit: served.commit }))
   })
   const served = { commit: '' }
   const policy = POLICY.replaceAll(/url: \S+/g, `url: ${url}\n    ${headers}`)
-  const repository = guarded({ policy })
-  const commit = repository.release('one')
+  const repository = guarded({ policy, prepare: released })
+  const commit = repository.git('rev-parse', 'HEAD')
   served.commit = commit
   const run = (...args: string[]) => headgate(repository, args, { env: SECRETS })
   return { repository, url, asked, commit, run }
@@ -39,36 +40,39 @@ function expectPlain(asked: readonly string[], times: number): void {
   }
 }
 
-const LOOKS: [string, (commit: string) => string[], number, number][] = [
-  ['status', () => ['status'], 0, 2],
-  ['status --json', () => ['status', '--json'], 0, 2],
+const LOOKS: [string, (commit: string) => string[][], number, number][] = [
+  ['status and status --json', () => [['status'], ['status', '--json']], 0, 2],
   [
     'deploy-check --served',
-    (commit) => ['deploy-check', commit, '--environment', 'production', '--served'],
+    (commit) => [['deploy-check', commit, '--environment', 'production', '--served']],
     78,
     1,
   ],
-  ['verify --served', () => ['verify', '--served'], 78, 1],
+  ['verify --served', () => [['verify', '--served']], 78, 1],
 ]
 
-describe.each(LOOKS)('%s', (_, args, code, requests) => {
+describe.each(LOOKS)('%s', (_, calls, code, requests) => {
   test('asks no host that the ledger alone names, and a named one with a plain GET', async () => {
     const { repository, url, asked, commit, run } = await hostile()
-    const unnamed = await run(...args(commit))
-    expect([unnamed.code, asked]).toEqual([code, []])
-    expect(unnamed.all).toContain(`only the remote's ledger names ${url}`)
-    expect(unnamed.all).toContain(`git config --global --add headgate.allowHost ${url}`)
+    for (const args of calls(commit)) {
+      const unnamed = await run(...args)
+      expect([unnamed.code, asked]).toEqual([code, []])
+      expect(unnamed.all).toContain(`only the remote's ledger names ${url}`)
+      expect(unnamed.all).toContain(`git config --global --add headgate.allowHost ${url}`)
+    }
 
     // What came with a repository does not count, and another port is another host.
     repository.git('config', 'headgate.allowHost', url)
     checkOut(repository, repository.policy.replaceAll(url, `${url}0`.replace(/:\d+$/, ':9')))
-    await run(...args(commit))
+    for (const args of calls(commit)) await run(...args)
     expect(asked).toEqual([])
 
     checkOut(repository)
-    const named = await run(...args(commit))
-    expect(named.code, named.all).toBe(0)
-    expectPlain(asked, requests)
+    for (const args of calls(commit)) {
+      const named = await run(...args)
+      expect(named.code, named.all).toBe(0)
+      expectPlain(asked.splice(0), requests)
+    }
   })
 })
 
