@@ -87,8 +87,7 @@ describe('an honest server', { timeout: 300_000 }, () => {
     repository.git('config', 'gpg.format', 'ssh')
     repository.git('config', 'user.signingKey', repository.key('alice'))
     const commit = repository.commit('one')
-    repository.mustRun(repository.push('main'))
-    repository.prove(commit)
+    repository.pushProved(commit)
     repository.mustRun(repository.push(`${commit}:refs/heads/release`, { args: ['--signed'] }))
     expect(await remarks(repository)).toEqual([])
   })
@@ -97,13 +96,15 @@ describe('an honest server', { timeout: 300_000 }, () => {
     const repository = guarded({ prepare: releasedTwice })
     const [one = '', two = ''] = lastCommits(repository, 2)
     const payload = repository.approvalPayload(two, one)
-    for (const name of ['alice', 'bob'])
-      repository.mustRun(repository.submit(repository.sign(payload, name, 'headgate-approval'), name))
+    const approvals = ['alice', 'bob'].map((name) =>
+      repository.inboxRefspec(repository.sign(payload, name, 'headgate-approval')),
+    )
     const invalid = statementPayload('invalidation', REPOSITORY_NAME, two, {
       reason: 'wrong database',
       issuedAt: new Date().toISOString(),
     })
-    repository.mustRun(repository.submit(repository.sign(invalid, 'ci', 'headgate-evidence')))
+    const voided = repository.inboxRefspec(repository.sign(invalid, 'ci', 'headgate-evidence'))
+    repository.mustRun(repository.push([...approvals, voided]))
     const told = await remarks(repository, () => {
       repository.mustRun(repository.headgate('policy', 'apply', repository.bare, repository.policyFolder))
       repository.mustRun(
