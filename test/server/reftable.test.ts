@@ -92,10 +92,13 @@ test.skipIf(without)(`${where}: the demo goes as told with the defaults of git 3
     join(folder, 'git'),
     `export GIT_DEFAULT_REF_FORMAT=reftable GIT_DEFAULT_HASH=sha256; exec '${CURRENT_GIT}' "$@"`,
   )
-  const env = { PATH: `${folder}:${repository.env.PATH}` }
+  const temporary = join(repository.folder, 'tmp')
+  mkdirSync(temporary)
+  const env = { PATH: `${folder}:${repository.env.PATH}`, TMPDIR: temporary }
   const ran = repository.run(process.execPath, [PROGRAM, 'demo'], { env })
   expect(ran.code, ran.all).toBe(0)
   expect(ran.stdout).toContain('All went as told')
+  expect(readdirSync(temporary)).toEqual([])
 })
 
 describe.skipIf(without)(`${where}, many at once`, () => {
