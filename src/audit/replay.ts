@@ -10,6 +10,7 @@ import type { BroughtBack, Certificate, ObjectType, ReleaseMove } from '../core/
 import type { History, HistoryRecord } from '../core/history.ts'
 import { isOid, isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { requestOptions } from '../core/request.ts'
 import { levelsOf, type MoveVerdict, type Objection } from '../core/verdict.ts'
 import type { BarAnswers } from '../git/gather-bars.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
@@ -114,6 +115,10 @@ export function replay(
 
   const asThen = Object.hasOwn(move.facts, 'allowedSigners') ? history : withoutUrls(history)
   const verdict = decideAsRecorded(facts, inForce, asThen, at, move)
+  // Of a move that was asked for, the request says what a push would have said.
+  const request = requestAmong(asThen, verdict.inputs)
+  if (request !== undefined)
+    expect('the push options', move.pushOptions, requestOptions(request.statement.predicate))
   if (!statesKeys && verdict.verdict === 'allowed') {
     const now = decide({ ...facts, pusherKeys: keys }, inForce.policy, asThen, at)
     const found = `approvals were compared with the pusher by name alone: ${reasons(now.objections)}`
@@ -154,7 +159,14 @@ function broughtBackBy(move: StatedMove, { bars }: MoveGraph): BroughtBack[] {
   return trusted.length === 0 ? all : all.toSorted((a, b) => place(a) - place(b))
 }
 
-const IDENTITY_SOURCE = /^(?:env:[A-Z_][A-Z0-9_]{0,99}|ssh-auth-info|push-cert)$/
+const IDENTITY_SOURCE = /^(?:env:[A-Z_][A-Z0-9_]{0,99}|ssh-auth-info|push-cert|request)$/
+
+function requestAmong({ about }: History, inputs: readonly string[]): HistoryRecord<'request'> | undefined {
+  return about.find(
+    (record): record is HistoryRecord<'request'> =>
+      record.statement.kind === 'request' && inputs.includes(record.envelopeDigest),
+  )
+}
 
 type Authorization = Extract<LedgerRecord['statement'], { readonly kind: 'authorization' }>['predicate']
 type StatedMove = Authorization['urn:headgate:move']

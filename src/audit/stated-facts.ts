@@ -33,6 +33,7 @@ export function wrongCircumstances(
     differenceOf('verified by', predicate.verifier.id, 'urn:headgate:server:v1'),
     differenceOf('verified at', Date.parse(predicate.timeVerified), Date.parse(record.at)),
     differenceOf('the resource', predicate.resourceUri, `git+https://${policy.repository}`),
+    differenceOf('guarded by', move.facts.guard, policy.guard),
     differenceOf('the policy version', move.facts.policyVersion, version),
     differenceOf('the policy file is', predicate.policy.uri, '.headgate/policy.yaml'),
     differenceOf('the policy has the digest', predicate.policy.digest.sha256, sha256(files.policy)),

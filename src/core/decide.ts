@@ -8,6 +8,7 @@ import type { ReleaseMove, StagingMove } from './facts.ts'
 import type { History } from './history.ts'
 import { isZeroOid } from './oid.ts'
 import type { Terms } from './policy/policy.ts'
+import { type TrustedRequest, validRequest } from './request.ts'
 import { approvalRule } from './rules/approval.ts'
 import { barredRule } from './rules/barred.ts'
 import { commitObjectRule } from './rules/commit-object.ts'
@@ -35,6 +36,8 @@ export type ReleaseCase = {
   readonly kind: MoveKind
   readonly evidence: EvidenceAssessment
   readonly approvals: Approvals
+  /** What asks for this very move, where a relay makes it; else null. */
+  readonly request: TrustedRequest | null
 }
 
 export type ReleaseRule = (input: ReleaseCase) => readonly Objection[]
@@ -73,18 +76,20 @@ export function decide(facts: ReleaseMove, policy: Terms, ledger: History, now: 
   const kind = kindOf(facts)
   const evidence = assessEvidence(policy.environments.staging, facts.to, policy, history, now)
   const approvals = collectApprovals(facts, policy, history, now)
-  const input: ReleaseCase = { facts, policy, history, now, kind, evidence, approvals }
+  const request = validRequest(facts, policy, history, now)
+  const input: ReleaseCase = { facts, policy, history, now, kind, evidence, approvals, request }
   const objections = Object.values(RELEASE).flatMap((rule) => rule(input))
 
   const supports =
     kind === 'rollback' ? approvals.valid : evidence.chosen === null ? [] : [evidence.chosen.record]
+  const asked = request === null ? [] : [request]
   if (objections.length === 0) {
     return {
       verdict: 'allowed',
       kind,
       objections,
       waived: [],
-      inputs: supports.map((record) => record.envelopeDigest),
+      inputs: [...supports, ...asked].map((record) => record.envelopeDigest),
       approvedBy: kind === 'rollback' ? approvals.valid.map((record) => record.signer.principal) : [],
     }
   }
@@ -106,7 +111,7 @@ export function decide(facts: ReleaseMove, policy: Terms, ledger: History, now: 
     waived: objections.filter(isWaived),
     inputs: refused
       ? []
-      : [...supports, ...overrides].sort((a, b) => a.seq - b.seq).map((record) => record.envelopeDigest),
+      : [...supports, ...overrides, ...asked].sort((a, b) => a.seq - b.seq).map((record) => record.envelopeDigest),
     approvedBy: refused ? [] : overrides.map((override) => override.signer.principal),
   }
 }

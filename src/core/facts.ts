@@ -4,6 +4,9 @@
  */
 import type { Oid } from './oid.ts'
 
+/** The source of a pusher who has not pushed or asked yet: what is foreseen is judged as if they had. */
+export const FORESEEN_SOURCE = 'foreseen'
+
 export type Pusher =
   | { readonly identified: true; readonly principal: string; readonly source: string }
   | {

@@ -37,6 +37,11 @@ export function summarizeRecord(by: string, statement: Statement, state: LedgerS
         const { ref, reason } = statement.predicate
         return `${branchOf(ref)} retired: ${reason}`
       }
+      case 'request': {
+        const { ref, from, to } = statement.predicate
+        const start = isZeroOid(from) ? '' : ` from ${shortOid(from)}`
+        return `request to move ${branchOf(ref)}${start} to ${shortOid(to)}`
+      }
       case 'authorization': {
         const { kind, from, to, ref, enforcement, objections } = statement.predicate['urn:headgate:move']
         const start = isZeroOid(from) ? '' : ` from ${shortOid(from)}`

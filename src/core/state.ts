@@ -111,6 +111,7 @@ export function advanceState(state: LedgerState, record: StateInput): LedgerStat
     case 'approval':
     case 'override':
     case 'invalidation':
+    case 'request':
       return state
   }
 }

@@ -25,6 +25,7 @@ export const PREDICATE_TYPES = {
   freeze: 'urn:headgate:freeze:v1',
   drift: 'urn:headgate:drift:v1',
   retire: 'urn:headgate:retire:v1',
+  request: 'urn:headgate:request:v1',
   authorization: 'https://slsa.dev/verification_summary/v1',
   outcome: 'urn:headgate:outcome:v1',
   policy: 'urn:headgate:policy:v1',
@@ -44,6 +45,7 @@ export const NAMESPACES: { readonly [K in StatementKind]: readonly string[] } = 
   freeze: ['headgate-approval'],
   drift: ['headgate-approval'],
   retire: ['headgate-approval'],
+  request: ['headgate-approval'],
   authorization: [SEAL_NAMESPACE],
   outcome: [SEAL_NAMESPACE],
   policy: [SEAL_NAMESPACE],
@@ -58,6 +60,7 @@ export const SUBMITTED_KINDS = [
   'freeze',
   'drift',
   'retire',
+  'request',
 ] as const
 export type SubmittedKind = (typeof SUBMITTED_KINDS)[number]
 
@@ -70,6 +73,8 @@ const time = z.iso.datetime({ offset: true })
 /** Free text by people: long enough for a paragraph, short enough for a terminal. */
 const prose = z.string().check(z.maxLength(4096))
 const reason = prose.check(z.refine((text) => text.trim() !== '', 'must say why'))
+/** Text that a push would carry as an option. */
+const line = upTo(2048).check(z.refine((text) => !/[\r\n\0]/.test(text), 'must be one line'))
 const branchRef = z
   .string()
   .check(z.regex(/^refs\/heads\/\S+$/, 'must be a full branch name, refs/heads/...'), z.maxLength(1024))
@@ -196,6 +201,22 @@ const predicates = {
       found: oidOrZeros,
       reason,
       issuedAt: time,
+    }),
+  ),
+  request: lazily(() =>
+    z.object({
+      ref: branchRef,
+      from: oidOrZeros,
+      to: oid,
+      note: z.nullish(line),
+      plan: z.nullish(line),
+      trigger: z.nullish(line),
+      symptoms: z.nullish(line),
+      /** Barred commits that may come back with the move. */
+      despiteBar: z.nullish(z.array(z.string().check(z.regex(/^[0-9a-f]{7,64}$/))).check(z.maxLength(8))),
+      issuedAt: time,
+      expiresAt: time,
+      nonce: z.string().check(z.minLength(8), z.maxLength(200)),
     }),
   ),
   authorization: lazily(() =>

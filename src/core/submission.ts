@@ -6,7 +6,7 @@
 import { CLOCK_SKEW_MS } from './evidence.ts'
 import type { Terms } from './policy/policy.ts'
 import { printable } from './printable.ts'
-import { branchRef, releaseRef } from './refs.ts'
+import { branchRef, guardedBranches, releaseRef } from './refs.ts'
 import type { Statement, SubmittedKind } from './statement.ts'
 import { RULE_NAMES, type RuleName, WAIVABLE } from './verdict.ts'
 
@@ -50,6 +50,15 @@ export function objectionToSubmission(
         ? `the rule ${wrong} cannot be waived`
         : `there is no rule named "${printable(wrong)}"`
     }
+    case 'request': {
+      const { ref, to, issuedAt, expiresAt } = statement.predicate
+      if (policy.guard !== 'relay') return 'nobody is asked for a move here: an operator pushes it'
+      if (!isOperator) return `${who} is not an operator of ${policy.release}`
+      if (ref !== release) return `${printable(ref)} is not the release branch (${release})`
+      if (to !== statement.commit) return 'its subject is not the commit that it asks to move to'
+      if (future(issuedAt)) return `it says that it was issued in the future (${issuedAt})`
+      return Date.parse(expiresAt) <= at ? `it expired at ${expiresAt}` : null
+    }
     case 'invalidation':
       return future(statement.predicate.issuedAt) ? 'it says that it was issued in the future' : null
     case 'freeze':
@@ -65,7 +74,9 @@ export function objectionToSubmission(
     case 'drift': {
       const { ref, issuedAt } = statement.predicate
       if (!isOperator) return `${who} is not an operator and cannot settle a drift`
-      if (ref !== release) return `${printable(ref)} is not the release branch (${release})`
+      // Nobody can refuse a rewrite of the staging branch on a host without hooks, so that it has to be settled.
+      const settled = policy.guard === 'relay' ? guardedBranches(policy) : [release]
+      if (!settled.includes(ref)) return `${printable(ref)} is not the release branch (${release})`
       return future(issuedAt) ? 'it says that it was issued in the future' : null
     }
   }

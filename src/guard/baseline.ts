@@ -8,7 +8,7 @@ export function baselineRecords(
   ref: string,
   tip: Oid,
   seq: number,
-  referenceTransaction: boolean,
+  referenceTransaction: boolean | null,
 ): NewRecord[] {
   const facts = {
     ref,

@@ -7,7 +7,7 @@ import { decide, decideStaging } from '../core/decide.ts'
 import { decisionLines } from '../core/decision-lines.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { nameMove, type RefReport } from '../core/explain.ts'
-import type { BroughtBack, Certificate, Pusher, ReleaseMove } from '../core/facts.ts'
+import { FORESEEN_SOURCE, type BroughtBack, type Certificate, type Pusher, type ReleaseMove } from '../core/facts.ts'
 import type { History } from '../core/history.ts'
 import type { Terms } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
@@ -166,7 +166,7 @@ function bestPush(
   const people = pusher === undefined ? policy.promotion.operators : [pusher]
   const tries = people.flatMap((name) =>
     [false, true].map((signed) => {
-      const who: Pusher = { identified: true, principal: name, source: 'foreseen' }
+      const who: Pusher = { identified: true, principal: name, source: FORESEEN_SOURCE }
       const certificate: Certificate = signed
         ? { offered: true, good: true, principal: name, fingerprint: '', text: 'still to be made' }
         : { offered: false }

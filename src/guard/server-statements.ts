@@ -22,13 +22,13 @@ export type StatementContext = {
 
 /**
  * The permission to move, recorded before git moves anything: a SLSA verification summary of the commit moved to.
- * `referenceTransaction`: whether our hook of that name was there to hold the branch to it.
+ * `referenceTransaction`: whether our hook of that name was there to hold the branch to it; null on a host without hooks.
  */
 export function authorizationRecord(
   context: StatementContext,
   facts: ReleaseMove,
   verdict: MoveVerdict,
-  referenceTransaction: boolean,
+  referenceTransaction: boolean | null,
 ): NewRecord {
   const { inForce, at, by } = context
   const passed = verdict.verdict === 'allowed'
@@ -50,6 +50,7 @@ export function authorizationRecord(
         pusher: by,
         enforcement: inForce.policy.enforcement,
         facts: {
+          ...(inForce.policy.guard === undefined ? {} : { guard: inForce.policy.guard }),
           policyVersion: inForce.version,
           allowedSigners: sha256(inForce.files.allowedSigners),
           staging: facts.staging,
@@ -59,7 +60,7 @@ export function authorizationRecord(
           signedBy: facts.certificate.offered && facts.certificate.good ? facts.certificate.principal : null,
           pusherKeys: [...(facts.pusherKeys ?? [])],
           approvedBy: [...verdict.approvedBy],
-          referenceTransaction,
+          ...(referenceTransaction === null ? {} : { referenceTransaction }),
           broughtBack: facts.broughtBack.map(({ commit, how }) => ({ commit, how })),
         },
         objections: [

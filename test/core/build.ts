@@ -42,6 +42,7 @@ export const TIP = `7199ed1${'3'.repeat(33)}`
 export type PolicyChanges = {
   readonly repository?: string
   readonly enforcement?: string
+  readonly guard?: string
   readonly evidence?: string
   readonly promotion?: string
   readonly rollback?: string
@@ -59,6 +60,7 @@ export function policyText(changes: PolicyChanges = {}): string {
     `repository: ${changes.repository ?? REPOSITORY}`,
     'staging: main',
     'release: release',
+    `guard: ${changes.guard ?? 'hooks'}`,
     `enforcement: ${changes.enforcement ?? 'enforce'}`,
     `evidence: { ${changes.evidence ?? 'maxAge: 24h, servedCommit: required'} }`,
     `promotion: { ${changes.promotion ?? 'operators: [alice, bob], signedPush: if-offered'} }`,
@@ -267,6 +269,24 @@ function permission(options: PermissionOptions) {
 export function approval(options: PermissionOptions = {}): Entry {
   const predicate = permission(options)
   return entry('approval', options.subject ?? predicate.to, predicate, { signer: 'bob', ...options })
+}
+
+/** alice's request for OLD -> NEW, five minutes old, valid for fifteen. */
+export function request(
+  options: PermissionOptions & { readonly note?: string; readonly despiteBar?: string[] } = {},
+): Entry {
+  const { reason: _, ...move } = permission({
+    from: OLD,
+    to: NEW,
+    expiresAt: (options.issuedAt ?? NOW - 5 * MINUTE) + 15 * MINUTE,
+    ...options,
+  })
+  const { note, despiteBar } = options
+  const words = {
+    ...(note === undefined ? {} : { note }),
+    ...(despiteBar === undefined ? {} : { despiteBar }),
+  }
+  return entry('request', options.subject ?? move.to, { ...move, ...words }, { signer: 'alice', ...options })
 }
 
 /** bob's override for OLD -> NEW. */

@@ -107,7 +107,7 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
     change('staging: main', '"\\e[31mstaging": main'),
     [
       '1:1: staging: is missing',
-      '3:1: ["\\x1b[31mstaging"]: is unknown here; known are version, repository, staging, release, enforcement, releaseLog, evidence, promotion, rollback, environments',
+      '3:1: ["\\x1b[31mstaging"]: is unknown here; known are version, repository, staging, release, guard, enforcement, releaseLog, evidence, promotion, rollback, environments',
     ],
   ],
   // Keys
@@ -121,7 +121,7 @@ const MISTAKES: [title: string, text: string, problems: string[]][] = [
     and('enforcment: enforce\nfoo: 1'),
     [
       '12:1: enforcment: is unknown here; did you mean `enforcement`?',
-      '13:1: foo: is unknown here; known are version, repository, staging, release, enforcement, releaseLog, evidence, promotion, rollback, environments',
+      '13:1: foo: is unknown here; known are version, repository, staging, release, guard, enforcement, releaseLog, evidence, promotion, rollback, environments',
     ],
   ],
   ['an unknown word', and('enforcement: enforced'), ['12:14: enforcement: must be "enforce" or "evaluate"']],

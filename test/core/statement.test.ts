@@ -58,6 +58,17 @@ const PREDICATES: { readonly [K in StatementKind]: JsonMap } = {
   approval: permission,
   override: { ...permission, waives: ['evidence', 'frozen'] },
   invalidation: { reason: 'wrong database', issuedAt: NOON },
+  request: {
+    ref: 'refs/heads/release',
+    from: FROM,
+    to: OID,
+    note: 'weekly',
+    plan: 'ticket 7',
+    despiteBar: ['abcdef0'],
+    issuedAt: NOON,
+    expiresAt: LATER,
+    nonce: '4c7e2a90',
+  },
   retire: { role: 'release', ref: 'refs/heads/old', found: OID, reason: 'renamed', issuedAt: NOON },
   freeze: { until: LATER, reason: 'sale weekend', issuedAt: NOON },
   drift: { ref: 'refs/heads/release', expected: FROM, found: OID, reason: 'restored', issuedAt: NOON },
@@ -164,6 +175,7 @@ describe.for(KINDS)('a statement of kind %s', (kind) => {
       evidence: ['passedTests', 'warnedTests', 'failedTests', 'url'],
       approval: ['trigger', 'symptoms'],
       override: ['trigger', 'symptoms'],
+      request: ['note', 'plan', 'despiteBar'],
     }
     for (const field of Object.keys(PREDICATES[kind])) {
       const said = complaint(statement(kind, replaced(PREDICATES[kind], field, undefined)))

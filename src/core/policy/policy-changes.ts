@@ -20,6 +20,7 @@ export function policyChanges(before: Policy, after: Policy): PolicyChange[] {
 
   for (const name of ['repository', 'staging', 'release', 'releaseLog'] as const)
     differ(name, before[name], after[name], true)
+  differ('guard', before.guard ?? 'hooks', after.guard ?? 'hooks', after.guard === 'relay')
   differ('enforcement', before.enforcement, after.enforcement, after.enforcement === 'evaluate')
   longer('evidence.maxAge', before.evidence.maxAgeMs, after.evidence.maxAgeMs)
   const [served, isServed] = [before.evidence.servedCommit, after.evidence.servedCommit]

@@ -26,6 +26,7 @@ const policyFile = z.object({
   repository: z.string(),
   staging: z.string(),
   release: z.string(),
+  guard: z.exactOptional(z.literal('relay')),
   enforcement: z.enum(['enforce', 'evaluate']),
   releaseLog: z.string(),
   evidence: z.object({ maxAgeMs: z.int(), servedCommit }),

@@ -8,7 +8,11 @@ import { asMap, type JsonMap, type Problem, type YamlFile } from './policy-text.
 export function checkRelations(file: YamlFile): Problem[] {
   const policy = asMap(file.value)
   const environments = asMap(policy.environments)
-  const problems = [...branchRelations(policy, file), ...rollbackRelations(policy, file)]
+  const problems = [
+    ...branchRelations(policy, file),
+    ...guardRelations(policy, file),
+    ...rollbackRelations(policy, file),
+  ]
   for (const name of ['staging', 'production']) {
     const environment = asMap(environments[name])
     const at = ['environments', name]
@@ -48,6 +52,12 @@ function branchRelations({ staging, release }: JsonMap, file: YamlFile): Problem
   return nested
     ? [file.problem(['release'], 'cannot exist beside staging: one is a folder of the other')]
     : []
+}
+
+/** On a host without hooks nobody but the relay moves the branch: there is nothing that could only be watched. */
+function guardRelations({ guard, enforcement }: JsonMap, file: YamlFile): Problem[] {
+  if (guard !== 'relay' || enforcement !== 'evaluate') return []
+  return [file.problem(['enforcement'], 'must be enforce with guard: relay, which moves only what it allows')]
 }
 
 function rollbackRelations(policy: JsonMap, file: YamlFile): Problem[] {

@@ -66,6 +66,16 @@ export const policyFile = section('The policy of a repository that headgate guar
     ),
   staging: problem(branchProblem).check(z.describe('Short name of the branch that deploys to staging.')),
   release: problem(branchProblem).check(z.describe('Short name of the branch that deploys to production.')),
+  guard: z._default(
+    z
+      .enum(['hooks', 'relay'])
+      .check(
+        z.describe(
+          "Who keeps the rules: headgate's hooks on the server, or a relay that alone may move the release branch of a host without hooks.",
+        ),
+      ),
+    'hooks',
+  ),
   enforcement: z._default(
     z
       .enum(['enforce', 'evaluate'])

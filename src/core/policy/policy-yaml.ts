@@ -179,6 +179,7 @@ function completePolicy(file: z.output<typeof policyFile>, value: unknown): Poli
     repository: file.repository,
     staging: file.staging,
     release: file.release,
+    ...(file.guard === 'relay' ? { guard: file.guard } : {}),
     enforcement: file.enforcement,
     releaseLog: file.releaseLog,
     evidence: { maxAgeMs: maxAge, servedCommit },

@@ -9,6 +9,8 @@ export type Terms = {
   /** Short branch names. */
   readonly staging: string
   readonly release: string
+  /** Absent where the host runs headgate's hooks. */
+  readonly guard?: 'relay'
   readonly enforcement: 'enforce' | 'evaluate'
   readonly releaseLog: string
   readonly evidence: { readonly maxAgeMs: number; readonly servedCommit: ServedCommitMode }

@@ -1,11 +1,12 @@
 import type { ReleaseRule } from '../decide.ts'
+import { FORESEEN_SOURCE } from '../facts.ts'
 import { movesTo } from '../history.ts'
 import { printable } from '../printable.ts'
 import { signedText } from '../single-use.ts'
 import { promotionOptions } from './promotion-options.ts'
 
 /** Only an identified operator moves the release branch. */
-export const operatorRule: ReleaseRule = ({ facts, policy, history, kind }) => {
+export const operatorRule: ReleaseRule = ({ facts, policy, history, kind, request }) => {
   const { pusher, certificate } = facts
   const { operators, signedPush } = policy.promotion
   const list = operators.map((name) => printable(name, 80)).join(', ')
@@ -25,6 +26,12 @@ export const operatorRule: ReleaseRule = ({ facts, policy, history, kind }) => {
   const who = printable(pusher.principal, 80)
   if (!operators.includes(pusher.principal)) {
     return [{ rule: 'operator', found: [`${who} is not an operator of ${policy.release}`], fix }]
+  }
+  if (policy.guard === 'relay') {
+    // The request is signed, so that no push need be.
+    if (request !== null || pusher.source === FORESEEN_SOURCE) return []
+    const found = [`no request of ${who} that may still be used asks for exactly this move`]
+    return [{ rule: 'operator', found, fix: ['ask again: headgate promote, or headgate rollback'] }]
   }
   const options = kind === 'promotion' ? promotionOptions(policy) : ''
   const signed = [
