@@ -22,6 +22,7 @@ const LAYERS: { readonly [part: string]: readonly string[] } = {
   'src/gate': ['src/core'],
   'src/guard': BELOW_GUARD,
   'src/audit': BELOW_SERVER,
+  'src/relay': BELOW_SERVER,
   'server/hooks': [...BELOW_SERVER, 'server'],
   'server/install': [...BELOW_SERVER, 'server'],
   'server/service': [...BELOW_SERVER, 'server', 'server/hooks'],

@@ -2,25 +2,24 @@
 import { pusherLine } from '../../src/core/decision-lines.ts'
 import type { RefReport } from '../../src/core/explain.ts'
 import type { ObjectType, ReleaseMove, StagingMove } from '../../src/core/facts.ts'
-import type { History, HistoryRecord } from '../../src/core/history.ts'
-import { isZeroOid, type Oid } from '../../src/core/oid.ts'
+import type { History } from '../../src/core/history.ts'
+import { isZeroOid } from '../../src/core/oid.ts'
 import { guardedBranches, INBOX, releaseRef, stagingRef } from '../../src/core/refs.ts'
 import { namesakesOf } from '../../src/core/rules/namesake.ts'
 import { isSameVoice } from '../../src/core/single-use.ts'
-import { advanceState, type Move } from '../../src/core/state.ts'
+import type { Move } from '../../src/core/state.ts'
 import type { Objection } from '../../src/core/verdict.ts'
 import { debug } from '../../src/git/debug.ts'
 import { gatherReleaseMove, gatherStagingMove, typeOf } from '../../src/git/gather-facts.ts'
-import { gatherHistory } from '../../src/guard/gather-history.ts'
 import type { ServerView } from '../../src/guard/guarded-view.ts'
-import { stateOf } from '../../src/guard/guarded-view.ts'
+import { historyWith } from '../../src/guard/history-with.ts'
 import type { TermsInForce } from '../../src/guard/policy-in-force.ts'
-import { anticipate, judgeSubmission, type Submission } from '../../src/guard/submissions.ts'
+import { judgeSubmission, type Submission } from '../../src/guard/submissions.ts'
 import { withReasons } from '../../src/guard/why-rolled-back.ts'
 import { keysOfPusher } from '../../src/signing/key-holder.ts'
 import { type GuardedRepository, viewServer } from '../guarded-repository.ts'
 import { parseIdentitySource } from '../settings.ts'
-import { landedMoves, pendingMove } from '../settle.ts'
+import { pendingMove } from '../settle.ts'
 import {
   certificateFor,
   type IdentityInput,
@@ -231,25 +230,4 @@ async function gatherRelease(
   const gathered = await read.get(question, () => gatherReleaseMove(repository, question))
   const broughtBack = await withReasons(view.snapshot, history.state, gathered.broughtBack)
   return { kind: 'move', update, facts: { ...gathered, broughtBack }, history }
-}
-
-/** The ledger's history with the submissions of this very push, as if they were recorded already. */
-async function historyWith(
-  view: ServerView,
-  to: Oid,
-  submissions: readonly Submission[],
-  now: number,
-): Promise<History> {
-  const recorded = await gatherHistory(view.snapshot, to, view.inForce)
-  const about: HistoryRecord[] = [...recorded.about]
-  const at = new Date(now).toISOString()
-  // The records that this push adds begin with the outcomes of what has landed.
-  let state = stateOf(view, now)
-  let seq = view.snapshot.head.seq + landedMoves(view).length
-  for (const submission of submissions) {
-    const record = anticipate(submission, ++seq, now, submission.principal)
-    state = advanceState(state, { seq, at, by: submission.principal, statement: submission.statement })
-    if (submission.statement.commit === to) about.push(record)
-  }
-  return { state, about }
 }

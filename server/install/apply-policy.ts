@@ -1,13 +1,9 @@
 import type { Oid } from '../../src/core/oid.ts'
 import type { Policy } from '../../src/core/policy/policy.ts'
-import { policyJson } from '../../src/core/policy/policy-json.ts'
-import { releaseRef, stagingRef } from '../../src/core/refs.ts'
 import { formerBranches } from '../../src/core/state.ts'
-import { baselineRecords } from '../../src/guard/baseline.ts'
+import { HeadgateError } from '../../src/core/errors.ts'
+import { preparePolicy } from '../../src/guard/prepare-policy.ts'
 import { parsePolicyFiles } from '../../src/guard/policy-in-force.ts'
-import { policyRecord, type StatementContext } from '../../src/guard/server-statements.ts'
-import type { NewRecord, Snapshot } from '../../src/ledger/ledger.ts'
-import { formerOf } from '../former-branches.ts'
 import { requireNeverGuarded, writeGuardedList } from '../guarded-list.ts'
 import type { GuardedRepository } from '../guarded-repository.ts'
 import { isAskedBeforeMoves } from '../hook-places.ts'
@@ -39,45 +35,31 @@ export async function applyPolicy(
     const snapshot = await guarded.ledger.snapshot()
     const previous = await snapshot.policyInForce()
     if (previous === null) requireNeverGuarded(guarded.repository.commonDirectory)
-    const version = (previous?.version ?? 0) + 1
-    const files = { version, policy: source.policy, allowedSigners: source.allowedSigners }
-    const inForce = parsePolicyFiles(files)
-    const { policy } = inForce
-    if (
-      previous !== null &&
-      previous.policy === files.policy &&
-      previous.allowedSigners === files.allowedSigners &&
-      previous.json === policyJson(policy) &&
-      (await recordedSealKey(snapshot)) === guarded.sealKey.publicKeyLine
-    ) {
+    const prepared = await preparePolicy(snapshot, source, {
+      sealKey: guarded.sealKey,
+      by,
+      at: new Date(clock()).toISOString(),
+      refsOf: async (names) => {
+        const found = await guarded.repository.refs(names)
+        return new Map([...found].map(([name, { oid }]) => [name, oid]))
+      },
+      referenceTransaction: isAskedBeforeMoves(guarded.repository.commonDirectory, guarded.settings.host),
+      oidLength: guarded.repository.oidLength,
+    })
+    const { policy, former } = prepared
+    if (policy.guard === 'relay') {
+      throw new HeadgateError('configuration', 'the policy says guard: relay, and here hooks guard', {
+        hint: 'leave guard out of the policy; a relay is for hosts that run no hooks',
+      })
+    }
+    if (prepared.records.length === 0) {
       writeGuardedList(guarded.repository.commonDirectory, [policy], {
         former: formerBranches(snapshot.state),
       })
-      return { done: { version: previous.version, changed: false, baseline: null, policy } }
+      return { done: { version: prepared.version, changed: false, baseline: null, policy } }
     }
-    const former = await formerOf(snapshot, policy)
     await requireNoAlias(guarded.repository, policy)
-    const ref = releaseRef(policy)
-    const found = await guarded.repository.refs([stagingRef(policy), ref])
-    const zeros = '0'.repeat(guarded.repository.objectFormat === 'sha256' ? 64 : 40)
-    const staging = found.get(stagingRef(policy))?.oid ?? zeros
-    const release = found.get(ref)?.oid
-    const at = new Date(clock()).toISOString()
-    const context: StatementContext = { sealKey: guarded.sealKey, inForce, at, by }
-    const baseline = release !== undefined && snapshot.state.landed[ref] === undefined ? release : null
-    const records: NewRecord[] = [
-      policyRecord(context, files, staging, former),
-      ...(baseline === null
-        ? []
-        : baselineRecords(
-            context,
-            ref,
-            baseline,
-            snapshot.head.seq + 2,
-            isAskedBeforeMoves(guarded.repository.commonDirectory, guarded.settings.host),
-          )),
-    ]
-
+    const { version, baseline, records } = prepared
     // The shell hooks must never let a guarded ref pass by themselves: the list covers the old policy and the new one
     // until the new one is recorded. A crash in between leaves a list that is too long, which only costs time.
     const old = previous === null ? [] : [parsePolicyFiles(previous).policy]
@@ -90,13 +72,4 @@ export async function applyPolicy(
     writeGuardedList(guarded.repository.commonDirectory, [policy], { former })
     return { done: { version, changed: true, baseline, policy } }
   })
-}
-
-/** The seal key that the policy in force names: another one that seals from now on belongs into the record, too. */
-async function recordedSealKey(snapshot: Snapshot): Promise<string | null> {
-  const seq = snapshot.state.policies.at(-1)?.seq
-  if (seq === undefined) return null
-  for await (const { statement } of snapshot.read(seq))
-    return statement.kind === 'policy' ? statement.predicate.sealKey : null
-  return null
 }

@@ -2,6 +2,7 @@
 import { NAMESPACES, type SubmittedKind } from '../core/statement.ts'
 import { isSubmitted } from '../guard/gather-history.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
+import { parseSeal, type Seal, serverSignatures } from '../guard/seal-check.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
 import {
   listedSignatures,
@@ -11,7 +12,6 @@ import {
 } from '../signing/envelope-verify.ts'
 import type { IsGenuine } from '../signing/sshsig.ts'
 import type { Signed } from '../signing/verify-batch.ts'
-import { parseSeal, type Seal, serverSignatures } from './seal-check.ts'
 
 export type RecordSignatures = {
   readonly seal: Seal

@@ -9,9 +9,9 @@ import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
+import { checkSeal, checkServerEnvelope, parseSeal, SealKeys } from '../guard/seal-check.ts'
 import type { LedgerRecord, Snapshot } from '../ledger/ledger.ts'
 import { parseSignatures } from '../signing/envelope-verify.ts'
-import { checkSeal, checkServerEnvelope, parseSeal, SealKeys } from './seal-check.ts'
 import type { TrustAnchors } from './trust-anchors.ts'
 
 export type ClaimedRelease = {

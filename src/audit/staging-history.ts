@@ -1,5 +1,7 @@
 /** The staging branch as the records saw it: each tip must hold the one before, or history was rewritten. */
 import { isZeroOid, type Oid, shortOid } from '../core/oid.ts'
+import type { Terms } from '../core/policy/policy.ts'
+import { stagingRef } from '../core/refs.ts'
 import type { CommitAncestry } from '../git/commit-ancestry.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
@@ -41,11 +43,12 @@ export class StagingHistory {
   async add(record: LedgerRecord, inForce: PolicyInForce | null): Promise<void> {
     if (inForce === null) return
     const isPolicy = record.statement.kind === 'policy'
-    const tip = isPolicy ? record.statement.commit : (movedCommits(record)?.staging ?? null)
+    const accepted = acceptedBy(record, inForce.policy)
+    const tip = isPolicy ? record.statement.commit : (accepted ?? movedCommits(record)?.staging ?? null)
     const onlyEvaluated = inForce.policy.enforcement === 'evaluate'
     if (tip !== null && !isZeroOid(tip)) {
       const branch = inForce.policy.staging
-      await this.#follow(branch, tip, record)
+      await this.#follow(branch, tip, record, accepted !== null)
       this.#last.set(branch, { branch, tip, seq: record.seq, onlyEvaluated })
     }
     if (!isPolicy || onlyEvaluated) return
@@ -66,7 +69,7 @@ export class StagingHistory {
   }
 
   /** `record` tells where the branch is; null where the remote does. */
-  async #follow(branch: string, tip: Oid, record: LedgerRecord | null): Promise<void> {
+  async #follow(branch: string, tip: Oid, record: LedgerRecord | null, accepted = false): Promise<void> {
     const last = this.#last.get(branch)
     if (last === undefined) return
     const held = await this.#ancestry.contains(last.tip, tip)
@@ -83,7 +86,7 @@ export class StagingHistory {
       { tip: record === null ? last.tip : tip, seq: record?.seq ?? last.seq },
       found,
       at,
-      last.onlyEvaluated,
+      last.onlyEvaluated || accepted,
     )
   }
 
@@ -103,4 +106,10 @@ export class StagingHistory {
       fix: 'find out who rewrote it behind the guard; the proofs of the commits that are gone prove nothing now',
     })
   }
+}
+
+/** Where an operator's note says that the staging branch of a relayed host is; null for every other record. */
+function acceptedBy({ statement }: LedgerRecord, policy: Terms): Oid | null {
+  if (statement.kind !== 'drift' || statement.predicate.ref !== stagingRef(policy)) return null
+  return statement.predicate.found
 }

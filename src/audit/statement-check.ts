@@ -4,6 +4,7 @@
  */
 import { isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { stagingRef } from '../core/refs.ts'
 import { formerBranches, type LedgerState } from '../core/state.ts'
 import type { Statement, SubmittedKind } from '../core/statement.ts'
 import { objectionToSubmission, type Submitter } from '../core/submission.ts'
@@ -26,6 +27,8 @@ export function objectionToStatement(
   }
   if (objection !== null || statement.kind !== 'drift') return objection
   const { ref, expected, found } = statement.predicate
+  // Where the staging branch was, the records of moves tell, and the branch's own history is audited by them.
+  if (ref === stagingRef(policy)) return expected === found ? 'it accepts a drift where there is none' : null
   return objectionToDrift(state, ref, expected, found)
 }
 

@@ -111,7 +111,9 @@ export function decide(facts: ReleaseMove, policy: Terms, ledger: History, now: 
     waived: objections.filter(isWaived),
     inputs: refused
       ? []
-      : [...supports, ...overrides, ...asked].sort((a, b) => a.seq - b.seq).map((record) => record.envelopeDigest),
+      : [...supports, ...overrides, ...asked]
+          .sort((a, b) => a.seq - b.seq)
+          .map((record) => record.envelopeDigest),
     approvedBy: refused ? [] : overrides.map((override) => override.signer.principal),
   }
 }

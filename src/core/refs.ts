@@ -4,12 +4,24 @@ import type { Terms } from './policy/policy.ts'
 /** The ledger of a guarded repository. */
 export const LEDGER_REF = 'refs/headgate/ledger'
 
+/** Where a host's rules protect branches only, its ledger is a branch. Where there is one, it is the ledger. */
+export const LEDGER_BRANCH = 'refs/heads/headgate/ledger'
+
+/** What a relay did not take is answered below this, by the hour and the digest of the envelope, for a day. */
+export const ANSWERS = 'refs/headgate/answers/'
+
 /** Submissions are pushed below this, each by the digest of its envelope. */
 export const INBOX = 'refs/headgate/inbox/'
 
 /** Everything under refs/headgate/ is headgate's own. */
 export function isReserved(ref: string): boolean {
-  return ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
+  return (
+    ref === 'refs/headgate' ||
+    ref.startsWith('refs/headgate/') ||
+    ref === 'refs/heads/headgate' ||
+    ref === LEDGER_BRANCH ||
+    ref.startsWith(`${LEDGER_BRANCH}/`)
+  )
 }
 
 /** The ref of a branch that is named without `refs/heads/`, as a policy names it. */

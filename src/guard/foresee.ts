@@ -7,7 +7,13 @@ import { decide, decideStaging } from '../core/decide.ts'
 import { decisionLines } from '../core/decision-lines.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { nameMove, type RefReport } from '../core/explain.ts'
-import { FORESEEN_SOURCE, type BroughtBack, type Certificate, type Pusher, type ReleaseMove } from '../core/facts.ts'
+import {
+  type BroughtBack,
+  type Certificate,
+  FORESEEN_SOURCE,
+  type Pusher,
+  type ReleaseMove,
+} from '../core/facts.ts'
 import type { History } from '../core/history.ts'
 import type { Terms } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'

@@ -10,7 +10,7 @@ import type { HistoryRecord } from '../core/history.ts'
 import { isZeroOid, shortOid, zeroOidLike } from '../core/oid.ts'
 import type { Terms } from '../core/policy/policy.ts'
 import { printable } from '../core/printable.ts'
-import { INBOX } from '../core/refs.ts'
+import { INBOX, stagingRef } from '../core/refs.ts'
 import { isSameVoice } from '../core/single-use.ts'
 import { formerBranches, type LedgerState } from '../core/state.ts'
 import { parseStatement, type Statement, type SubmittedKind } from '../core/statement.ts'
@@ -20,7 +20,9 @@ import type { RefUpdate } from '../git/hook-input.ts'
 import type { GitRepository } from '../git/repository.ts'
 import { MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../signing/dsse.ts'
 import { envelopeDigest, isSubmitted, judgeSigner } from './gather-history.ts'
-import type { ServerView } from './guarded-view.ts'
+import type { GuardedView, ServerView } from './guarded-view.ts'
+import { knownStaging } from './known-staging.ts'
+import type { TermsInForce } from './policy-in-force.ts'
 
 export type Submission = {
   readonly envelope: Envelope
@@ -115,11 +117,27 @@ async function judge(
   }
   const objection =
     objectionToSubmission(submitted, { policy, principal: signer.principal, at: now }) ??
+    (await objectionToRewrite(submitted, { snapshot, inForce, refs })) ??
     objectionToDrift(submitted, policy, snapshot.state, refs) ??
     objectionToRetirement(submitted, snapshot.state, refs)
   if (objection !== null) return refused(objection)
   const { principal, fingerprint } = signer
   return { kind: 'accepted', submission: { envelope, statement: submitted, principal, fingerprint } }
+}
+
+/** A note about the staging branch accepts what became of it since the ledger saw it last; null for any other statement. */
+async function objectionToRewrite(
+  statement: Statement<SubmittedKind>,
+  view: Pick<GuardedView<TermsInForce>, 'snapshot' | 'inForce' | 'refs'>,
+): Promise<string | null> {
+  const { policy } = view.inForce
+  if (statement.kind !== 'drift' || statement.predicate.ref !== stagingRef(policy)) return null
+  const { expected, found } = statement.predicate
+  const known = await knownStaging(view)
+  if (known === null) return `nothing is known of ${policy.staging} that it could have drifted from`
+  const actual = view.refs.get(stagingRef(policy)) ?? zeroOidLike(found)
+  if (expected === known && found === actual) return null
+  return `it speaks of ${shortOid(expected)} -> ${shortOid(found)}, and ${policy.staging} went from ${shortOid(known)} to ${shortOid(actual)}`
 }
 
 /** A drift note settles what is on disk now, and nothing else; null for any other statement. */
@@ -129,7 +147,7 @@ function objectionToDrift(
   state: LedgerState,
   refs: ServerView['refs'],
 ): string | null {
-  if (statement.kind !== 'drift') return null
+  if (statement.kind !== 'drift' || statement.predicate.ref === stagingRef(policy)) return null
   const { ref, expected, found } = statement.predicate
   const landed = state.landed[ref]?.to ?? zeroOidLike(expected)
   const actual = refs.get(ref) ?? zeroOidLike(found)

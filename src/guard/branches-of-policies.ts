@@ -3,13 +3,13 @@
  * release branch stays where it is, and a former staging branch is not rewritten, until an operator retires it.
  */
 
-import { HeadgateError } from '../src/core/errors.ts'
-import { shortRef } from '../src/core/explain.ts'
-import type { Policy } from '../src/core/policy/policy.ts'
-import { releaseRef, stagingRef } from '../src/core/refs.ts'
-import { type FormerBranch, formerBranches } from '../src/core/state.ts'
-import { parsePolicyFiles } from '../src/guard/policy-in-force.ts'
-import type { Snapshot } from '../src/ledger/ledger.ts'
+import { HeadgateError } from '../core/errors.ts'
+import { shortRef } from '../core/explain.ts'
+import type { Policy } from '../core/policy/policy.ts'
+import { releaseRef, stagingRef } from '../core/refs.ts'
+import { type FormerBranch, formerBranches } from '../core/state.ts'
+import type { Snapshot } from '../ledger/ledger.ts'
+import { parsePolicyFiles } from './policy-in-force.ts'
 
 /**
  * What stays guarded beside the branches of `policy`, which is to come into force. Throws HeadgateError 'configuration' if

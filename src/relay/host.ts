@@ -1,0 +1,196 @@
+/** The repository on its host, reached as the relay's account reaches it: by git, with the relay's key or token. */
+import { HeadgateError } from '../core/errors.ts'
+import { isOid, isZeroOid, type Oid } from '../core/oid.ts'
+import { printable, shellWord } from '../core/printable.ts'
+import { withoutSecrets } from '../core/without-secrets.ts'
+import { firstLines, type RunResult, runGit } from '../git/process.ts'
+
+export type HostAccess = {
+  /** As git takes it. No password belongs into it. */
+  readonly url: string
+  /** A private SSH key that the host knows, such as a deploy key. */
+  readonly sshKey?: string | undefined
+  /** For https: what the host gives to programs. */
+  readonly token?: string | undefined
+  readonly gitPath: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/** One change of a ref on the host; zeros for a ref that is not there, or is to be deleted. */
+export type RefChange = { readonly ref: string; readonly from: Oid; readonly to: Oid }
+
+export type PushAnswer =
+  | { readonly kind: 'moved' }
+  /** A ref was not where it was seen last; nothing was moved. */
+  | { readonly kind: 'stale' }
+  /** A rule of the host's own refused; nothing was moved. */
+  | { readonly kind: 'refused'; readonly words: readonly string[] }
+  /** The host takes no two changes as one. */
+  | { readonly kind: 'not-atomic' }
+
+/** Fetching a large repository for the first time takes its while. */
+const FETCH_TIMEOUT_MS = 30 * 60_000
+const TALK_TIMEOUT_MS = 120_000
+
+const MOVED_MEANWHILE = /\[rejected\]|cannot lock ref|failed to update ref|reference already exists/
+
+export class Host {
+  readonly url: string
+  readonly #access: HostAccess
+  readonly #cache: string
+
+  /** `cache`: the git directory that fetches go into and pushes come from. */
+  constructor(access: HostAccess, cache: string) {
+    this.url = access.url
+    this.#access = access
+    this.#cache = cache
+  }
+
+  /** Where the refs are that fit the patterns of `git ls-remote`. Throws HeadgateError 'unavailable'. */
+  async list(patterns: readonly string[]): Promise<Map<string, Oid>> {
+    const { stdout } = await this.#git(['ls-remote', '--refs', '--', this.url, ...patterns], TALK_TIMEOUT_MS)
+    const refs = new Map<string, Oid>()
+    for (const line of stdout.toString('utf8').split('\n')) {
+      const [oid = '', name = ''] = line.split('\t')
+      if (isOid(oid) && name !== '') refs.set(name, oid)
+    }
+    return refs
+  }
+
+  /** Brings what the refspecs name into the cache. Throws HeadgateError 'unavailable'. */
+  async fetch(refspecs: readonly string[]): Promise<void> {
+    if (refspecs.length === 0) return
+    const options = [
+      '--quiet',
+      '--no-tags',
+      '--no-write-fetch-head',
+      '--no-recurse-submodules',
+      '--no-auto-maintenance',
+    ]
+    await this.#git(['fetch', ...options, '--', this.url, ...refspecs], FETCH_TIMEOUT_MS)
+  }
+
+  /**
+   * Makes all changes or none, each only where the host's ref is at `from` still. `atomic: false` is for a single change.
+   * Throws HeadgateError 'unavailable' where the host's answer did not come: the refs tell then.
+   */
+  async push(changes: readonly RefChange[], { atomic = true } = {}): Promise<PushAnswer> {
+    const { exitCode, stdout, stderr } = await this.#git(
+      [
+        'push',
+        '--porcelain',
+        '--no-verify',
+        '--no-signed',
+        ...(atomic ? ['--atomic'] : []),
+        ...changes.map(({ ref, from }) => `--force-with-lease=${ref}:${isZeroOid(from) ? '' : from}`),
+        '--',
+        this.url,
+        ...changes.map(({ ref, to }) => `${isZeroOid(to) ? '' : to}:${ref}`),
+      ],
+      TALK_TIMEOUT_MS,
+      [1, 128],
+    )
+    if (exitCode === 0) return { kind: 'moved' }
+    const lines = stdout.toString('utf8').split('\n')
+    // With --atomic git names every ref as refused; those that are the reason have reasons of their own.
+    const refused = lines.filter(
+      (line) => line.startsWith('!') && !/\(atomic (?:push|transaction) failed/.test(line),
+    )
+    if (/does not support --atomic push/.test(stderr)) return { kind: 'not-atomic' }
+    // Without a reason for any of them, the host's own transaction failed: a ref was moved or locked meanwhile.
+    const isTransaction =
+      refused.length === 0 && /\(atomic (?:push|transaction) failed/.test(stdout.toString('utf8'))
+    if (isTransaction || refused.some((line) => MOVED_MEANWHILE.test(line))) return { kind: 'stale' }
+    const remote = remoteLines(stderr)
+    const why = refused.filter((line) => line.includes('[remote rejected]')).map(reasonOf)
+    if (why.length > 0)
+      return { kind: 'refused', words: [...new Set([...remote, ...why])].map((line) => printable(line, 300)) }
+    throw this.#failure('push', stderr)
+  }
+
+  async #git(
+    args: readonly string[],
+    timeoutMs: number,
+    allowExit: readonly number[] = [],
+  ): Promise<RunResult> {
+    const { gitPath } = this.#access
+    const command = {
+      gitPath,
+      args: [`--git-dir=${this.#cache}`, ...args],
+      name: args[0] ?? '',
+      env: environmentFor(this.#access),
+      cwd: this.#cache,
+    }
+    const result = await runGit(command, { timeoutMs, allowExit: [...allowExit, 1, 128] })
+    if (result.exitCode !== 0 && !allowExit.includes(result.exitCode))
+      throw this.#failure(args[0] ?? '', result.stderr)
+    return result
+  }
+
+  #failure(what: string, stderr: string): HeadgateError {
+    const shown = withoutSecrets(this.url)
+    const said = printable(withoutSecrets(lastWords(stderr)), 400)
+    return new HeadgateError('unavailable', `${printable(shown, 200)}: git ${what}: ${said}`, {
+      hint: `try it by hand, as this account: git ls-remote ${shellWord(shown)}`,
+    })
+  }
+}
+
+/** What git is started with. The token is in no argument, which other accounts of the machine could read. */
+function environmentFor({ url, sshKey, token, environment }: HostAccess): Record<string, string> {
+  const given = Object.entries(environment).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  )
+  const settings: [string, string][] = [
+    ['core.hooksPath', '/dev/null'],
+    ['gc.auto', '0'],
+    ['maintenance.auto', 'false'],
+    ['push.followTags', 'false'],
+    ['push.recurseSubmodules', 'no'],
+    ['push.gpgSign', 'false'],
+    ['color.ui', 'false'],
+  ]
+  if (token !== undefined && /^https?:/.test(url)) {
+    const basic = Buffer.from(`x-access-token:${token}`).toString('base64')
+    settings.push([`http.${new URL(url).origin}/.extraHeader`, `Authorization: Basic ${basic}`])
+  }
+  const ssh = `ssh -i ${shellWord(sshKey ?? '')} -o IdentitiesOnly=yes -o BatchMode=yes`
+  return {
+    ...Object.fromEntries(
+      given.filter(([name]) => !/^GIT_(?:DIR|WORK_TREE|INDEX_FILE|CONFIG_(?:COUNT|KEY_|VALUE_))/.test(name)),
+    ),
+    ...(sshKey === undefined ? {} : { GIT_SSH_COMMAND: ssh }),
+    LC_ALL: 'C',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_CONFIG_COUNT: String(settings.length),
+    ...Object.fromEntries(
+      settings.flatMap(([key, value], index) => [
+        [`GIT_CONFIG_KEY_${index}`, key],
+        [`GIT_CONFIG_VALUE_${index}`, value],
+      ]),
+    ),
+  }
+}
+
+function remoteLines(stderr: string): string[] {
+  return stderr
+    .split(/\r\n|[\r\n]/)
+    .filter((line) => line.startsWith('remote: '))
+    .map((line) => line.slice('remote: '.length).trimEnd())
+    .filter((line) => line !== '')
+}
+
+function reasonOf(line: string): string {
+  return /\(([^)]*)\)\s*$/.exec(line)?.[1] ?? 'without a word'
+}
+
+function lastWords(stderr: string): string {
+  const lines = stderr.split(/\r\n|[\r\n]/).filter((line) => line.trim() !== '')
+  const at = lines.findIndex((line) => /^(?:fatal|error): /.test(line))
+  // Where ssh failed, its own line comes before git's, which has no reason.
+  const line =
+    lines[at] === 'fatal: Could not read from remote repository.' && at > 0
+      ? lines[at - 1]
+      : (lines[at] ?? firstLines(stderr))
+  return (line ?? 'failed').replace(/^(?:fatal|error): /, '')
+}
