@@ -27,8 +27,16 @@ const LAYERS: { readonly [part: string]: readonly string[] } = {
   'server/install': [...BELOW_SERVER, 'server'],
   'server/service': [...BELOW_SERVER, 'server', 'server/hooks'],
   server: BELOW_SERVER,
-  'src/app': [...BELOW_SERVER, 'src/audit', 'server', 'server/install', 'server/service'],
-  'src/cli': [...BELOW_SERVER, 'src/audit', 'src/app', 'server', 'server/install', 'server/service'],
+  'src/app': [...BELOW_SERVER, 'src/audit', 'src/relay', 'server', 'server/install', 'server/service'],
+  'src/cli': [
+    ...BELOW_SERVER,
+    'src/audit',
+    'src/relay',
+    'src/app',
+    'server',
+    'server/install',
+    'server/service',
+  ],
 }
 
 /** What the core imports besides itself: package, then the only files that may, where not all may. */

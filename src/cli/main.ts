@@ -22,6 +22,7 @@ import { logCommand } from './commands/log.ts'
 import { operatorCommands } from './commands/operator.ts'
 import { policyCommand } from './commands/policy.ts'
 import { promoteCommand } from './commands/promote.ts'
+import { relayCommand } from './commands/relay.ts'
 import { rollbackCommand } from './commands/rollback.ts'
 import { serveCommand } from './commands/serve.ts'
 import { serverCommand } from './commands/server.ts'
@@ -38,6 +39,7 @@ const COMMANDS: readonly CommandModule[] = [
   initCommand,
   serverCommand,
   serveCommand,
+  relayCommand,
   policyCommand,
   keyCommand,
   gateCommand,

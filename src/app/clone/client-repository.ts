@@ -5,7 +5,7 @@ import { GitError } from 'simple-git'
 import { HeadgateError } from '../../core/errors.ts'
 import { isOid, type Oid, shortOid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
-import { LEDGER_REF } from '../../core/refs.ts'
+import { LEDGER_BRANCH, LEDGER_REF } from '../../core/refs.ts'
 import { withoutSecrets } from '../../core/without-secrets.ts'
 import { findGit } from '../../git/find-git.ts'
 import { locateBare } from '../../git/locate.ts'
@@ -38,6 +38,8 @@ export class ClientRepository {
   /** Options before every command. */
   readonly #where: readonly string[]
   #directory: Promise<string> | undefined
+  /** What the ledgers of remotes are called there, as far as that was asked. */
+  readonly #ledgers = new Map<string, string>()
 
   constructor({ folder, environment, terminal, abort }: ClientOptions) {
     this.caller = { folder, environment, terminal }
@@ -97,15 +99,33 @@ export class ClientRepository {
     return (await this.remoteRefs(remote, [ref])).get(ref) ?? null
   }
 
-  /** Those of the named refs that the remote has, all at one moment. */
+  /**
+   * Those of the named refs that the remote has, all at one moment. The ledger goes by one name here, whatever it is called
+   * there.
+   */
   async remoteRefs(remote: string, refs: readonly string[]): Promise<Map<string, Oid>> {
     const found = new Map<string, Oid>()
-    for (const line of (await this.#listRemote(remote, refs)).split('\n')) {
+    const asksForLedger = refs.includes(LEDGER_REF)
+    const names = asksForLedger ? [...refs, LEDGER_BRANCH] : refs
+    for (const line of (await this.#listRemote(remote, names)).split('\n')) {
       const [oid = '', name = ''] = line.split('\t')
       // The remote lists every ref that ends in one of the names.
-      if (refs.includes(name) && isOid(oid)) found.set(name, oid)
+      if (names.includes(name) && isOid(oid)) found.set(name, oid)
     }
+    if (!asksForLedger) return found
+    const branch = found.get(LEDGER_BRANCH)
+    this.#ledgers.set(remote, branch === undefined ? LEDGER_REF : LEDGER_BRANCH)
+    // Where rules of the host protect the branch, anybody may write the other one.
+    if (branch !== undefined) found.set(LEDGER_REF, branch)
+    if (!refs.includes(LEDGER_BRANCH)) found.delete(LEDGER_BRANCH)
     return found
+  }
+
+  /** What a ref is called on the remote: the ledger may be a branch there. */
+  async nameThere(remote: string, ref: string): Promise<string> {
+    if (ref !== LEDGER_REF) return ref
+    if (!this.#ledgers.has(remote)) await this.remoteRefs(remote, [LEDGER_REF])
+    return this.#ledgers.get(remote) ?? LEDGER_REF
   }
 
   /** The git in the caller's PATH. */
@@ -130,7 +150,8 @@ export class ClientRepository {
   /** Brings the remote's ledger, and the objects behind other refs of it, here. */
   async fetchRefs(remote: string, refs: readonly string[]): Promise<void> {
     const isWithTip = refs.includes(LEDGER_REF) && (await this.#fetchTip(remote))
-    const refspecs = refs.map((ref) => (ref === LEDGER_REF ? `+${LEDGER_REF}:${ledgerCopyRef(remote)}` : ref))
+    const ledger = refs.includes(LEDGER_REF) ? await this.nameThere(remote, LEDGER_REF) : LEDGER_REF
+    const refspecs = refs.map((ref) => (ref === LEDGER_REF ? `+${ledger}:${ledgerCopyRef(remote)}` : ref))
     const rest = isWithTip ? refspecs.filter((_, index) => refs[index] !== LEDGER_REF) : refspecs
     if (rest.length > 0) await this.fetch(remote, rest)
   }
@@ -147,7 +168,7 @@ export class ClientRepository {
     const oid = await tip.at()
     if (oid === null) return null
     const fetchWhole = async () => {
-      await this.fetch(remote, [`+${LEDGER_REF}:${ref}`])
+      await this.fetch(remote, [`+${await this.nameThere(remote, LEDGER_REF)}:${ref}`])
       return readOnly(repository, ref).snapshot()
     }
     try {
@@ -172,7 +193,7 @@ export class ClientRepository {
     const repository = await this.open()
     if ((await copyAt(repository, ledgerCopyRef(remote))) !== undefined) return false
     try {
-      await this.#tipOf(repository, remote).fetch()
+      await this.#tipOf(repository, remote).fetch(await this.nameThere(remote, LEDGER_REF))
       return true
     } catch (error) {
       const { cause } = error as Error

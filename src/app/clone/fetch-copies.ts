@@ -60,7 +60,10 @@ export async function fetchCopies(
     for (const ref of there.keys()) await makeRoom(client, repository, copyRef(remote, ref))
     const missing = isWithout ? [...there.keys()] : await lacking(repository, there)
     if (missing.length > 0) {
-      const refspecs = missing.map((ref) => `+${ref}:${copyRef(remote, ref)}`)
+      const named = missing.map(
+        async (ref) => `+${await client.nameThere(remote, ref)}:${copyRef(remote, ref)}`,
+      )
+      const refspecs = await Promise.all(named)
       await client.fetch(remote, refspecs, isWithout ? ['--unshallow'] : [])
     }
     isWithout = false

@@ -54,11 +54,11 @@ export class TipCopy {
 
   /**
    * Brings the tip as it is now. Throws what git says, also where the host cannot give less than all: then the whole ledger
-   * is to be fetched.
+   * is to be fetched. `ledger`: what it is called there.
    */
-  async fetch(): Promise<void> {
+  async fetch(ledger: string): Promise<void> {
     await this.#prepare()
-    await this.#fetch('--depth=1', '--', this.#remote, `+${LEDGER_REF}:${LEDGER_REF}`)
+    await this.#fetch('--depth=1', '--', this.#remote, `+${ledger}:${LEDGER_REF}`)
   }
 
   /** Where it is; null where nothing was fetched, or what was cannot be used. */
