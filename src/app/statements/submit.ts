@@ -5,6 +5,7 @@ import { HeadgateError } from '../../core/errors.ts'
 import { type Oid, shortOid } from '../../core/oid.ts'
 import { INBOX } from '../../core/refs.ts'
 import { NAMESPACES, parseStatement, type SubmittedKind } from '../../core/statement.ts'
+import { readPolicyOf } from '../../guard/policy-in-force.ts'
 import { signEnvelope } from '../../signing/ssh-keygen-sign.ts'
 import type { ClientRepository } from '../clone/client-repository.ts'
 import { fetchLedger } from '../clone/fetch-copies.ts'
@@ -13,9 +14,13 @@ import { type PushOutcome, pushRef } from '../clone/push-ref.ts'
 import { serverWords } from '../clone/server-words.ts'
 import { remoteOption, shownRemote } from '../clone/shown-remote.ts'
 import { whenSettled } from '../clone/when-settled.ts'
+import { awaitRelay, type Submitted } from './relay-answer.ts'
 
-/** The server did not say so, and its ledger has the statement all the same. */
-export type SubmitEvent = { readonly kind: 'recorded-unsaid'; readonly record: number }
+export type SubmitEvent =
+  /** The server did not say so, and its ledger has the statement all the same. */
+  | { readonly kind: 'recorded-unsaid'; readonly record: number }
+  /** The host took it, and the relay has not looked yet. */
+  | { readonly kind: 'waiting-for-relay' }
 
 /** The server's word that a statement is a durable record. */
 const RECORDED = /^headgate: (?:.* accepted|that statement is record \d+ already)$/
@@ -40,6 +45,9 @@ export async function signAndSubmit(
   if (outcome.kind === 'moved' && outcome.words.some((line) => RECORDED.test(line))) return
   if (outcome.kind === 'refused' && serverWords(outcome.words).judged) throw refused(outcome.words, null)
 
+  if (outcome.kind === 'moved' && (await isRelayed(client, place)))
+    return settleByRelay(client, place, { name: sha256(text), commit, payloadDigest }, tell)
+
   // A server that has answered is not at work any more; one whose answer was lost may be.
   const isOver = outcome.kind === 'moved' || outcome.kind === 'refused'
   const seen = await whenSettled(() => recordOf(client, place, commit, payloadDigest), { isOver })
@@ -55,6 +63,57 @@ export async function signAndSubmit(
     )
   }
   throw notKnown(outcome, `the ledger of ${shownRemote(place.remote)} does not have it so far`, command)
+}
+
+/** Whether the policy in force there says so. A remote that cannot be asked says nothing. */
+async function isRelayed(client: ClientRepository, { reads }: GuardedPlace): Promise<boolean> {
+  try {
+    const { snapshot, close } = await fetchLedger(client, reads)
+    try {
+      return (await readPolicyOf(snapshot))?.policy.guard === 'relay'
+    } finally {
+      close()
+    }
+  } catch (error) {
+    if (error instanceof HeadgateError) return false
+    throw error
+  }
+}
+
+/** Returns when the relay has made a record of it. */
+async function settleByRelay(
+  client: ClientRepository,
+  { remote, reads }: GuardedPlace,
+  submitted: Omit<Submitted, 'remote'>,
+  tell: (event: SubmitEvent) => void,
+): Promise<void> {
+  const said = await awaitRelay(client, { ...submitted, remote: reads }, () =>
+    tell({ kind: 'waiting-for-relay' }),
+  )
+  switch (said.kind) {
+    case 'recorded':
+      return
+    case 'refused':
+      throw new HeadgateError(
+        'refused',
+        ['the relay refused; nothing was recorded', ...said.answer.lines].join('\n'),
+        {
+          hint: 'headgate policy show prints the policy that the relay judges by',
+        },
+      )
+    case 'waiting':
+      throw new HeadgateError('unavailable', `the relay of ${shownRemote(remote)} has not answered yet`, {
+        hint: `it waits in the inbox, and is answered when the relay runs; then: headgate status${remoteOption(remote)}`,
+      })
+    case 'gone':
+      throw new HeadgateError(
+        'unavailable',
+        'the statement is gone from the inbox, and nobody says what became of it',
+        {
+          hint: 'send it again; the relay answers only so many at a time',
+        },
+      )
+  }
 }
 
 /** The statement as a blob of this clone. */

@@ -6,6 +6,7 @@ export function tellSubmit(event: SubmitEvent): void {
   note(submitWords(event))
 }
 
-export function submitWords({ record }: SubmitEvent): string {
-  return `remark: the server did not say so, but the statement is recorded: record ${record}`
+export function submitWords(event: SubmitEvent): string {
+  if (event.kind === 'waiting-for-relay') return 'sent; waiting for the relay, which looks every few seconds'
+  return `remark: the server did not say so, but the statement is recorded: record ${event.record}`
 }
