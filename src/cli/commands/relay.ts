@@ -6,7 +6,7 @@ const FORGES = ['github', 'gitlab', 'gitea', 'gitolite', 'other'] as const
 
 export function relayCommand(cli: Argv): Argv {
   return cli.command(
-    'relay [folder..]',
+    'relay [relays..]',
     'Move the release branch of a host that runs no hooks, as operators ask for it (server admin)',
     (command) =>
       command
@@ -88,7 +88,7 @@ export function relayCommand(cli: Argv): Argv {
             showApplied(applied, json)
           },
         )
-        .positional('folder', { type: 'string', array: true, describe: 'folders that relay init has made' })
+        .positional('relays', { type: 'string', array: true, describe: 'folders that relay init has made' })
         .option('once', { type: 'boolean', default: false, describe: 'answer all that waits, and end' })
         .option('every', {
           type: 'string',
@@ -105,17 +105,17 @@ export function relayCommand(cli: Argv): Argv {
             ),
           ].join('\n\n'),
         ),
-    async ({ folder = [], once, every, json }) => {
+    async ({ relays = [], once, every, json }) => {
       const { resolve } = await import('node:path')
       const { HeadgateError } = await import('../../core/errors.ts')
-      if (folder.length === 0) {
+      if (relays.length === 0) {
         throw new HeadgateError('usage', 'no folder of a relay is named', {
           hint: 'headgate relay init URL DIR makes one; then: headgate relay DIR',
         })
       }
       const { requireDuration } = await import('../../app/requirements.ts')
       const { relayHosts } = await import('../screens/relay.ts')
-      const folders = folder.map((path) => resolve(path))
+      const folders = relays.map((path) => resolve(path))
       await relayHosts(folders, { once, everyMs: requireDuration('every', every), json })
     },
   )
