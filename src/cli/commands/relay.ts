@@ -45,7 +45,8 @@ export function relayCommand(cli: Argv): Argv {
                   ['a repository on GitHub', '$0 relay init git@github.com:acme/app.git ~/relay-app'],
                   [
                     'the ledger as a ref, where the host can protect it',
-                    '$0 relay init git@git.example.com:app ~/relay-app --ledger ref --forge gitolite',
+                    '$0 relay init git@git.example.com:app ~/relay-app \\',
+                    '    --ledger ref --forge gitolite',
                   ],
                 ),
               ),
