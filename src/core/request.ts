@@ -6,6 +6,7 @@ import { CLOCK_SKEW_MS } from './evidence.ts'
 import type { ReleaseMove } from './facts.ts'
 import { type History, type HistoryRecord, trusted } from './history.ts'
 import type { Terms } from './policy/policy.ts'
+import { pushOption } from './push-option.ts'
 import { DESPITE_BAR } from './rules/barred.ts'
 import { usedPayloads } from './single-use.ts'
 import type { Predicates } from './statement.ts'
@@ -26,6 +27,23 @@ export function requestOptions(request: Predicates['request']): string[] {
     ...Object.entries(texts).flatMap(([name, text]) => (typeof text === 'string' ? [`${name}=${text}`] : [])),
     ...(despiteBar ?? []).map((commit) => `${DESPITE_BAR}${commit}`),
   ]
+}
+
+/** What of a request says the same as these options of a push; others mean nothing to headgate. */
+export function requestWords(
+  pushOptions: readonly string[],
+): Pick<Predicates['request'], 'note' | 'plan' | 'trigger' | 'symptoms' | 'despiteBar'> {
+  const word = (name: string) => {
+    const text = pushOption(pushOptions, name)
+    return text === null ? {} : { [name]: text }
+  }
+  const despiteBar = pushOptions
+    .filter((option) => option.startsWith(DESPITE_BAR))
+    .map((option) => option.slice(DESPITE_BAR.length))
+  return {
+    ...{ ...word('note'), ...word('plan'), ...word('trigger'), ...word('symptoms') },
+    ...(despiteBar.length === 0 ? {} : { despiteBar }),
+  }
 }
 
 /** The pusher's newest request that permits exactly this move now; null if there is none. `now` in ms. */

@@ -1,6 +1,6 @@
 /** Where a relay guards, a signed request stands for the push: for who pushes, for one exact move, once. */
 import { describe, expect, test } from 'vitest'
-import { requestOptions } from '../../src/core/request.ts'
+import { requestOptions, requestWords } from '../../src/core/request.ts'
 import { parseStatement, statementPayload } from '../../src/core/statement.ts'
 import { objectionToSubmission } from '../../src/core/submission.ts'
 import {
@@ -113,6 +113,10 @@ describe('a request as a statement', () => {
       ...['note=n', 'plan=p', 'trigger=t', 'symptoms=s', 'despite-bar=abcdef0'],
     ])
     expect(requestOptions(parse({ note: null }).predicate)).toEqual([])
+    expect(requestOptions(parse(requestWords(requestOptions(parse(words).predicate))).predicate)).toEqual(
+      requestOptions(parse(words).predicate),
+    )
+    expect(requestWords(['ci.skip', 'note=', 'plan=p'])).toEqual({ plan: 'p' })
   })
 
   test('is recorded of operators, for the release branch, in time, and where a relay guards', () => {
