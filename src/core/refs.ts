@@ -4,7 +4,7 @@ import type { Terms } from './policy/policy.ts'
 /** The ledger of a guarded repository. */
 export const LEDGER_REF = 'refs/headgate/ledger'
 
-/** Where a host's rules protect branches only, its ledger is a branch. Where there is one, it is the ledger. */
+/** Where a host's rules protect branches only, its ledger is a branch. */
 export const LEDGER_BRANCH = 'refs/heads/headgate/ledger'
 
 /** What a relay did not take is answered below this, by the hour and the digest of the envelope, for a day. */
@@ -13,15 +13,10 @@ export const ANSWERS = 'refs/headgate/answers/'
 /** Submissions are pushed below this, each by the digest of its envelope. */
 export const INBOX = 'refs/headgate/inbox/'
 
-/** Everything under refs/headgate/ is headgate's own. */
+/** Everything under refs/headgate/ is headgate's own, and the branch that may be the ledger of a host. */
 export function isReserved(ref: string): boolean {
-  return (
-    ref === 'refs/headgate' ||
-    ref.startsWith('refs/headgate/') ||
-    ref === 'refs/heads/headgate' ||
-    ref === LEDGER_BRANCH ||
-    ref.startsWith(`${LEDGER_BRANCH}/`)
-  )
+  if (ref === LEDGER_BRANCH || ref.startsWith(`${LEDGER_BRANCH}/`)) return true
+  return ref === 'refs/headgate' || ref.startsWith('refs/headgate/')
 }
 
 /** The ref of a branch that is named without `refs/heads/`, as a policy names it. */

@@ -2,7 +2,6 @@
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import type { Policy } from '../core/policy/policy.ts'
-import { LEDGER_BRANCH, LEDGER_REF } from '../core/refs.ts'
 import { parsePolicyFiles } from '../guard/policy-in-force.ts'
 import { preparePolicy } from '../guard/prepare-policy.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
@@ -23,11 +22,11 @@ export type AppliedByRelay = {
 
 const ATTEMPTS = 10
 
-/** `by`: who applies it, for the record. `asBranch`: where a ledger that begins here stands; undefined: as a branch. */
+/** `by`: who applies it, for the record. */
 export async function applyByRelay(
   relay: Relay,
   source: Pick<PolicyFiles, 'policy' | 'allowedSigners'>,
-  { by, asBranch = true }: { readonly by: string; readonly asBranch?: boolean | undefined },
+  { by }: { readonly by: string },
 ): Promise<AppliedByRelay> {
   const { policy } = parsePolicyFiles({ version: 1, ...source })
   if (policy.guard !== 'relay') {
@@ -36,7 +35,7 @@ export async function applyByRelay(
     })
   }
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const done = await attemptToApply(relay, source, by, asBranch)
+    const done = await attemptToApply(relay, source, by)
     if (done !== 'again') return done
   }
   throw new HeadgateError('unavailable', 'others keep writing to the ledger', {
@@ -48,12 +47,9 @@ async function attemptToApply(
   relay: Relay,
   source: Pick<PolicyFiles, 'policy' | 'allowedSigners'>,
   by: string,
-  asBranch: boolean,
 ): Promise<AppliedByRelay | 'again'> {
-  const { host, cache, sealKey, clock } = relay
+  const { host, cache, sealKey, clock, ledgerRef } = relay
   const listed = await refsOfHost(relay)
-  const there = [LEDGER_BRANCH, LEDGER_REF].find((ref) => listed.has(ref))
-  const ledgerRef = there ?? (asBranch ? LEDGER_BRANCH : LEDGER_REF)
   const tip = listed.get(ledgerRef) ?? null
   if (tip !== null) {
     await host.fetch([`+${ledgerRef}:${FETCHED_LEDGER}`])

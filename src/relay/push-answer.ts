@@ -2,6 +2,7 @@
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
+import { LEDGER_BRANCH, LEDGER_REF } from '../core/refs.ts'
 import type { Move } from '../core/state.ts'
 import type { GuardedView } from '../guard/guarded-view.ts'
 import { authorizationRecord, outcomeRecord, type StatementContext } from '../guard/server-statements.ts'
@@ -50,7 +51,7 @@ export async function pushAnswer(relay: Relay, round: Round): Promise<'done' | '
     ...judged.known,
   ]
   const emptied = done.map(({ ref, oid }): RefChange => ({ ref, from: oid, to: zeroOidLike(oid) }))
-  const changes = [...answers, ...outdatedAnswers(listed, now), ...emptied]
+  const changes = [...answers, ...outdatedAnswers(listed, now), ...strayLedger(round), ...emptied]
   if (records.length === 0 && changes.length === 0) return 'done'
   if (records.length === 0) return conclude(relay, round, await host.push(changes), null)
 
@@ -64,6 +65,14 @@ export async function pushAnswer(relay: Relay, round: Round): Promise<'done' | '
     for (const dead of settled.dead) tell({ kind: 'not-landed', record: dead.seq })
   }
   return conclude(relay, round, pushed, ledger.authorization)
+}
+
+/** Anybody who may push can make a ref of the other name, for clones to take it for the ledger. */
+function strayLedger({ listed, ledgerRef }: Round): RefChange[] {
+  return [LEDGER_BRANCH, LEDGER_REF].flatMap((ref) => {
+    const oid = listed.get(ref)
+    return ref === ledgerRef || oid === undefined ? [] : [{ ref, from: oid, to: zeroOidLike(oid) }]
+  })
 }
 
 /** What the ledger gets, in this order: what became of earlier moves, what was submitted, the move and that it landed. */

@@ -47,7 +47,7 @@ export async function refsOfHost({ host }: Pick<Relay, 'host'>): Promise<Map<str
 async function lookAndAnswer(relay: Relay): Promise<ReadonlyMap<string, Oid> | 'again'> {
   const { host, cache, sealKey, clock } = relay
   const listed = await refsOfHost(relay)
-  const ledgerRef = listed.has(LEDGER_BRANCH) ? LEDGER_BRANCH : LEDGER_REF
+  const { ledgerRef } = relay
   const tip = listed.get(ledgerRef)
   if (tip === undefined) {
     throw new HeadgateError('configuration', 'the host has no ledger yet', {

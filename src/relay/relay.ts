@@ -29,6 +29,8 @@ export type RelayEvent =
   | { readonly kind: 'not-landed'; readonly record: number }
 
 export type Relay = {
+  /** What the ledger is called on the host. */
+  readonly ledgerRef: string
   readonly host: Host
   readonly cache: GitRepository
   readonly sealKey: SealKey

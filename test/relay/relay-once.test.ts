@@ -232,6 +232,20 @@ test('a ledger that an administrator changed is not believed: rewound, forged, o
   expect(host.release).toBe(two)
 })
 
+test('a second ledger, which anybody may push, fools nobody and is taken away', async () => {
+  const host = new RelayedHost()
+  const relay = await host.begin()
+  const { repository } = host
+  const commit = repository.commit('one')
+  repository.mustRun(repository.push(['main', 'HEAD:refs/headgate/ledger'], { as: 'mallory' }))
+  const check = repository.headgate('check', commit)
+  expect(check.code).toBe(78)
+  expect(check.stderr).toContain('has two ledgers')
+  await relayOnce(relay)
+  expect(host.ref('refs/headgate/ledger')).toBeNull()
+  expect(repository.headgate('check', commit).code).toBe(77)
+})
+
 test('main that was rewritten stops every move until an operator accepts it', async () => {
   const host = new RelayedHost()
   const relay = await host.begin()

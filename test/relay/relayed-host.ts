@@ -6,6 +6,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { appendFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { LEDGER_BRANCH } from '../../src/core/refs.ts'
 import { statementPayload } from '../../src/core/statement.ts'
 import { sealKeyOf } from '../../src/guard/seal-key.ts'
 import { applyByRelay } from '../../src/relay/begin.ts'
@@ -63,13 +64,14 @@ export class RelayedHost {
     const environment = { ...this.repository.env, TEST_PUSHER: 'relay', ...env }
     const host = new Host({ url: this.repository.bare, gitPath: GIT, environment }, folder)
     const events: RelayEvent[] = []
-    return { host, cache, sealKey: this.#sealKey, clock, tell: (event) => events.push(event), events }
+    const tell = (event: RelayEvent) => void events.push(event)
+    return { ledgerRef: LEDGER_BRANCH, host, cache, sealKey: this.#sealKey, clock, tell, events }
   }
 
   /** A relay, and the policy in force. */
-  async begin(options: { asBranch?: boolean } = {}): Promise<TestRelay> {
+  async begin(): Promise<TestRelay> {
     const relay = await this.relay()
-    await applyByRelay(relay, this.policyFiles(), { by: 'admin', ...options })
+    await applyByRelay(relay, this.policyFiles(), { by: 'admin' })
     return relay
   }
 
@@ -81,9 +83,7 @@ export class RelayedHost {
   }
 
   get ledgerRef(): string {
-    return this.ref('refs/heads/headgate/ledger') === null
-      ? 'refs/headgate/ledger'
-      : 'refs/heads/headgate/ledger'
+    return LEDGER_BRANCH
   }
 
   ref(name: string): string | null {

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { GitError } from 'simple-git'
 import { HeadgateError } from '../../core/errors.ts'
+import { shortRef } from '../../core/explain.ts'
 import { isOid, type Oid, shortOid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
 import { LEDGER_BRANCH, LEDGER_REF } from '../../core/refs.ts'
@@ -115,7 +116,8 @@ export class ClientRepository {
     if (!asksForLedger) return found
     const branch = found.get(LEDGER_BRANCH)
     this.#ledgers.set(remote, branch === undefined ? LEDGER_REF : LEDGER_BRANCH)
-    // Where rules of the host protect the branch, anybody may write the other one.
+    // Anybody who may push may be able to make the one that headgate does not write there.
+    if (branch !== undefined && found.has(LEDGER_REF)) throw twoLedgers(remote)
     if (branch !== undefined) found.set(LEDGER_REF, branch)
     if (!refs.includes(LEDGER_BRANCH)) found.delete(LEDGER_BRANCH)
     return found
@@ -299,6 +301,17 @@ export function readOnly(repository: GitRepository, ref: string): GitLedger {
       throw new HeadgateError('usage', 'a copy of the ledger is not written to')
     },
     { ref },
+  )
+}
+
+function twoLedgers(remote: string): HeadgateError {
+  const shown = shownRemote(remote)
+  return new HeadgateError(
+    'configuration',
+    `the remote "${shown}" has two ledgers, ${LEDGER_REF} and ${shortRef(LEDGER_BRANCH)}`,
+    {
+      hint: `one of them was made up; a relay removes it when it runs, on a server with hooks an administrator does: git push ${shown} --delete ${shortRef(LEDGER_BRANCH)}`,
+    },
   )
 }
 

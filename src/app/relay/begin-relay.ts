@@ -29,14 +29,14 @@ export async function beginRelay(
     readonly folder: string
     /** A folder with a policy; else the tip of main is read. */
     readonly policy: string | undefined
-    readonly asBranch: boolean
+    readonly ledger: 'branch' | 'ref'
   },
 ): Promise<BegunRelay> {
-  const { url, folder, asBranch } = options
-  makeRelayFolder(folder, url)
+  const { url, folder, ledger } = options
+  makeRelayFolder(folder, url, ledger)
   if (!/^(?:https?|file):|^\//.test(url)) makeDeployKey(folder)
-  const policy = await applyRelayPolicy(caller, { folder, policy: options.policy, asCaller: true, asBranch })
-  return { relay: makeRelayFolder(folder, url), policy }
+  const policy = await applyRelayPolicy(caller, { folder, policy: options.policy, asCaller: true })
+  return { relay: makeRelayFolder(folder, url, ledger), policy }
 }
 
 export async function applyRelayPolicy(
@@ -45,14 +45,13 @@ export async function applyRelayPolicy(
     readonly folder: string
     readonly policy: string | undefined
     readonly asCaller: boolean
-    readonly asBranch?: boolean
   },
 ): Promise<BegunRelay['policy']> {
   const relay = await openRelay(caller, options.folder, { tell: () => {}, asCaller: options.asCaller })
   try {
     const source = await findPolicy(relay, options.policy)
     const by = `admin ${printable(userInfo().username, 100)}`
-    return { ...(await applyByRelay(relay, source, { by, asBranch: options.asBranch })), from: source.from }
+    return { ...(await applyByRelay(relay, source, { by })), from: source.from }
   } finally {
     relay.cache.close()
   }

@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HeadgateError } from '../../core/errors.ts'
 import { shellWord } from '../../core/printable.ts'
+import { LEDGER_BRANCH, LEDGER_REF } from '../../core/refs.ts'
 import * as z from '../../core/zod-mini.ts'
 import { findGit } from '../../git/find-git.ts'
 import { replaceFile } from '../../git/own-files.ts'
@@ -24,6 +25,7 @@ const DEPLOY_KEY = 'deploy-key'
 const settingsSchema = z.strictObject({
   version: z.literal(1),
   host: z.string().check(z.minLength(1), z.maxLength(2048)),
+  ledger: z.enum(['branch', 'ref']),
 })
 
 export type RelayFolder = {
@@ -35,7 +37,7 @@ export type RelayFolder = {
 }
 
 /** Makes the folder and its keys; what is there stays. `url` as git takes it. */
-export function makeRelayFolder(folder: string, url: string): RelayFolder {
+export function makeRelayFolder(folder: string, url: string, ledger: 'branch' | 'ref'): RelayFolder {
   requireNoPassword(url)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const settings = join(folder, SETTINGS)
@@ -45,7 +47,7 @@ export function makeRelayFolder(folder: string, url: string): RelayFolder {
       throw new HeadgateError('configuration', `${folder} is the relay of ${host}`, {
         hint: 'name another folder',
       })
-  } else replaceFile(settings, `${JSON.stringify({ version: 1, host: url }, null, 2)}\n`)
+  } else replaceFile(settings, `${JSON.stringify({ version: 1, host: url, ledger }, null, 2)}\n`)
   const sealKey = join(folder, SEAL_KEY)
   if (!existsSync(sealKey)) {
     const { privateKey } = generateKeyPairSync('ed25519')
@@ -96,7 +98,7 @@ export async function openRelay(
   { tell, asCaller = false }: { readonly tell: (event: RelayEvent) => void; readonly asCaller?: boolean },
 ): Promise<Relay> {
   const { environment } = caller
-  const { host: url } = readSettings(folder)
+  const { host: url, ledger } = readSettings(folder)
   const sealKey = sealKeyOf(readSealKey(folder, environment))
   const gitPath = findGit(environment)
   const deployKey = join(folder, DEPLOY_KEY)
@@ -112,7 +114,8 @@ export async function openRelay(
   const listed = await new Host(access, cacheFolder).list(['refs/heads/*', 'refs/headgate/*'])
   const isLong = [...listed.values()].some((oid) => oid.length === 64)
   const cache = await openCache(cacheFolder, gitPath, isLong ? 'sha256' : 'sha1')
-  return { host: new Host(access, cacheFolder), cache, sealKey, clock: Date.now, tell }
+  const ledgerRef = ledger === 'branch' ? LEDGER_BRANCH : LEDGER_REF
+  return { ledgerRef, host: new Host(access, cacheFolder), cache, sealKey, clock: Date.now, tell }
 }
 
 /** In a job of the host's CI the key comes from a secret, HEADGATE_SEAL_KEY, and no file is written. */
@@ -146,7 +149,7 @@ function tokenOf({
   }
 }
 
-function readSettings(folder: string): { readonly host: string } {
+function readSettings(folder: string): z.output<typeof settingsSchema> {
   let text: string
   try {
     text = readFileSync(join(folder, SETTINGS), 'utf8')
@@ -160,7 +163,7 @@ function readSettings(folder: string): { readonly host: string } {
     return settingsSchema.parse(JSON.parse(text))
   } catch (cause) {
     throw new HeadgateError('configuration', `${join(folder, SETTINGS)} is damaged`, {
-      hint: 'it says {"version": 1, "host": "URL"}',
+      hint: 'it says {"version": 1, "host": "URL", "ledger": "branch"}',
       cause,
     })
   }

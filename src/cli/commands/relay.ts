@@ -59,7 +59,7 @@ export function relayCommand(cli: Argv): Argv {
               url,
               folder: resolve(folder),
               policy,
-              asBranch: ledger === 'branch',
+              ledger,
             })
             showBegun(begun, { forge, json })
           },

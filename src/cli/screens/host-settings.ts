@@ -1,6 +1,7 @@
 /** What an administrator sets on a host so that a relay, and nobody else, moves the release branch and the ledger. */
 import { shortRef } from '../../core/explain.ts'
 import { jsonText, shellWord } from '../../core/printable.ts'
+import { LEDGER_BRANCH } from '../../core/refs.ts'
 
 export type Forge = 'github' | 'gitlab' | 'gitea' | 'gitolite' | 'other'
 
@@ -36,7 +37,9 @@ export function githubRuleset({ release, ledger }: Pick<HostSettings, 'release' 
     name: 'headgate: only the relay moves these',
     target: 'branch',
     enforcement: 'active',
-    conditions: { ref_name: { include: [`refs/heads/${release}`, ledger], exclude: [] } },
+    conditions: {
+      ref_name: { include: [`refs/heads/${release}`, ...new Set([ledger, LEDGER_BRANCH])], exclude: [] },
+    },
     rules: [{ type: 'creation' }, { type: 'update' }, { type: 'deletion' }, { type: 'non_fast_forward' }],
     bypass_actors: [{ actor_id: null, actor_type: 'DeployKey', bypass_mode: 'always' }],
   }
@@ -122,7 +125,7 @@ function gitolite({ release, staging, ledger, deployKeyLine }: HostSettings): st
     `   RWC   refs/headgate/inbox/ = @all`,
     `   -     refs/headgate/ = @all`,
     `   RW    refs/heads/${staging}$ = @all`,
-    '   -     refs/heads/'.concat(`${staging}$ = @all`),
+    `   -     refs/heads/${staging}$ ${LEDGER_BRANCH} = @all`,
     '   RW+CD = headgate-relay',
   ]
 }
@@ -130,7 +133,7 @@ function gitolite({ release, staging, ledger, deployKeyLine }: HostSettings): st
 function other({ release, staging, ledger, deployKeyLine }: HostSettings): string[] {
   return [
     ...(deployKeyLine === null ? [] : ['- this key may read and write:', `  ${deployKeyLine}`]),
-    `- it alone creates, moves, force-pushes or deletes refs/heads/${release} and ${ledger}`,
+    `- it alone creates, moves, force-pushes or deletes refs/heads/${release} and ${[...new Set([ledger, LEDGER_BRANCH])].join(' and ')}`,
     '- everybody who may push may create refs/headgate/inbox/..., and the relay may delete them',
     '- the relay may create and delete refs/headgate/answers/...',
     `- nobody rewrites or deletes refs/heads/${staging}`,
