@@ -60,6 +60,8 @@ export type Check =
       readonly enforced: boolean
       /** What git here would sign the push with, where that makes the server refuse it; else null. */
       readonly signsInVain: PushSigning['format'] | null
+      /** Whether a relay makes the move, and is asked for it. */
+      readonly relayed: boolean
     }
 
 /**
@@ -104,6 +106,7 @@ async function judge(
     rules: rules.map((rule) => checkedRule(rule, foresight)),
     enforced: policy.enforcement === 'enforce',
     signsInVain: isUnsure ? signing.format : null,
+    relayed: policy.guard === 'relay' && ref === release,
   })
   const branches = [staging, release, ...formerBranches(view.snapshot.state).map((former) => former.ref)]
   const branch = branches.find((one) => namesakesOf(one).includes(ref))

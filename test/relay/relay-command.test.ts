@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { relayOnce } from '../../src/relay/relay-once.ts'
 import { headgate } from '../cli/run-program.ts'
 import { PROGRAM, type TestRepository } from '../make-repository.ts'
-import { RelayedHost } from './relayed-host.ts'
+import { RELAY_POLICY, RelayedHost } from './relayed-host.ts'
 
 /** The relay as a process, which tells what it does. */
 function start(repository: TestRepository, folder: string) {
@@ -102,6 +103,100 @@ test('from an empty host to a first promotion, and an audit by a plain clone', a
   ])
   expect(verified.code, verified.all).toBe(0)
   expect(JSON.parse(verified.stdout)).toMatchObject({ outcome: 'ok' })
+})
+
+test('operators promote and roll back as ever: what they ask for, the relay does or says why not', async () => {
+  const policy = RELAY_POLICY.replace(/ {2}production:\n(?: {4}.*\n)+/, '')
+  const host = new RelayedHost({ policy })
+  const { repository } = host
+  const begun = await host.begin()
+  const one = host.askFor('one')
+  await relayOnce(begun)
+  const two = repository.commit('two')
+  repository.pushProved(two)
+  await relayOnce(begun)
+  // What a relay in a job would do, whenever something has come.
+  let ended = false
+  onTestFinished(() => {
+    ended = true
+  })
+  const working = (async () => {
+    const relay = await host.relay()
+    while (!ended) {
+      await relayOnce(relay)
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
+  })()
+  const alice = ['--key', repository.key('alice')]
+  const check = await headgate(repository, ['check', two])
+  expect(check.stdout).toContain('the relay takes')
+  expect(check.stdout).toContain(`headgate promote ${two.slice(0, 7)} --key FILE`)
+  const keyless = await headgate(repository, ['promote', two, '--yes'])
+  expect(keyless.code).toBe(64)
+  expect(keyless.stderr).toContain('no key to sign with')
+  const promoted = await headgate(repository, [
+    'promote',
+    two,
+    '--yes',
+    '--note',
+    'weekly',
+    '--plan',
+    'ticket 7',
+    ...alice,
+  ])
+  expect(promoted.code, promoted.all).toBe(0)
+  expect(promoted.stdout).toContain('promoted')
+  expect(host.release).toBe(two)
+  const { moves } = JSON.parse((await headgate(repository, ['log', '--format', 'json'])).stdout)
+  expect(moves.at(-1)).toMatchObject({ kind: 'promotion', by: 'alice', to: two, outcome: 'landed' })
+
+  const words = ['--trigger', 'alarm', '--symptoms', 'errors']
+  const back = await headgate(repository, ['rollback', one, '--yes', ...words, ...alice])
+  expect(back.code, back.all).toBe(0)
+  expect(host.release).toBe(one)
+  // Nobody has proved it since: said beforehand here, and by the relay to whoever asks all the same.
+  const again = await headgate(repository, ['promote', two, '--yes', ...alice])
+  expect(again.code).toBe(77)
+  const frozen = await headgate(repository, [
+    'freeze',
+    '--for',
+    '1h',
+    '--reason',
+    'sale',
+    '--key',
+    repository.key('mallory'),
+  ])
+  expect(frozen.code, frozen.all).toBe(77)
+  expect(frozen.stderr).toContain('the relay refused; nothing was recorded')
+  const by = await headgate(repository, [
+    'override',
+    '--waive',
+    'barred,evidence',
+    '--from',
+    one,
+    '--to',
+    two,
+    '--reason',
+    'it was the cable',
+    ...alice,
+  ])
+  expect(by.code, by.all).toBe(0)
+  expect(by.stdout).toContain(`headgate promote ${two.slice(0, 7)}`)
+
+  // Rewritten on the host, and accepted.
+  repository.git('fetch', '-q', 'origin')
+  repository.git('reset', '-q', '--hard', two)
+  repository.git('commit', '-q', '--amend', '-m', 'rewritten')
+  repository.mustRun(repository.push('+main'))
+  const drift = await headgate(repository, ['drift', '--branch', 'main', '--reason', 'an accident', ...alice])
+  expect(drift.code, drift.all).toBe(0)
+  expect(drift.stdout).toContain('accepted: main is at')
+  ended = true
+  await working
+  const verified = await headgate(repository, ['verify', '--format', 'json'])
+  const report = JSON.parse(verified.stdout)
+  expect(report.findings.filter(({ grade }: { grade: string }) => grade === 'violation')).toEqual([])
+  expect(report.findings).toContainEqual(expect.objectContaining({ rule: 'staging-ref', grade: 'exception' }))
 })
 
 test('once, for jobs: with the cache gone, with a key from the environment, with what is wrong said', async () => {

@@ -136,6 +136,7 @@ async function goOn(run: Run, move: LandedMove): Promise<Oid> {
 async function promoteAnew(run: Run): Promise<Oid> {
   const { session, options, pushOptions, tell } = run
   const commit = await chooseCommit(session, options.commit, despiteOptions(options.despiteBar))
+  session.requireRequestKey()
   session.requireSmokeKey()
   const { autoRollback } = options
   const judgement = judgePromotion(await gatherPromotion(session, commit, { pushOptions, autoRollback }))

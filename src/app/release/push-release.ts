@@ -6,15 +6,18 @@ import { landedMoves } from '../../guard/landed-moves.ts'
 import { type PushOutcome, pushRef } from '../clone/push-ref.ts'
 import { remoteOption } from '../clone/shown-remote.ts'
 import { whenSettled } from '../clone/when-settled.ts'
+import type { SubmitEvent } from '../statements/submit.ts'
 import type { ReleaseSession } from './release-session.ts'
+import { requestMove } from './request-move.ts'
 
 export type PushEvent =
+  | SubmitEvent
   /** In the server's own lines. */
   | { readonly kind: 'server-said'; readonly lines: readonly string[] }
   /** The server did not say so, and the branch was moved all the same. */
   | { readonly kind: 'moved-unsaid'; readonly branch: string }
 
-/** Pushes exactly this move. Afterwards the session's view is new, if the remote can be looked at. */
+/** Pushes exactly this move, or asks the relay for it, where one guards. Afterwards the session's view is new, if the remote can be looked at. */
 export async function pushRelease(
   session: ReleaseSession,
   to: Oid,
@@ -23,6 +26,7 @@ export async function pushRelease(
   tell: (event: PushEvent) => void,
 ): Promise<PushOutcome> {
   const { place, policy, releaseRef } = session
+  if (policy.guard === 'relay') return requestMove(session, to, options, tell)
   const from = session.release ?? zeroOidLike(to)
   const before = session.view.snapshot.head.seq
   const outcome = await pushRef(session.client.caller, {

@@ -207,6 +207,11 @@ export class ReleaseSession {
     )
   }
 
+  /** Where a relay guards, the operator's signature stands for the push: without a key nothing can be asked for. */
+  requireRequestKey(): void {
+    if (this.policy.guard === 'relay') requireKey(this.key, this.client.caller.environment)
+  }
+
   /** What came of it all; `failed`: whether production failed its smoke test. */
   async result(failed: boolean): Promise<ReleaseResult> {
     const { release, tested: production } = this

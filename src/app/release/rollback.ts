@@ -128,6 +128,7 @@ export async function goBack(
   since?: number,
 ): Promise<boolean> {
   const { session, tell } = run
+  session.requireRequestKey()
   const target = await chooseTarget(session, request)
   const from = session.release ?? ''
   tell({ kind: 'rollback-planned', plan: await planRollback(session, target, request) })

@@ -2,6 +2,7 @@ import type { Oid } from '../../core/oid.ts'
 import type { Policy } from '../../core/policy/policy.ts'
 import type { LedgerState } from '../../core/state.ts'
 import { refsOf } from '../../guard/foresee.ts'
+import type { RemoteView } from '../../guard/guarded-view.ts'
 import type { ClientRepository } from '../clone/client-repository.ts'
 import { type GuardedPlace, guardedPlace } from '../clone/guarded-place.ts'
 import { viewGuarded } from '../clone/guarded-remote.ts'
@@ -18,9 +19,16 @@ export type StatementOptions = {
 export async function viewRelease(
   client: ClientRepository,
   remote: string,
-): Promise<{ place: GuardedPlace; policy: Policy; state: LedgerState; release: Oid | null }> {
+): Promise<{
+  place: GuardedPlace
+  view: RemoteView
+  policy: Policy
+  state: LedgerState
+  release: Oid | null
+}> {
   const place = await guardedPlace(client, remote)
-  const { inForce, snapshot, refs } = await viewGuarded(client, place.reads)
+  const view = await viewGuarded(client, place.reads)
+  const { inForce, snapshot, refs } = view
   const { policy } = inForce
-  return { place, policy, state: snapshot.state, release: refs.get(refsOf(policy).release) ?? null }
+  return { place, view, policy, state: snapshot.state, release: refs.get(refsOf(policy).release) ?? null }
 }

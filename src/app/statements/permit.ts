@@ -37,6 +37,8 @@ export type Permission = {
   readonly short: { readonly from: string; readonly to: string }
   /** Short name of the release branch. */
   readonly branch: string
+  /** Whether a relay makes the move, and is asked for it. */
+  readonly relayed: boolean
   /** Where that is now: the permission counts only while it is at the commit to go from. */
   readonly release: Oid | null
   readonly expiresMs: number
@@ -117,5 +119,13 @@ async function permit(
   await signAndSubmit(client, { place, kind, payload: write(policy.repository, move), key }, tell)
   const short = { from: await client.abbreviate(from), to: await client.abbreviate(to) }
   const maxAgeMs = policy.rollback.approvalMaxAgeMs
-  return { move, short, branch: policy.release, release, expiresMs, maxAgeMs }
+  return {
+    move,
+    short,
+    branch: policy.release,
+    relayed: policy.guard === 'relay',
+    release,
+    expiresMs,
+    maxAgeMs,
+  }
 }

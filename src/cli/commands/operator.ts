@@ -113,6 +113,10 @@ export function operatorCommands(cli: Argv): Argv {
       'Accept a release branch that was moved behind the guard, with the reason (operator)',
       (command) =>
         command
+          .option('branch', {
+            type: 'string',
+            describe: 'the release branch or, where a relay guards, the staging branch [default: the former]',
+          })
           .options({ ...reason, ...keyOption, ...remoteOption, ...jsonOption })
           .epilogue(
             examples([

@@ -1,7 +1,7 @@
 /** What the server would say of a push, rule by rule, and the push that it would take. */
 
 import type { Check, CheckedRule } from '../../app/check.ts'
-import { remoteWord, shownRemote } from '../../app/clone/shown-remote.ts'
+import { remoteOption, remoteWord, shownRemote } from '../../app/clone/shown-remote.ts'
 import { explainRef, shortRef } from '../../core/explain.ts'
 import { shortOid } from '../../core/oid.ts'
 import { printable, shellWord } from '../../core/printable.ts'
@@ -35,7 +35,7 @@ function printVerdict(check: Judged): void {
   const { answer } = foresight
   const says = { yes: 'takes', no: enforced ? 'refuses' : 'only reports', unclear: 'may take or refuse' }
   print(
-    `the server ${says[answer]} ${shortOid(push.commit)} on ${place(check)}, as of record ${push.record}:`,
+    `the ${check.relayed ? 'relay' : 'server'} ${says[answer]} ${shortOid(push.commit)} on ${place(check)}, as of record ${push.record}:`,
   )
   for (const { rule, verdict } of rules) print(`  ${WORDS[verdict]()} ${rule}`)
   print('')
@@ -47,7 +47,20 @@ function printVerdict(check: Judged): void {
 }
 
 /** The command that would land it, and who may run it. */
-function printPush({ push: { remote, ref, commit, current }, foresight, signsInVain }: Judged): void {
+function printPush({
+  push: { remote, ref, commit, current },
+  foresight,
+  signsInVain,
+  relayed,
+}: Judged): void {
+  if (relayed) {
+    const isBack = foresight.report.what === 'a rollback'
+    const words = isBack ? ' --trigger TEXT --symptoms TEXT' : foresight.note ? " --note 'TEXT'" : ''
+    print(
+      `  an operator runs: headgate ${isBack ? 'rollback' : 'promote'} ${shortOid(commit)}${words} --key FILE${remoteOption(remote)}`,
+    )
+    return
+  }
   const from = foresight.pushers.map((name) => printable(name, 80)).join(' or ')
   const force =
     foresight.report.what === 'a rollback'

@@ -1,5 +1,5 @@
 /** What is said of a statement that an operator or approver has made. */
-import { remoteWord } from '../../app/clone/shown-remote.ts'
+import { remoteOption, remoteWord } from '../../app/clone/shown-remote.ts'
 import type { AcceptedDrift } from '../../app/statements/accept-drift.ts'
 import type { Frozen } from '../../app/statements/freeze.ts'
 import type { Permission } from '../../app/statements/permit.ts'
@@ -15,7 +15,7 @@ type Asked = { readonly remote: string; readonly json: boolean }
 
 export function showApproval(permission: Permission, asked: Asked & { readonly expires: string }): void {
   remarkPermission(permission)
-  const push = pushOf(permission, asked.remote)
+  const push = pushOf(permission, asked.remote, 'rollback')
   if (asked.json) {
     printJson({ recorded: 'approval', remote: asked.remote, ...moveOf(permission), push })
     return
@@ -33,7 +33,7 @@ export function showOverride(
 ): void {
   remarkPermission(permission)
   const { branch, short, waives } = permission
-  const push = pushOf(permission, asked.remote)
+  const push = pushOf(permission, asked.remote, 'promote')
   if (asked.json) {
     printJson({ recorded: 'override', remote: asked.remote, waives, ...moveOf(permission), push })
     return
@@ -57,8 +57,16 @@ function remarkPermission({ branch, release, move, expiresMs, maxAgeMs }: Permis
   if (expiresMs > maxAgeMs) note(`remark: the policy lets it count for ${formatDuration(maxAgeMs)} only`)
 }
 
-/** The push that makes the move. */
-function pushOf({ branch, short }: Permission, remote: string): string {
+/** The push that makes the move, or the command that asks the relay for it. */
+function pushOf(
+  { branch, short, relayed }: Permission,
+  remote: string,
+  command: 'promote' | 'rollback',
+): string {
+  if (relayed) {
+    const words = command === 'rollback' ? ' --trigger TEXT --symptoms TEXT' : ''
+    return `headgate ${command} ${short.to}${words} --key FILE${remoteOption(remote)}`
+  }
   const lease = shellWord(`--force-with-lease=${branch}:${short.from}`)
   return `git push ${lease} ${remoteWord(remote)} ${shellWord(`${short.to}:refs/heads/${branch}`)}`
 }

@@ -50,6 +50,7 @@ export function productionWords(event: TestEvent): string[] {
     case 'smoke-ended':
       return [runWords(event.run, event.recorded)]
     case 'recorded-unsaid':
+    case 'waiting-for-relay':
       return [submitWords(event)]
   }
 }
