@@ -30,7 +30,7 @@ export type Round = {
 
 export async function pushAnswer(relay: Relay, round: Round): Promise<'done' | 'again'> {
   const { host, cache, sealKey, tell } = relay
-  const { view, judged, settled, listed, ledgerRef, tip, now } = round
+  const { view, judged, settled, listed, now } = round
   const context: StatementContext = {
     sealKey,
     inForce: view.inForce,
