@@ -10,7 +10,7 @@ import { GitLedger } from '../ledger/git-ledger.ts'
 import type { NewRecord } from '../ledger/ledger.ts'
 import { answerChanges, outdatedAnswers } from './answers.ts'
 import { PREPARED_LEDGER } from './cache.ts'
-import type { PushAnswer, RefChange } from './host.ts'
+import type { Host, PushAnswer, RefChange } from './host.ts'
 import { type Judged, nameOf, type Refusal } from './judge-inbox.ts'
 import type { Relay } from './relay.ts'
 import type { Settled } from './relay-once.ts'
@@ -53,7 +53,11 @@ export async function pushAnswer(relay: Relay, round: Round): Promise<'done' | '
   const emptied = done.map(({ ref, oid }): RefChange => ({ ref, from: oid, to: zeroOidLike(oid) }))
   const changes = [...answers, ...outdatedAnswers(listed, now), ...strayLedger(round), ...emptied]
   if (records.length === 0 && changes.length === 0) return 'done'
-  if (records.length === 0) return conclude(relay, round, await host.push(changes), null)
+  if (records.length === 0) {
+    const pushed = await host.push(changes)
+    const made = pushed.kind === 'not-atomic' ? await pushSingly(host, changes) : pushed
+    return conclude(relay, round, made, null)
+  }
 
   const ledger = await prepare(relay, { ...round, records })
   const moves: RefChange[] =
@@ -181,11 +185,16 @@ async function oneByOne(
       if (closed.kind !== 'moved') return closed
     }
   }
+  const emptied = await pushSingly(host, changes)
+  return emptied.kind === 'moved' ? moved : emptied
+}
+
+async function pushSingly(host: Host, changes: readonly RefChange[]): Promise<PushAnswer> {
   for (const change of changes) {
-    const pushed = await host.push([change], single)
+    const pushed = await host.push([change], { atomic: false })
     if (pushed.kind !== 'moved') return pushed
   }
-  return moved
+  return { kind: 'moved' }
 }
 
 function conclude(
