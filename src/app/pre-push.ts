@@ -6,10 +6,12 @@
 import { HeadgateError } from '../core/errors.ts'
 import { CLOCK_SKEW_MS } from '../core/evidence.ts'
 import { type RefReport, shortRef } from '../core/explain.ts'
-import { isZeroOid, zeroOidLike } from '../core/oid.ts'
+import { isZeroOid, type Oid, shortOid, zeroOidLike } from '../core/oid.ts'
+import type { Terms } from '../core/policy/policy.ts'
 import { INBOX, isReserved } from '../core/refs.ts'
 import { DESPITE_BAR } from '../core/rules/barred.ts'
 import { reserved } from '../core/rules/reserved.ts'
+import type { Objection } from '../core/verdict.ts'
 import { rememberRemote } from '../git/guarded-remotes.ts'
 import { type PushLine, parsePushLines, updateOf } from '../git/push-lines.ts'
 import type { GitRepository } from '../git/repository.ts'
@@ -170,6 +172,10 @@ async function judgeLines(
     if (isReserved(line.ref) && !line.ref.startsWith(INBOX)) blamed.push(reservedReport(line))
     if (line.ref !== staging && line.ref !== release) continue
     if (line.to === (current ?? zeroOidLike(line.to))) continue
+    if (line.ref === release && policy.guard === 'relay') {
+      blamed.push(relayedReport(line, update.from, policy))
+      continue
+    }
     const foresight: Foresight =
       line.ref === staging
         ? await foreseeStaging(repository, view, update)
@@ -201,4 +207,14 @@ function reservedReport(line: PushLine): RefReport {
     what: '',
     objections: [reserved(line.ref)],
   }
+}
+
+/** The host refuses everybody but the relay, in words of its own that name no way out. */
+function relayedReport({ ref, to }: PushLine, from: Oid, { release }: Terms): RefReport {
+  const objection: Objection = {
+    rule: 'operator',
+    found: [`a relay alone moves ${release} here, as operators ask for it`],
+    fix: ['an operator asks for it:', `  headgate promote ${shortOid(to)} --key FILE`],
+  }
+  return { ref, from, to, what: '', objections: [objection] }
 }

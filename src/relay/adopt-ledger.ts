@@ -14,6 +14,7 @@ import type { SealKey } from '../guard/seal-key.ts'
 import { commitStream, type NextRecord } from '../ledger/commit-stream.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
 import type { LedgerRecord } from '../ledger/ledger.ts'
+import { parseKeyLine } from '../signing/key-line.ts'
 import { FETCHED_LEDGER } from './cache.ts'
 
 const BATCH = 500
@@ -36,7 +37,7 @@ export async function adoptLedger(repository: GitRepository, tip: Oid, sealKey: 
   }
   const before = await new GitLedger(repository, undefined, { ref: LEDGER_REF }).snapshot()
   const after = await new GitLedger(repository, undefined, { ref: FETCHED_LEDGER }).snapshot()
-  const own = Buffer.from(sealKey.publicKeyLine.split(' ')[1] ?? '', 'base64')
+  const own = parseKeyLine(sealKey.publicKeyLine).blob
   let [state, { hash }, made] = [before.state, before.head, known]
   let next: NextRecord[] = []
   const make = async () => {

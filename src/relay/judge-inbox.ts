@@ -16,7 +16,7 @@ import { historyWith } from '../guard/history-with.ts'
 import { knownStaging } from '../guard/known-staging.ts'
 import { judgeSubmission, type Submission } from '../guard/submissions.ts'
 import { withReasons } from '../guard/why-rolled-back.ts'
-import { keysOfPusher } from '../signing/pusher-keys.ts'
+import { keysOfPusher } from '../signing/key-holder.ts'
 
 /** One ref of the inbox, and the blob that it names. */
 export type Waiting = { readonly ref: string; readonly oid: Oid }

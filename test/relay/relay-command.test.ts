@@ -131,6 +131,11 @@ test('operators promote and roll back as ever: what they ask for, the relay does
   const check = await headgate(repository, ['check', two])
   expect(check.stdout).toContain('the relay takes')
   expect(check.stdout).toContain(`headgate promote ${two.slice(0, 7)} --key FILE`)
+  // Who pushes by hand hears it before the host says no in its own words.
+  repository.mustRun(repository.headgate('init'))
+  const pushed = repository.push(`${two}:refs/heads/release`)
+  expect(pushed.code).not.toBe(0)
+  expect(pushed.stderr).toContain('a relay alone moves release here')
   const keyless = await headgate(repository, ['promote', two, '--yes'])
   expect(keyless.code).toBe(64)
   expect(keyless.stderr).toContain('no key to sign with')

@@ -10,7 +10,8 @@ import { checkServerEnvelope } from '../../guard/seal-check.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
 import { MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../../signing/dsse.ts'
 import { parseSignatures } from '../../signing/envelope-verify.ts'
-import { parseSshKey } from '../../signing/ssh-key.ts'
+import { parseKeyLine } from '../../signing/key-line.ts'
+import type { SshKey } from '../../signing/ssh-key.ts'
 import type { ClientRepository } from '../clone/client-repository.ts'
 import { fetchLedger } from '../clone/fetch-copies.ts'
 
@@ -109,22 +110,20 @@ async function readAnswer(
   const envelope = parseEnvelope(object.body)
   const key = await sealKeyOf(snapshot)
   const problem =
-    key === null
-      ? 'the ledger names no seal key'
-      : checkServerEnvelope(parseSignatures(envelope), parseSshKey(key))
+    key === null ? 'the ledger names no seal key' : checkServerEnvelope(parseSignatures(envelope), key)
   if (problem !== null) throw untrusted(problem)
   const answer = parseAnswer(payloadBytes(envelope))
   if (answer.about !== name) throw untrusted('it is about something else')
   return answer
 }
 
-/** The key of the policy in force, as its blob. */
-async function sealKeyOf(snapshot: Snapshot): Promise<Buffer | null> {
+/** The key of the policy in force. */
+async function sealKeyOf(snapshot: Snapshot): Promise<SshKey | null> {
   const seq = snapshot.state.policies.at(-1)?.seq
   if (seq === undefined) return null
   for await (const { statement } of snapshot.read(seq)) {
     if (statement.kind !== 'policy') return null
-    return Buffer.from(statement.predicate.sealKey.split(' ')[1] ?? '', 'base64')
+    return parseKeyLine(statement.predicate.sealKey, 'the seal key')
   }
   return null
 }
