@@ -10,7 +10,7 @@ import { policyRemarks } from '../../src/guard/policy-remarks.ts'
 import { type GuardedRepository, openGuarded } from '../guarded-repository.ts'
 import { settingsPath } from '../settings.ts'
 import { ownName } from './accounts.ts'
-import { type AppliedPolicy, applyPolicy } from './apply-policy.ts'
+import { type AppliedPolicy, applyPolicy, requireForHooks } from './apply-policy.ts'
 import { type InstallOptions, installServer, requireOwnWritable } from './install.ts'
 import { openNamed } from './open-named.ts'
 import {
@@ -54,6 +54,7 @@ export async function installAndApply(
   const { path, gitPath, folder } = options
   const source = await findPolicy(path, gitPath, folder)
   const policies = source === null ? [] : [parsePolicySource(source).policy]
+  for (const policy of policies) requireForHooks(policy)
   const { gitDirectory, ...done } = await installServer({ ...options, policies })
   const policy = await withGuarded(gitDirectory, gitPath, async (guarded) => {
     const inForce = source ?? (await sourceInForce(guarded.repository))

@@ -47,11 +47,7 @@ export async function applyPolicy(
       oidLength: guarded.repository.oidLength,
     })
     const { policy, former } = prepared
-    if (policy.guard === 'relay') {
-      throw new HeadgateError('configuration', 'the policy says guard: relay, and here hooks guard', {
-        hint: 'leave guard out of the policy; a relay is for hosts that run no hooks',
-      })
-    }
+    requireForHooks(policy)
     if (prepared.records.length === 0) {
       writeGuardedList(guarded.repository.commonDirectory, [policy], {
         former: formerBranches(snapshot.state),
@@ -71,5 +67,13 @@ export async function applyPolicy(
     if (appended.kind === 'stale') return LEDGER_MOVED
     writeGuardedList(guarded.repository.commonDirectory, [policy], { former })
     return { done: { version, changed: true, baseline, policy } }
+  })
+}
+
+/** Throws HeadgateError 'configuration' for a policy that another form of guard goes by. */
+export function requireForHooks({ guard }: Policy): void {
+  if (guard === undefined) return
+  throw new HeadgateError('configuration', 'the policy says guard: relay, and here hooks guard', {
+    hint: 'leave guard out of the policy; a relay is for hosts that run no hooks',
   })
 }

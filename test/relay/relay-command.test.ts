@@ -213,6 +213,22 @@ test('once, for jobs: with the cache gone, with a key from the environment, with
   const wrong = await run('init', 'https://user:secret@git.example.com/app', folder)
   expect(wrong).toMatchObject({ code: 64 })
   expect(wrong.all).not.toContain('secret')
+  // Hooks go by another policy, and are not installed with this one.
+  const hooks = [
+    'server',
+    'install',
+    repository.bare,
+    '--identity',
+    'env:TEST_PUSHER',
+    '--policy',
+    repository.policyFolder,
+  ]
+  const installed = await headgate(repository, hooks)
+  expect(installed).toMatchObject({
+    code: 78,
+    stderr: expect.stringContaining('the policy says guard: relay'),
+  })
+  expect(existsSync(join(repository.bare, 'hooks', 'pre-receive'))).toBe(false)
   expect((await run('init', repository.bare, folder, '--policy', repository.policyFolder)).code).toBe(0)
   const commit = host.askFor('one')
   const first = await run('--once', folder)
