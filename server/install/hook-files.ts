@@ -16,33 +16,14 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { HeadgateError } from '../../src/core/errors.ts'
 import { replaceFile } from '../../src/git/own-files.ts'
 import { type Sharing, shareFolder } from '../../src/git/sharing.ts'
+import { packageFolder } from '../../src/guard/package-folder.ts'
 import { type Host, hookPlace, isOurs, SERVER_HOOKS, type ServerHook } from '../hook-places.ts'
 import { type IdentitySource, parseIdentitySource, type ServerSettings } from '../settings.ts'
 
 const KEPT_SUFFIX = '.kept-by-headgate'
-
-/** The package's own folder: the nearest one above this file that holds the hook templates. */
-export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'hooks', 'server', 'pre-receive'))) {
-    const parent = dirname(folder)
-    if (parent === folder) {
-      throw new HeadgateError(
-        'configuration',
-        'the installation of headgate is incomplete: its hooks folder is missing',
-        {
-          hint: 'install the package again',
-        },
-      )
-    }
-    folder = parent
-  }
-  return folder
-}
 
 /** Writes the hooks. Safe to run again: our own hooks are replaced, a kept one stays kept. */
 export function installHooks(
@@ -98,7 +79,7 @@ export function isAmongOthers(place: string): boolean {
 
 /** A hook as `installHooks` writes it into this repository. */
 export function hookText(name: ServerHook, gitDirectory: string, settings: ServerSettings): string {
-  const root = packageRoot()
+  const root = packageFolder()
   const template = readFileSync(join(root, 'hooks', 'server', name), 'utf8')
   const place = hookPlace(settings.host, name) ?? ''
   const kept = `${name}${KEPT_SUFFIX}`
@@ -147,7 +128,7 @@ function render(
   const variable = pusherVariable(source)
   const values: Record<string, string> = {
     '@NODE@': quote(process.execPath),
-    '@APP@': quote(join(packageRoot(), 'dist', 'hook.cjs')),
+    '@APP@': quote(join(packageFolder(), 'dist', 'hook.cjs')),
     '@PERL@': quote(findPerl()),
     '@GIT@': quote(settings.git),
     '@KEPT@': quote(kept),

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from '../../server/install/hook-files.ts'
+import { packageFolder } from '../guard/package-folder.ts'
 
 export type StartingPolicy = {
   /** The text of `.headgate/policy.yaml`; it is valid as it is. */
@@ -15,7 +15,7 @@ export type StartingPolicy = {
 
 /** The published JSON Schema, as it lies in the package. */
 export function policySchemaText(): string {
-  return readFileSync(join(packageRoot(), 'docs', SCHEMA_FILE), 'utf8')
+  return readFileSync(join(packageFolder(), 'docs', SCHEMA_FILE), 'utf8')
 }
 
 export const SCHEMA_FILE = 'policy.schema.json'

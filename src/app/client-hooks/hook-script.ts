@@ -2,7 +2,7 @@
 import { lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MAX_TREE_FILE_BYTES, readRegularFile } from '../../git/tree-file.ts'
-import { packageFolder } from '../this-program.ts'
+import { packageFolder } from '../../guard/package-folder.ts'
 
 export const CLIENT_HOOKS = ['pre-push', 'pre-commit', 'pre-merge-commit', 'prepare-commit-msg'] as const
 export type ClientHook = (typeof CLIENT_HOOKS)[number]
