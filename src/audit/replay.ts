@@ -10,7 +10,7 @@ import type { BroughtBack, Certificate, ObjectType, ReleaseMove } from '../core/
 import type { History, HistoryRecord } from '../core/history.ts'
 import { isOid, isZeroOid, type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
-import { requestOptions } from '../core/request.ts'
+import { requestOptions, withRequestKey } from '../core/request.ts'
 import { levelsOf, type MoveVerdict, type Objection } from '../core/verdict.ts'
 import type { BarAnswers } from '../git/gather-bars.ts'
 import type { PolicyInForce } from '../guard/policy-in-force.ts'
@@ -83,7 +83,10 @@ export function replay(
     contradictions.push({ rule: 'replay', grade: 'note', found })
   }
   const pusher = pusherOf(move.facts.identitySource, move.pusher)
-  const keys = keysOfPusher(inForce.signers, pusher, certificate.certificate)
+  const inputs = predicate.inputAttestations.map(({ digest }) => digest.sha256)
+  const request = requestAmong(history, inputs)
+  const plainKeys = keysOfPusher(inForce.signers, pusher, certificate.certificate)
+  const keys = request?.signer.trusted ? withRequestKey(plainKeys, request.signer.fingerprint) : plainKeys
   // Older records do not state the pusher's keys: approvals were compared with the pusher by name alone.
   const statesKeys = Object.hasOwn(move.facts, 'pusherKeys')
   if (statesKeys) expect('keys of the pusher', move.facts.pusherKeys, keys)
@@ -116,7 +119,6 @@ export function replay(
   const asThen = Object.hasOwn(move.facts, 'allowedSigners') ? history : withoutUrls(history)
   const verdict = decideAsRecorded(facts, inForce, asThen, at, move)
   // Of a move that was asked for, the request says what a push would have said.
-  const request = requestAmong(asThen, verdict.inputs)
   if (request !== undefined)
     expect('the push options', move.pushOptions, requestOptions(request.statement.predicate))
   if (!statesKeys && verdict.verdict === 'allowed') {

@@ -29,6 +29,11 @@ export function requestOptions(request: Predicates['request']): string[] {
   ]
 }
 
+/** The keys of a pusher who is known by a request: the one that signed it, too. */
+export function withRequestKey(keys: readonly string[], fingerprint: string): string[] {
+  return [...new Set([...keys, fingerprint])].sort()
+}
+
 /** What of a request says the same as these options of a push; others mean nothing to headgate. */
 export function requestWords(
   pushOptions: readonly string[],
@@ -56,6 +61,9 @@ export function validRequest(
   const { pusher } = facts
   if (!pusher.identified || pusher.source !== REQUEST_SOURCE) return null
   const spent = usedPayloads(history.about, facts.ref, facts.to)
+  // One that is older than the last move was asked for in another situation, whatever the branch has come back to.
+  const landed = history.state.landed[facts.ref]
+  const newest = landed === undefined ? Number.NEGATIVE_INFINITY : Date.parse(landed.at) - CLOCK_SKEW_MS
   const valid = trusted(history.about, 'request').filter(({ statement, signer }) => {
     const { ref, from, to, issuedAt, expiresAt } = statement.predicate
     const age = now - Date.parse(issuedAt)
@@ -69,6 +77,7 @@ export function validRequest(
       !spent.has(statement.payloadDigest) &&
       age >= -CLOCK_SKEW_MS &&
       age < MAX_REQUEST_AGE_MS &&
+      Date.parse(issuedAt) >= newest &&
       now < Date.parse(expiresAt)
     )
   })

@@ -1,11 +1,14 @@
 import { isOid, isZeroOid, type Oid } from '../core/oid.ts'
 import { releaseRef, stagingRef } from '../core/refs.ts'
+import type { Snapshot } from '../ledger/ledger.ts'
 import type { GuardedView } from './guarded-view.ts'
 import type { TermsInForce } from './policy-in-force.ts'
 
+type Seen = { readonly seq: number; readonly commit: Oid }
+
 /**
- * Where the ledger saw the staging branch last, by the newest move of the release branch or by a note that accepted a
- * rewrite. Everything since then must be on top of it. Null where the ledger does not say.
+ * Where the ledger saw the staging branch last: when the policy in force was applied, by the newest move of the release
+ * branch, or by a note that accepted a rewrite. Everything since then must be on top of it. Null where the ledger does not say.
  */
 export async function knownStaging({
   snapshot,
@@ -13,12 +16,30 @@ export async function knownStaging({
 }: Pick<GuardedView<TermsInForce>, 'snapshot' | 'inForce'>): Promise<Oid | null> {
   const { landed } = snapshot.state
   const accepted = landed[stagingRef(inForce.policy)]
-  const move = landed[releaseRef(inForce.policy)]
-  if (move === undefined || (accepted !== undefined && accepted.seq > move.seq)) return accepted?.to ?? null
+  const seen = [
+    accepted === undefined ? null : { seq: accepted.seq, commit: accepted.to },
+    await seenByMove(snapshot, releaseRef(inForce.policy)),
+    await seenByPolicy(snapshot),
+  ]
+  const newest = seen
+    .flatMap((one) => (one === null || isZeroOid(one.commit) ? [] : [one]))
+    .toSorted((a, b) => b.seq - a.seq)
+  return newest[0]?.commit ?? null
+}
+
+async function seenByMove(snapshot: Snapshot, release: string): Promise<Seen | null> {
+  const move = snapshot.state.landed[release]
+  if (move === undefined) return null
   const record = (await snapshot.about(move.to)).find(({ seq }) => seq === move.seq)
-  if (record?.statement.kind !== 'authorization') return accepted?.to ?? null
+  if (record?.statement.kind !== 'authorization') return null
   const { staging } = record.statement.predicate['urn:headgate:move'].facts
-  return typeof staging === 'string' && isOid(staging) && !isZeroOid(staging)
-    ? staging
-    : (accepted?.to ?? null)
+  return typeof staging === 'string' && isOid(staging) ? { seq: move.seq, commit: staging } : null
+}
+
+async function seenByPolicy(snapshot: Snapshot): Promise<Seen | null> {
+  const seq = snapshot.state.policies.at(-1)?.seq
+  if (seq === undefined) return null
+  for await (const { statement } of snapshot.read(seq))
+    return statement.kind === 'policy' ? { seq, commit: statement.commit } : null
+  return null
 }

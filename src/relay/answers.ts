@@ -24,7 +24,14 @@ export async function answerChanges(
     sealKey,
     repository,
     now,
-  }: { readonly sealKey: SealKey; readonly repository: string; readonly now: number },
+    listed,
+  }: {
+    readonly sealKey: SealKey
+    readonly repository: string
+    readonly now: number
+    /** The host's refs: an answer that is there is replaced. */
+    readonly listed: ReadonlyMap<string, Oid>
+  },
   refused: readonly Told[],
 ): Promise<RefChange[]> {
   const changes: RefChange[] = []
@@ -34,16 +41,18 @@ export async function answerChanges(
     const at = new Date(now).toISOString()
     const payload = answerPayload({ repository, about: name, at, verdict: 'refused', rules, lines })
     const to = await cache.writeBlob(canonicalJson(sealKey.sign(payload)))
-    changes.push({ ref: `${ANSWERS}${Math.floor(now / HOUR_MS)}/${name}`, from: zeroOidLike(to), to })
+    const ref = `${ANSWERS}${Math.floor(now / HOUR_MS)}/${name}`
+    changes.push({ ref, from: listed.get(ref) ?? zeroOidLike(to), to })
   }
   return changes
 }
 
-/** Answers of more than a day ago, which go. */
+/** Answers of more than a day ago, which go, and refs that no relay has made there, or not yet. */
 export function outdatedAnswers(listed: ReadonlyMap<string, Oid>, now: number): RefChange[] {
-  const oldest = Math.floor(now / HOUR_MS) - KEPT_HOURS
+  const hour = Math.floor(now / HOUR_MS)
+  const isKept = (ref: string) => hourOf(ref) >= hour - KEPT_HOURS && hourOf(ref) <= hour + 1
   return [...listed]
-    .filter(([ref]) => ref.startsWith(ANSWERS) && !(hourOf(ref) >= oldest))
+    .filter(([ref]) => ref.startsWith(ANSWERS) && !isKept(ref))
     .slice(0, 500)
     .map(([ref, oid]) => ({ ref, from: oid, to: zeroOidLike(oid) }))
 }

@@ -52,14 +52,17 @@ export class Host {
     const refs = new Map<string, Oid>()
     for (const line of stdout.toString('utf8').split('\n')) {
       const [oid = '', name = ''] = line.split('\t')
-      if (isOid(oid) && name !== '') refs.set(name, oid)
+      // A name that is no UTF-8 cannot be said again: nothing is done with such a ref.
+      if (isOid(oid) && name !== '' && !name.includes('\ufffd')) refs.set(name, oid)
     }
     return refs
   }
 
-  /** Brings what the refspecs name into the cache. Throws HeadgateError 'unavailable'. */
-  async fetch(refspecs: readonly string[]): Promise<void> {
-    if (refspecs.length === 0) return
+  /**
+   * Brings what the refspecs name into the cache; false where the host has not all of it any more. Throws HeadgateError
+   * 'unavailable'.
+   */
+  async fetch(refspecs: readonly string[], timeoutMs = FETCH_TIMEOUT_MS): Promise<boolean> {
     const options = [
       '--quiet',
       '--no-tags',
@@ -67,7 +70,16 @@ export class Host {
       '--no-recurse-submodules',
       '--no-auto-maintenance',
     ]
-    await this.#git(['fetch', ...options, '--', this.url, ...refspecs], FETCH_TIMEOUT_MS)
+    for (const some of batches(refspecs)) {
+      const { exitCode, stderr } = await this.#git(
+        ['fetch', ...options, '--', this.url, ...some],
+        timeoutMs,
+        [1, 128],
+      )
+      if (/couldn't find remote ref/.test(stderr)) return false
+      if (exitCode !== 0) throw this.#failure('fetch', stderr)
+    }
+    return true
   }
 
   /**
@@ -76,17 +88,7 @@ export class Host {
    */
   async push(changes: readonly RefChange[], { atomic = true } = {}): Promise<PushAnswer> {
     const { exitCode, stdout, stderr } = await this.#git(
-      [
-        'push',
-        '--porcelain',
-        '--no-verify',
-        '--no-signed',
-        ...(atomic ? ['--atomic'] : []),
-        ...changes.map(({ ref, from }) => `--force-with-lease=${ref}:${isZeroOid(from) ? '' : from}`),
-        '--',
-        this.url,
-        ...changes.map(({ ref, to }) => `${isZeroOid(to) ? '' : to}:${ref}`),
-      ],
+      pushArguments(this.url, changes, atomic),
       TALK_TIMEOUT_MS,
       [1, 128],
     )
@@ -101,11 +103,33 @@ export class Host {
     const isTransaction =
       refused.length === 0 && /\(atomic (?:push|transaction) failed/.test(stdout.toString('utf8'))
     if (isTransaction || refused.some((line) => MOVED_MEANWHILE.test(line))) return { kind: 'stale' }
+    const ambiguous = /dst refspec (\S+) matches more than one/.exec(stderr)?.[1]
+    if (ambiguous !== undefined) throw namesakes(ambiguous)
     const remote = remoteLines(stderr)
     const why = refused.filter((line) => line.includes('[remote rejected]')).map(reasonOf)
     if (why.length > 0)
       return { kind: 'refused', words: [...new Set([...remote, ...why])].map((line) => printable(line, 300)) }
     throw this.#failure('push', stderr)
+  }
+
+  /**
+   * Makes each change that can be made, one by one, each only where the host's ref is at `from` still. Returns how many
+   * were made. Throws HeadgateError 'unavailable' where the host does not answer at all.
+   */
+  async pushEach(changes: readonly RefChange[]): Promise<number> {
+    let made = 0
+    for (const some of batches(changes, ({ ref }) => 3 * ref.length + 200)) {
+      const { exitCode, stdout, stderr } = await this.#git(
+        pushArguments(this.url, some, false),
+        TALK_TIMEOUT_MS,
+        [1, 128],
+      )
+      const lines = stdout.toString('utf8').split('\n')
+      if (exitCode !== 0 && !lines.some((line) => /^[!*=+-]\t| \t/.test(line)))
+        throw this.#failure('push', stderr)
+      made += lines.filter((line) => /^[ *+-]\t/.test(line)).length
+    }
+    return made
   }
 
   async #git(
@@ -136,12 +160,58 @@ export class Host {
   }
 }
 
+/** Arguments of a process have a limit, and names of refs are the host's. */
+const MAX_ARGUMENT_BYTES = 256 * 1024
+
+function* batches<T>(
+  items: readonly T[],
+  sizeOf: (item: T) => number = (item) => String(item).length,
+): Generator<T[]> {
+  let batch: T[] = []
+  let size = 0
+  for (const item of items) {
+    const more = sizeOf(item)
+    if (batch.length > 0 && size + more > MAX_ARGUMENT_BYTES) {
+      yield batch
+      batch = []
+      size = 0
+    }
+    batch.push(item)
+    size += more
+  }
+  if (batch.length > 0) yield batch
+}
+
+function pushArguments(url: string, changes: readonly RefChange[], atomic: boolean): string[] {
+  return [
+    'push',
+    '--porcelain',
+    '--no-verify',
+    '--no-signed',
+    ...(atomic ? ['--atomic'] : []),
+    ...changes.map(({ ref, from }) => `--force-with-lease=${ref}:${isZeroOid(from) ? '' : from}`),
+    '--',
+    url,
+    ...changes.map(({ ref, to }) => `${isZeroOid(to) ? '' : to}:${ref}`),
+  ]
+}
+
+function namesakes(ref: string): HeadgateError {
+  const name = printable(ref, 200)
+  return new HeadgateError('configuration', `the host has several refs that git takes for ${name}`, {
+    hint: `delete the others, such as refs/tags/${name} and refs/heads/${name}: git ls-remote URL '*${name}' lists them`,
+  })
+}
+
 /** What git is started with. The token is in no argument, which other accounts of the machine could read. */
 function environmentFor({ url, sshKey, token, environment }: HostAccess): Record<string, string> {
   const given = Object.entries(environment).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
   )
   const settings: [string, string][] = [
+    ...settingsOf(environment),
+    // What is fetched is one pack: it is there as a whole or not at all.
+    ['fetch.unpackLimit', '1'],
     ['core.hooksPath', '/dev/null'],
     ['gc.auto', '0'],
     ['maintenance.auto', 'false'],
@@ -154,10 +224,11 @@ function environmentFor({ url, sshKey, token, environment }: HostAccess): Record
     const basic = Buffer.from(`x-access-token:${token}`).toString('base64')
     settings.push([`http.${new URL(url).origin}/.extraHeader`, `Authorization: Basic ${basic}`])
   }
-  const ssh = `ssh -i ${shellWord(sshKey ?? '')} -o IdentitiesOnly=yes -o BatchMode=yes`
+  const ssh = `ssh -i ${shellWord(sshKey ?? '')} -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15`
   return {
     ...Object.fromEntries(
-      given.filter(([name]) => !/^GIT_(?:DIR|WORK_TREE|INDEX_FILE|CONFIG_(?:COUNT|KEY_|VALUE_))/.test(name)),
+      // What says where git is, and what git and the programs that it starts need not know.
+      given.filter(([name]) => !NOT_FOR_GIT.test(name)),
     ),
     ...(sshKey === undefined ? {} : { GIT_SSH_COMMAND: ssh }),
     LC_ALL: 'C',
@@ -170,6 +241,21 @@ function environmentFor({ url, sshKey, token, environment }: HostAccess): Record
       ]),
     ),
   }
+}
+
+const NOT_FOR_GIT =
+  /^(?:HEADGATE_|GIT_(?:DIR|COMMON_DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|NAMESPACE|QUARANTINE_PATH|CONFIG_(?:COUNT|KEY_|VALUE_))$|GIT_CONFIG_(?:KEY|VALUE)_)/
+
+/** Those that the caller's environment has already, such as the credentials of a CI. */
+function settingsOf(environment: HostAccess['environment']): [string, string][] {
+  const count = Number(environment.GIT_CONFIG_COUNT ?? 0)
+  return Array.from(
+    { length: Number.isInteger(count) && count < 1000 ? count : 0 },
+    (_, index): [string, string] => [
+      environment[`GIT_CONFIG_KEY_${index}`] ?? '',
+      environment[`GIT_CONFIG_VALUE_${index}`] ?? '',
+    ],
+  ).filter(([key]) => key !== '')
 }
 
 function remoteLines(stderr: string): string[] {

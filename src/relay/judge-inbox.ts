@@ -1,11 +1,12 @@
 /** Everything that waits in the inbox of a host, judged as the hooks of a server would judge a push of all of it. */
 import { decide, decideStaging } from '../core/decide.ts'
+import { HeadgateError } from '../core/errors.ts'
 import { explainRef, nameMove, type RefReport } from '../core/explain.ts'
 import type { ReleaseMove } from '../core/facts.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
 import { INBOX, releaseRef, stagingRef } from '../core/refs.ts'
-import { REQUEST_SOURCE, requestOptions } from '../core/request.ts'
+import { REQUEST_SOURCE, requestOptions, withRequestKey } from '../core/request.ts'
 import { isSameVoice } from '../core/single-use.ts'
 import type { Statement } from '../core/statement.ts'
 import type { MoveVerdict, Objection } from '../core/verdict.ts'
@@ -83,7 +84,12 @@ export async function judgeInbox(
       found.later.push(asked.waiting)
       continue
     }
-    const judged = await judgeRequest(repository, view, {
+    // What an operator has just accepted is a record first.
+    if (acceptsStaging(submissions, view)) {
+      found.later.push(asked.waiting)
+      continue
+    }
+    const judged = await judgeOrSay(repository, view, {
       asked,
       submissions: submissions.map((one) => one.submission),
       now,
@@ -95,6 +101,31 @@ export async function judgeInbox(
   const recorded =
     move === null ? submissions : [...submissions, { waiting: move.waiting, submission: move.request }]
   return { submissions: recorded, move, refusals, known, later }
+}
+
+function acceptsStaging(
+  submissions: readonly { readonly submission: Submission }[],
+  view: GuardedView,
+): boolean {
+  const ref = stagingRef(view.inForce.policy)
+  return submissions.some(
+    ({ submission: { statement } }) => statement.kind === 'drift' && statement.predicate.ref === ref,
+  )
+}
+
+/** Where it cannot be decided, that is the answer: whoever asked can ask again. */
+async function judgeOrSay(...args: Parameters<typeof judgeRequest>): Promise<RelayedMove | Refusal> {
+  try {
+    return await judgeRequest(...args)
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+    const [, , { asked }] = args
+    return {
+      waiting: asked.waiting,
+      rules: [],
+      lines: [`the relay could not decide: ${printable(error.message, 500)}`],
+    }
+  }
 }
 
 async function judgeRequest(
@@ -119,7 +150,7 @@ async function judgeRequest(
     staging: refs.get(stagingRef(policy)) ?? null,
     pusher,
     certificate: { offered: false },
-    pusherKeys: keysOfPusher(signers, pusher, { offered: false }),
+    pusherKeys: withRequestKey(keysOfPusher(signers, pusher, { offered: false }), submission.fingerprint),
     pushOptions: requestOptions(submission.statement.predicate),
     bars: history.state.bars.map(({ commit }) => commit),
     releaseLog: policy.releaseLog,
@@ -143,7 +174,11 @@ async function stagingObjections(repository: GitRepository, view: GuardedView): 
   const to = view.refs.get(ref) ?? null
   if (known === null || known === to) return []
   const update = { ref, from: known, to: to ?? zeroOidLike(known) }
-  const facts = await gatherStagingMove(repository, update, known, policy.releaseLog)
+  // After a rewrite, what was there may be on no branch any more.
+  const isAncestor = async (ancestor: Oid, descendant: Oid) =>
+    (await repository.objects().info(ancestor)) !== null &&
+    (await repository.isAncestor(ancestor, descendant))
+  const facts = await gatherStagingMove(repository, update, known, policy.releaseLog, isAncestor)
   const fix = [
     'find out who and why; then an operator accepts what is there, with a reason:',
     `  headgate drift --branch ${policy.staging} --reason TEXT --key FILE`,

@@ -2,7 +2,7 @@
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
-import { LEDGER_BRANCH, LEDGER_REF } from '../core/refs.ts'
+import { ANSWERS, INBOX, LEDGER_BRANCH, LEDGER_REF } from '../core/refs.ts'
 import type { Move } from '../core/state.ts'
 import type { GuardedView } from '../guard/guarded-view.ts'
 import { authorizationRecord, outcomeRecord, type StatementContext } from '../guard/server-statements.ts'
@@ -10,8 +10,8 @@ import { GitLedger } from '../ledger/git-ledger.ts'
 import type { NewRecord } from '../ledger/ledger.ts'
 import { answerChanges, outdatedAnswers } from './answers.ts'
 import { PREPARED_LEDGER } from './cache.ts'
-import type { Host, PushAnswer, RefChange } from './host.ts'
-import { type Judged, nameOf, type Refusal } from './judge-inbox.ts'
+import type { PushAnswer, RefChange } from './host.ts'
+import { type Judged, nameOf, type Refusal, type RelayedMove } from './judge-inbox.ts'
 import type { Relay } from './relay.ts'
 import type { Settled } from './relay-once.ts'
 
@@ -28,9 +28,13 @@ export type Round = {
   readonly now: number
 }
 
+/**
+ * The records and the move are one push: nothing that somebody else may write has a say in it. What is to be tidied up comes
+ * after it, ref by ref. 'done' where nothing was left to do, or nothing could be done.
+ */
 export async function pushAnswer(relay: Relay, round: Round): Promise<'done' | 'again'> {
-  const { host, cache, sealKey, tell } = relay
-  const { view, judged, settled, listed, now } = round
+  const { host, sealKey, tell } = relay
+  const { view, judged, settled, now } = round
   const context: StatementContext = {
     sealKey,
     inForce: view.inForce,
@@ -39,44 +43,70 @@ export async function pushAnswer(relay: Relay, round: Round): Promise<'done' | '
   }
   const { move } = judged
   const records = recordsOf(context, round)
-  const told = judged.refusals.slice(0, MAX_ANSWERS)
-  const answers = await answerChanges(
-    cache,
-    { sealKey, repository: view.inForce.policy.repository, now },
-    told.map(toldOf),
-  )
-  const done = [
-    ...judged.submissions.map(({ waiting }) => waiting),
-    ...judged.refusals.map(({ waiting }) => waiting),
-    ...judged.known,
-  ]
-  const emptied = done.map(({ ref, oid }): RefChange => ({ ref, from: oid, to: zeroOidLike(oid) }))
-  const changes = [...answers, ...outdatedAnswers(listed, now), ...strayLedger(round), ...emptied]
-  if (records.length === 0 && changes.length === 0) return 'done'
-  if (records.length === 0) {
-    const pushed = await host.push(changes)
-    const made = pushed.kind === 'not-atomic' ? await pushSingly(host, changes) : pushed
-    return conclude(relay, round, made, null)
-  }
-
-  const ledger = await prepare(relay, { ...round, records })
-  const moves: RefChange[] =
-    move === null ? [] : [{ ref: move.facts.ref, from: move.facts.from, to: move.facts.to }]
-  let pushed = await host.push([ledger.change, ...moves, ...changes])
-  if (pushed.kind === 'not-atomic') pushed = await oneByOne(relay, round, context, { ledger, moves, changes })
-  if (pushed.kind === 'moved') {
+  if (records.length > 0) {
+    const ledger = await prepare(relay, { ...round, records })
+    const moves = move === null ? [] : [changeOf(move)]
+    let pushed = await host.push([ledger.change, ...moves])
+    if (pushed.kind === 'not-atomic') pushed = await oneByOne(relay, round, context, ledger)
+    if (pushed.kind === 'stale' || pushed.kind === 'not-atomic') return 'again'
+    if (pushed.kind === 'refused') throw hostRefused(relay, view, pushed.words)
     tell({ kind: 'recorded', count: records.length, head: ledger.head })
     for (const dead of settled.dead) tell({ kind: 'not-landed', record: dead.seq })
+    if (move !== null && ledger.authorization !== null) {
+      const { from, to } = move.facts
+      const by = move.request.principal
+      tell({ kind: 'moved', move: move.verdict.kind, from, to, by, record: ledger.authorization })
+    }
   }
-  return conclude(relay, round, pushed, ledger.authorization)
+  const tidied = await tidyUp(relay, round)
+  return records.length > 0 || tidied ? 'again' : 'done'
 }
 
-/** Anybody who may push can make a ref of the other name, for clones to take it for the ledger. */
-function strayLedger({ listed, ledgerRef }: Round): RefChange[] {
-  return [LEDGER_BRANCH, LEDGER_REF].flatMap((ref) => {
+/** Answers what was refused, empties the inbox, takes away what is outdated or in the way. Whether anything went. */
+async function tidyUp(
+  { host, cache, sealKey, tell }: Relay,
+  { view, judged, listed, ledgerRef, now }: Round,
+): Promise<boolean> {
+  const told = judged.refusals.slice(0, MAX_ANSWERS)
+  const { repository } = view.inForce.policy
+  const answers = await answerChanges(cache, { sealKey, repository, now, listed }, told.map(toldOf))
+  const taken = [
+    ...judged.submissions.map(({ waiting }) => waiting),
+    ...judged.known,
+    ...judged.refusals.map(({ waiting }) => waiting),
+  ]
+  const emptied = taken.map(({ ref, oid }): RefChange => ({ ref, from: oid, to: zeroOidLike(oid) }))
+  const inTheWay = [...outdatedAnswers(listed, now), ...strayRefs(listed, ledgerRef)]
+  // Who waits looks for an answer when the statement is gone: the answer comes first, and room for it before that.
+  let gone = answers.length > 0 && inTheWay.length > 0 ? await host.pushEach(inTheWay) : 0
+  if (answers.length > 0) await host.pushEach(answers)
+  gone += await host.pushEach(answers.length > 0 ? emptied : [...inTheWay, ...emptied])
+  if (gone === 0) return false
+  for (const { waiting, rules, lines } of judged.refusals)
+    tell({ kind: 'refused', name: nameOf(waiting), rules, lines })
+  const unanswered = judged.refusals.length - MAX_ANSWERS
+  if (unanswered > 0) tell({ kind: 'removed', count: unanswered })
+  return true
+}
+
+function changeOf({ facts: { ref, from, to } }: RelayedMove): RefChange {
+  return { ref, from, to }
+}
+
+/**
+ * What anybody who may push can make: a ref of the ledger's other name, for clones to take it for the ledger, and refs where
+ * the folders of the inbox and of the answers are to be.
+ */
+function strayRefs(listed: ReadonlyMap<string, Oid>, ledgerRef: string): RefChange[] {
+  const stray = [LEDGER_BRANCH, LEDGER_REF].filter((ref) => ref !== ledgerRef)
+  return [...stray, 'refs/headgate', withoutSlash(INBOX), withoutSlash(ANSWERS)].flatMap((ref) => {
     const oid = listed.get(ref)
-    return ref === ledgerRef || oid === undefined ? [] : [{ ref, from: oid, to: zeroOidLike(oid) }]
+    return oid === undefined ? [] : [{ ref, from: oid, to: zeroOidLike(oid) }]
   })
+}
+
+function withoutSlash(prefix: string): string {
+  return prefix.replace(/\/$/, '')
 }
 
 /** What the ledger gets, in this order: what became of earlier moves, what was submitted, the move and that it landed. */
@@ -143,85 +173,45 @@ async function prepare(
 
 /**
  * For a host that takes no two changes as one: the permission first, then the move, then what became of it. Where that is
- * interrupted, the next look finds out from the refs.
+ * interrupted, a later look finds out from the refs.
  */
 async function oneByOne(
   relay: Relay,
   round: Round,
   context: StatementContext,
-  parts: {
-    readonly ledger: PreparedLedger
-    readonly moves: readonly RefChange[]
-    readonly changes: readonly RefChange[]
-  },
+  ledger: PreparedLedger,
 ): Promise<PushAnswer> {
   const { host, cache } = relay
   const single = { atomic: false }
-  const { ledger, moves, changes } = parts
-  const [move] = moves
-  // Without a move it is the ledger alone that counts; the inbox is emptied after it.
-  const permitted =
-    move === undefined
-      ? ledger
-      : await prepare(relay, { ...round, records: recordsOf(context, round).slice(0, -1) })
+  const { move } = round.judged
+  if (move === null) return host.push([ledger.change], single)
+  const permitted = await prepare(relay, { ...round, records: recordsOf(context, round).slice(0, -1) })
   const recorded = await host.push([permitted.change], single)
   if (recorded.kind !== 'moved') return recorded
-  let moved: PushAnswer = recorded
-  if (move !== undefined) {
-    moved = await host.push([move], single)
-    const open = (await new GitLedger(cache, undefined, { ref: PREPARED_LEDGER }).snapshot()).state.open
-    const made = open.find(({ ref }) => ref === move.ref)
-    if (made !== undefined) {
-      const snapshot = await new GitLedger(cache, undefined, { ref: PREPARED_LEDGER }).snapshot()
-      const result = moved.kind === 'moved' ? 'landed' : 'not-landed'
-      const observed = moved.kind === 'moved' ? move.to : move.from
-      const last = await prepare(relay, {
-        ledgerRef: round.ledgerRef,
-        tip: permitted.change.to,
-        view: { ...round.view, snapshot },
-        records: [outcomeRecord(context, made, result, observed)],
-      })
-      const closed = await host.push([last.change], single)
-      if (closed.kind !== 'moved') return closed
-    }
-  }
-  const emptied = await pushSingly(host, changes)
-  return emptied.kind === 'moved' ? moved : emptied
+  const moved = await host.push([changeOf(move)], single)
+  // Where the branch stands otherwise now, the next look says what became of the move.
+  if (moved.kind === 'stale') return moved
+  const snapshot = await new GitLedger(cache, undefined, { ref: PREPARED_LEDGER }).snapshot()
+  const made = snapshot.state.open.find(({ ref }) => ref === move.facts.ref)
+  if (made === undefined) return moved
+  const hasMoved = moved.kind === 'moved'
+  const result = hasMoved ? 'landed' : 'not-landed'
+  const last = await prepare(relay, {
+    ledgerRef: round.ledgerRef,
+    tip: permitted.change.to,
+    view: { ...round.view, snapshot },
+    records: [outcomeRecord(context, made, result, hasMoved ? move.facts.to : move.facts.from)],
+  })
+  const closed = await host.push([last.change], single)
+  return closed.kind === 'moved' ? moved : closed
 }
 
-async function pushSingly(host: Host, changes: readonly RefChange[]): Promise<PushAnswer> {
-  for (const change of changes) {
-    const pushed = await host.push([change], { atomic: false })
-    if (pushed.kind !== 'moved') return pushed
-  }
-  return { kind: 'moved' }
-}
-
-function conclude(
-  { tell }: Relay,
-  { judged, view }: Round,
-  pushed: PushAnswer,
-  record: number | null,
-): 'done' | 'again' {
-  if (pushed.kind === 'stale') return 'again'
-  if (pushed.kind === 'refused') {
-    tell({ kind: 'host-refused', words: pushed.words })
-    const [first = 'without a word'] = pushed.words
-    throw new HeadgateError('refused', `the host refused what the relay pushed: ${printable(first, 300)}`, {
-      hint: `the host's rule must let the relay's key, and no other, move ${view.inForce.policy.release} and the ledger: headgate relay init says how`,
-    })
-  }
-  const { move } = judged
-  if (move !== null && record !== null) {
-    const { from, to } = move.facts
-    tell({ kind: 'moved', move: move.verdict.kind, from, to, by: move.request.principal, record })
-  }
-  for (const { waiting, rules, lines } of judged.refusals)
-    tell({ kind: 'refused', name: nameOf(waiting), rules, lines })
-  const unanswered = judged.refusals.length - MAX_ANSWERS
-  if (unanswered > 0) tell({ kind: 'removed', count: unanswered })
-  // What came meanwhile, and what had to wait for this.
-  return 'again'
+function hostRefused({ tell }: Relay, { inForce }: GuardedView, words: readonly string[]): HeadgateError {
+  tell({ kind: 'host-refused', words })
+  const [first = 'without a word'] = words
+  return new HeadgateError('refused', `the host refused what the relay pushed: ${printable(first, 300)}`, {
+    hint: `the host's rule must let the relay's key, and no other, move ${inForce.policy.release} and the ledger: headgate relay init says how`,
+  })
 }
 
 function toldOf({ waiting, rules, lines }: Refusal) {

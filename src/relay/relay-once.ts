@@ -7,27 +7,32 @@ import { HeadgateError } from '../core/errors.ts'
 import type { Oid } from '../core/oid.ts'
 import { guardedBranches, INBOX, LEDGER_BRANCH, LEDGER_REF } from '../core/refs.ts'
 import { formerBranches, isOnDisk, type Move } from '../core/state.ts'
+import { parseStatement } from '../core/statement.ts'
 import { debug } from '../git/debug.ts'
 import type { GitRepository } from '../git/repository.ts'
 import type { GuardedView } from '../guard/guarded-view.ts'
 import { readPolicyOf } from '../guard/policy-in-force.ts'
 import { GitLedger } from '../ledger/git-ledger.ts'
+import { MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../signing/dsse.ts'
 import { adoptLedger } from './adopt-ledger.ts'
 import { FETCHED_LEDGER } from './cache.ts'
-import { judgeInbox, type Waiting } from './judge-inbox.ts'
+import type { Host } from './host.ts'
+import { type Judged, judgeInbox, type Waiting } from './judge-inbox.ts'
 import { pushAnswer } from './push-answer.ts'
 import type { Relay } from './relay.ts'
 
+/** Statements are small. */
+const INBOX_TIMEOUT_MS = 60_000
 /** Others may be as fast; then everything is looked at anew. */
 const MAX_ROUNDS = 50
 /** Refs of the inbox that one round looks at. */
 const MAX_WAITING = 500
 /** A move that was authorized so long ago and is not there is not under way any more. */
-const GRACE_MS = 60_000
+const GRACE_MS = 10 * 60_000
 
 /**
- * Answers all that waits; returns the host's refs as they were when nothing did any more. Throws HeadgateError: 'unavailable' where the host cannot be reached or others are always faster,
- * 'data' where its ledger does not hold, 'refused' where the host takes nothing from this relay.
+ * Answers all that waits; returns the host's refs as they were when nothing did any more. Throws HeadgateError:
+ * 'unavailable' where the host cannot be reached or others are always faster, 'data' where its ledger does not hold, 'refused' where the host takes nothing from this relay.
  */
 export async function relayOnce(relay: Relay): Promise<ReadonlyMap<string, Oid>> {
   for (let round = 1; round <= MAX_ROUNDS; round++) {
@@ -55,7 +60,7 @@ async function lookAndAnswer(relay: Relay): Promise<ReadonlyMap<string, Oid> | '
     })
   }
   if ((await cache.refs([LEDGER_REF])).get(LEDGER_REF)?.oid !== tip) {
-    await host.fetch([`+${ledgerRef}:${FETCHED_LEDGER}`])
+    if (!(await host.fetch([`+${ledgerRef}:${FETCHED_LEDGER}`]))) return 'again'
     const fetched = (await cache.refs([FETCHED_LEDGER])).get(FETCHED_LEDGER)?.oid
     if (fetched !== tip) return 'again'
     await adoptLedger(cache, tip, sealKey)
@@ -69,22 +74,26 @@ async function lookAndAnswer(relay: Relay): Promise<ReadonlyMap<string, Oid> | '
     ...snapshot.state.open.map(({ ref }) => ref),
   ])
   const refs = new Map([...listed].filter(([name]) => names.has(name)))
-  const inbox = waitingIn(listed).slice(0, MAX_WAITING)
-  if (!(await bring(relay, [...refs], inbox))) return 'again'
+  const waiting = waitingIn(listed).slice(0, MAX_WAITING)
+  if (!(await bring(relay, [...refs]))) return 'again'
+  const inbox = await bringInbox(relay, waiting)
   const view: GuardedView = { snapshot, inForce, refs }
   const now = clock()
   const settled = settle(view, now)
   // Another relay may be about to make it.
   if (settled === 'under-way') throw underWay(view)
-  const judged = await judgeInbox(cache, view, inbox, now)
+  // What became of earlier moves is a record before anything is judged by it.
+  const isSettled = settled.landed.length + settled.dead.length === 0
+  const judged = isSettled ? await judgeInbox(cache, view, inbox, now) : NOTHING
   debug(
     () =>
       `${inbox.length} wait in the inbox: ${judged.submissions.length} taken, ${judged.refusals.length} refused`,
   )
-  return (await pushAnswer(relay, { view, judged, settled, listed, ledgerRef, tip, now })) === 'again'
-    ? 'again'
-    : listed
+  const answered = await pushAnswer(relay, { view, judged, settled, listed, ledgerRef, tip, now })
+  return answered === 'again' ? 'again' : listed
 }
+
+const NOTHING: Judged = { submissions: [], move: null, refusals: [], known: [], later: [] }
 
 async function readLedger(cache: GitRepository) {
   const snapshot = await new GitLedger(cache, undefined, { ref: LEDGER_REF }).snapshot()
@@ -96,26 +105,80 @@ async function readLedger(cache: GitRepository) {
   })
 }
 
-/** What waits, in the order of the names; those that nobody could answer are told by their names. */
+/** What waits: names as statements have them first, and these in no order that anybody can choose. */
 function waitingIn(listed: ReadonlyMap<string, Oid>): Waiting[] {
-  return [...listed].filter(([ref]) => ref.startsWith(INBOX)).map(([ref, oid]) => ({ ref, oid }))
-}
-
-/** Fetches what is not here yet; false where the host has something else by now. */
-async function bring({ host, cache }: Relay, branches: Named, inbox: readonly Waiting[]): Promise<boolean> {
-  const wanted = [...branches, ...inbox.map(({ ref, oid }) => [ref, oid] as const)]
-  const missing = await lacking(cache, wanted)
-  if (missing.length === 0) return true
-  // Kept by refs of their own, since nothing else here names them.
-  await host.fetch(missing.map(([ref]) => `+${ref}:refs/relay/${ref.slice('refs/'.length)}`))
-  return (await lacking(cache, missing)).length === 0
+  const all = [...listed].filter(([ref]) => ref.startsWith(INBOX)).map(([ref, oid]) => ({ ref, oid }))
+  const isDigest = ({ ref }: Waiting) => /^[0-9a-f]{64}$/.test(ref.slice(INBOX.length))
+  const shuffled = all.map((waiting) => ({ waiting, at: Math.random() })).toSorted((a, b) => a.at - b.at)
+  const inTurn = shuffled.map(({ waiting }) => waiting)
+  return [...inTurn.filter(isDigest), ...inTurn.filter((waiting) => !isDigest(waiting))]
 }
 
 type Named = readonly (readonly [ref: string, oid: Oid])[]
 
-async function lacking(cache: GitRepository, wanted: Named): Promise<Named> {
-  const infos = await Promise.all(wanted.map(([, oid]) => cache.objects().info(oid)))
-  return wanted.filter((_, index) => infos[index] === null)
+/** Fetches the branches that have moved; false where the host has something else by now. */
+async function bring(relay: Relay, branches: Named): Promise<boolean> {
+  const missing = await lacking(relay, branches)
+  if (missing.length === 0) return true
+  if (!(await relay.host.fetch(missing.map(([ref]) => `+${ref}:${copyOf(ref)}`)))) return false
+  return (await lacking(relay, missing)).length === 0
+}
+
+/** git moves a copy when all that it needs is here: that an object is here says less. */
+async function lacking({ cache }: Relay, wanted: Named): Promise<Named> {
+  const copies = await cache.refs(wanted.map(([ref]) => copyOf(ref)))
+  return wanted.filter(([ref, oid]) => copies.get(copyOf(ref))?.oid !== oid)
+}
+
+/** Nothing else in the cache names what was fetched. */
+function copyOf(ref: string): string {
+  return `refs/relay/${ref.slice('refs/'.length)}`
+}
+
+/** What anybody may push is fetched by itself, so that it keeps nothing else from coming. Those that came. */
+async function bringInbox(relay: Relay, waiting: readonly Waiting[]): Promise<Waiting[]> {
+  const { cache, host } = relay
+  const here = async (some: readonly Waiting[]) => {
+    const infos = await Promise.all(some.map(({ oid }) => cache.objects().info(oid)))
+    return some.filter((_, index) => infos[index] !== null)
+  }
+  const known = new Set((await here(waiting)).map(({ ref }) => ref))
+  const missing = waiting.filter(({ ref }) => !known.has(ref))
+  if (missing.length > 0 && !(await fetchInbox(host, missing)))
+    // One that is gone, or too large, must not hold up the others.
+    for (const one of missing) await fetchInbox(host, [one])
+  const all = await here(waiting)
+  if (await speakOfStrangers(relay, all)) await host.fetch(['+refs/heads/*:refs/relay/heads/*'])
+  return all
+}
+
+async function fetchInbox(host: Host, waiting: readonly Waiting[]): Promise<boolean> {
+  try {
+    return await host.fetch(
+      waiting.map(({ ref }) => ref),
+      INBOX_TIMEOUT_MS,
+    )
+  } catch (error) {
+    if (!(error instanceof HeadgateError)) throw error
+    debug(() => `the inbox: ${error.message}`)
+    return false
+  }
+}
+
+/** Whether a statement is about a commit that is on no branch which was fetched. */
+async function speakOfStrangers({ cache }: Relay, inbox: readonly Waiting[]): Promise<boolean> {
+  for (const { oid } of inbox) {
+    const object = await cache.objects().read(oid, MAX_ENVELOPE_BYTES)
+    if (object?.type !== 'blob') continue
+    try {
+      const { commit } = parseStatement(payloadBytes(parseEnvelope(object.body)))
+      if ((await cache.objects().info(commit)) === null) return true
+    } catch (error) {
+      // What it is wrong with is said when it is judged.
+      if (!(error instanceof HeadgateError)) throw error
+    }
+  }
+  return false
 }
 
 export type Settled = { readonly landed: readonly Move[]; readonly dead: readonly Move[] }

@@ -1,6 +1,6 @@
 /** Where a relay guards, a signed request stands for the push: for who pushes, for one exact move, once. */
 import { describe, expect, test } from 'vitest'
-import { requestOptions, requestWords } from '../../src/core/request.ts'
+import { requestOptions, requestWords, withRequestKey } from '../../src/core/request.ts'
 import { parseStatement, statementPayload } from '../../src/core/statement.ts'
 import { objectionToSubmission } from '../../src/core/submission.ts'
 import {
@@ -57,6 +57,23 @@ describe('a move that is asked for', () => {
       [[request({ issuedAt: NOW - HOUR + SECOND, expiresAt: NOW + HOUR })], 'allowed'],
     ] as const)
       expect(answer([...PROVED, ...records], { facts: asked(), policy })).toBe(expected)
+  })
+
+  test('was asked for after the last move, whatever the branch has come back to', () => {
+    const moves = [
+      ...landed({ from: OLD, to: NEW, at: NOW - 20 * MINUTE }),
+      ...landed({ from: NEW, to: OLD, fastForward: false, at: NOW - 3 * MINUTE }),
+      evidence(NEW, { startedAt: NOW - 2 * MINUTE, finishedAt: NOW - MINUTE }),
+    ]
+    const before = request({ issuedAt: NOW - 10 * MINUTE, expiresAt: NOW + HOUR })
+    expect(answer([...PROVED, ...moves, before], { facts: asked(), policy })).toEqual(['operator'])
+    const after = request({ issuedAt: NOW - MINUTE, expiresAt: NOW + HOUR })
+    expect(answer([...PROVED, ...moves, after], { facts: asked(), policy })).toBe('allowed')
+  })
+
+  test('counts its key among those of the pusher', () => {
+    expect(withRequestKey(['SHA256:b'], 'SHA256:a')).toEqual(['SHA256:a', 'SHA256:b'])
+    expect(withRequestKey(['SHA256:a'], 'SHA256:a')).toEqual(['SHA256:a'])
   })
 
   test('does not go by a push certificate or by a name alone', () => {

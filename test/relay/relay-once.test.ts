@@ -1,4 +1,6 @@
 /** One relay, one host: what waits is judged, and becomes records, a move, or an answer. */
+
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseAnswer } from '../../src/core/answer.ts'
@@ -237,6 +239,64 @@ test('a ledger that an administrator changed is not believed: rewound, forged, o
   expect(host.release).toBe(two)
 })
 
+test('what anybody may push holds up no move: refs in the way, junk, odd names, an answer that is there already', async () => {
+  const host = new RelayedHost()
+  const relay = await host.begin()
+  const { repository } = host
+  const junk = repository
+    .mustRun(repository.run('git', ['hash-object', '-w', '--stdin'], { cwd: repository.bare, input: 'junk' }))
+    .stdout.trim()
+  const hour = Math.floor(Date.now() / 3_600_000)
+  const refused = host.request(repository.git('rev-parse', 'HEAD'), { by: 'ci' })
+  const name = createHash('sha256').update(refused).digest('hex')
+  repository.server('update-ref', `refs/headgate/answers/${hour}/${name}/below`, junk)
+  repository.server('update-ref', `refs/headgate/answers/${hour + 1}`, junk)
+  repository.server('update-ref', `refs/headgate/answers/${hour + 99}/${name}`, junk)
+  repository.server('update-ref', 'refs/headgate/inbox/not-a-digest', junk)
+  repository.server(
+    'update-ref',
+    `refs/headgate/inbox/${'a'.repeat(64)}`,
+    repository.ref('refs/heads/main') ?? '',
+  )
+  const commit = host.askFor('one')
+  host.ask(refused)
+  await relayOnce(relay)
+  expect(host.release).toBe(commit)
+  expect(host.inbox()).toEqual([])
+  // Again what was refused: its answer is there already, and is said anew.
+  const answers = () => host.answers().filter((ref) => ref.endsWith(name))
+  expect(answers()).toHaveLength(1)
+  host.ask(refused)
+  const next = host.askFor('two')
+  await relayOnce(relay)
+  expect(host.release).toBe(next)
+  expect(answers()).toHaveLength(1)
+  expect(host.answers().filter((ref) => ref.includes(`/${hour + 99}/`))).toEqual([])
+})
+
+test('a commit of another branch goes by an override, and its evidence is taken', async () => {
+  const host = new RelayedHost()
+  const relay = await host.begin()
+  const one = host.askFor('one')
+  await relayOnce(relay)
+  const { repository } = host
+  repository.git('checkout', '-q', '-b', 'hotfix')
+  const fix = repository.commit('hotfix')
+  repository.mustRun(repository.push('hotfix'))
+  repository.prove(fix)
+  host.ask(
+    repository.sign(
+      repository.overridePayload(one, fix, ['on-staging'], 'it burns'),
+      'bob',
+      'headgate-approval',
+    ),
+  )
+  host.ask(host.request(fix))
+  await relayOnce(relay)
+  expect(host.release).toBe(fix)
+  expect(host.subjects().at(-1)).toMatch(/^override \w+ landed, by alice$/)
+})
+
 test('a second ledger, which anybody may push, fools nobody and is taken away', async () => {
   const host = new RelayedHost()
   const relay = await host.begin()
@@ -263,7 +323,10 @@ test('main that was rewritten stops every move until an operator accepts it', as
   const rewritten = repository.ref('refs/heads/main') ?? ''
   repository.prove(rewritten)
   host.ask(host.request(rewritten, { from: host.release ?? '' }))
-  await relayOnce(relay)
+  // One that has never seen what was there.
+  const fresh = await host.relay()
+  await relayOnce(fresh)
+  relay.events.push(...fresh.events)
   expect(host.release).not.toBe(rewritten)
   expect(relay.events).toContainEqual(
     expect.objectContaining({ kind: 'refused', rules: expect.arrayContaining(['staging-history']) }),

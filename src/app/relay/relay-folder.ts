@@ -100,6 +100,8 @@ export async function openRelay(
   const { environment } = caller
   const { host: url, ledger } = readSettings(folder)
   const sealKey = sealKeyOf(readSealKey(folder, environment))
+  const token = asCaller ? undefined : tokenOf(environment)
+  if (token !== undefined) requireSecret(url)
   const gitPath = findGit(environment)
   const deployKey = join(folder, DEPLOY_KEY)
   const cacheFolder = join(folder, 'cache.git')
@@ -108,7 +110,7 @@ export async function openRelay(
     gitPath,
     environment,
     sshKey: !asCaller && existsSync(deployKey) ? deployKey : undefined,
-    token: asCaller ? undefined : tokenOf(environment),
+    token,
   }
   mkdirSync(cacheFolder, { recursive: true, mode: 0o700 })
   const listed = await new Host(access, cacheFolder).list(['refs/heads/*', 'refs/headgate/*'])
@@ -167,6 +169,16 @@ function readSettings(folder: string): z.output<typeof settingsSchema> {
       cause,
     })
   }
+}
+
+/** A token must not go over a network for all to read. */
+function requireSecret(url: string): void {
+  if (!/^http:\/\//i.test(url) || !URL.canParse(url)) return
+  const { hostname } = new URL(url)
+  if (/^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) return
+  throw new HeadgateError('configuration', 'a token would go to the host without encryption', {
+    hint: 'reach the host by https, or without HEADGATE_RELAY_TOKEN',
+  })
 }
 
 /** It would be in a file, in messages and in every list of processes. */

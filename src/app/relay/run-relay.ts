@@ -1,4 +1,5 @@
 /** `headgate relay`: looks at hosts, once or until it is ended. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { HeadgateError } from '../../core/errors.ts'
 import type { Relay, RelayEvent } from '../../relay/relay.ts'
 import { relayOnce } from '../../relay/relay-once.ts'
@@ -25,18 +26,19 @@ export async function runRelayOnce(
 ): Promise<RelayRun> {
   const run = { moved: 0, refused: 0, recorded: 0, failed: 0 }
   for (const folder of folders) {
-    const relay = await openTelling(caller, folder, (event) => {
-      if (event.kind === 'event') count(run, event.event)
-      tell(event)
-    })
+    let relay: Relay | undefined
     try {
+      relay = await openTelling(caller, folder, (event) => {
+        if (event.kind === 'event') count(run, event.event)
+        tell(event)
+      })
       await relayOnce(relay)
     } catch (error) {
       if (!(error instanceof HeadgateError) || folders.length === 1) throw error
       run.failed += 1
-      tell({ kind: 'failed', host: relay.host.url, error })
+      tell({ kind: 'failed', host: relay?.host.url ?? folder, error })
     } finally {
-      relay.cache.close()
+      relay?.cache.close()
     }
   }
   return run
@@ -55,13 +57,33 @@ export async function watchHosts(
   options: { readonly everyMs: number; readonly ended: AbortSignal; readonly woken: () => AbortSignal },
   tell: (event: RunRelayEvent) => void,
 ): Promise<void> {
-  const relays: Relay[] = []
-  try {
-    for (const folder of folders) relays.push(await openTelling(caller, folder, tell))
-    const failed = ({ host }: Relay, error: HeadgateError) => tell({ kind: 'failed', host: host.url, error })
-    await Promise.all(relays.map((relay) => watchHost(relay, { ...options, events: { failed } })))
-  } finally {
-    for (const { cache } of relays) cache.close()
+  await Promise.all(folders.map((folder) => watchFolder(caller, folder, options, tell)))
+}
+
+/** A host that cannot be reached at first is tried again, and holds up no other. */
+async function watchFolder(
+  caller: Caller,
+  folder: string,
+  options: Parameters<typeof watchHosts>[2],
+  tell: (event: RunRelayEvent) => void,
+): Promise<void> {
+  const { everyMs, ended, woken } = options
+  while (!ended.aborted) {
+    let relay: Relay | undefined
+    try {
+      relay = await openTelling(caller, folder, tell)
+      const failed = ({ host }: Relay, error: HeadgateError) =>
+        tell({ kind: 'failed', host: host.url, error })
+      await watchHost(relay, { ...options, events: { failed } })
+    } catch (error) {
+      if (!(error instanceof HeadgateError) || error.code !== 'unavailable') throw error
+      tell({ kind: 'failed', host: folder, error })
+      await sleep(Math.max(everyMs, 10_000), undefined, { signal: AbortSignal.any([ended, woken()]) }).catch(
+        () => {},
+      )
+    } finally {
+      relay?.cache.close()
+    }
   }
 }
 

@@ -85,17 +85,37 @@ async function lookUp(
     const about = await snapshot.about(commit)
     const record = about.find(({ statement }) => statement.payloadDigest === payloadDigest)?.seq
     if (record !== undefined) return { kind: 'recorded', record }
-    const [newest] = answers.toSorted((a, b) => (a.ref < b.ref ? 1 : -1))
-    if (newest === undefined) return null
-    await client.fetch(remote, [newest.ref])
-    const repository = await client.open()
-    try {
-      return { kind: 'refused', answer: await readAnswer(repository, newest.oid, { name, snapshot }) }
-    } finally {
-      repository.close()
-    }
+    if (answers.length === 0) return null
+    await client.fetch(
+      remote,
+      answers.map(({ ref }) => ref),
+    )
+    return await firstGenuine(client, answers, { name, snapshot })
   } finally {
     close()
+  }
+}
+
+/** Others than the relay can write such refs, too. Throws HeadgateError 'data' where none is the relay's. */
+async function firstGenuine(
+  client: ClientRepository,
+  answers: Listed['answers'],
+  about: { readonly name: string; readonly snapshot: Snapshot },
+): Promise<RelaySaid> {
+  const repository = await client.open()
+  try {
+    let problem: unknown
+    for (const { oid } of answers) {
+      try {
+        return { kind: 'refused', answer: await readAnswer(repository, oid, about) }
+      } catch (error) {
+        if (!(error instanceof HeadgateError)) throw error
+        problem ??= error
+      }
+    }
+    throw problem
+  } finally {
+    repository.close()
   }
 }
 

@@ -113,20 +113,19 @@ function gitea(settings: HostSettings): string[] {
   ]
 }
 
-function gitolite({ release, staging, ledger, deployKeyLine }: HostSettings): string[] {
+function gitolite({ release, staging, deployKeyLine }: HostSettings): string[] {
   return [
     ...(deployKeyLine === null
       ? []
       : ['1. keydir/headgate-relay.pub in gitolite-admin:', `   ${deployKeyLine}`]),
-    '2. In conf/gitolite.conf, in the section of the repository, before other rules:',
-    `   RW+CD refs/heads/${release}$ ${escaped(ledger)}$ = headgate-relay`,
-    `   -     refs/heads/${release}$ ${escaped(ledger)}$ = @all`,
-    `   RW+CD refs/headgate/inbox/ refs/headgate/answers/ = headgate-relay`,
-    `   RWC   refs/headgate/inbox/ = @all`,
-    `   -     refs/headgate/ = @all`,
-    `   RW    refs/heads/${staging}$ = @all`,
-    `   -     refs/heads/${staging}$ ${LEDGER_BRANCH} = @all`,
-    '   RW+CD = headgate-relay',
+    '2. In conf/gitolite.conf, in the section of the repository, before its other rules (@DEVELOPERS: those who may push now):',
+    `   RW+ refs/heads/${release}$ refs/heads/headgate/ledger$ refs/headgate/ = headgate-relay`,
+    `   -   refs/heads/${release}$ refs/heads/headgate/ledger$ = @all`,
+    '   RW  refs/headgate/inbox/ = @DEVELOPERS',
+    '   -   refs/headgate/ = @all',
+    `   RW  refs/heads/${staging}$ = @DEVELOPERS`,
+    `   -   refs/heads/${staging}$ = @all`,
+    '   R   = headgate-relay',
   ]
 }
 
@@ -149,8 +148,4 @@ function deployKey({ deployKeyLine }: HostSettings, lines: readonly string[]): s
 function pathOf(url: string): string {
   const path = /^[a-z+]+:\/\/[^/]+\/(.*)$/.exec(url)?.[1] ?? /^[^:/]+:(.*)$/.exec(url)?.[1] ?? 'OWNER/NAME'
   return shellWord(path.replace(/^\/+/, '').replace(/\.git\/?$/, ''))
-}
-
-function escaped(ref: string): string {
-  return ref.replace(/\./g, '\\.')
 }
