@@ -58,7 +58,8 @@ export const AUDIT_RULES = {
     broken: false,
     says: 'the staging branch was never rewritten',
     otherwise: 'it was rewritten while nothing was refused, or a former one let go of',
-    exceptions: 'it was rewritten under evaluate mode; a former branch was retired',
+    exceptions:
+      'it was rewritten under evaluate mode; an operator accepted that it was, where a relay guards; a former branch was retired',
   },
   'release-log': {
     broken: false,

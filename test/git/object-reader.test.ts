@@ -307,7 +307,7 @@ describe('an object reader', () => {
   test('a program that forgets to close it ends all the same, and with it the process', async () => {
     const oid = blob('hello')
     const program = `import { openRepository } from ${JSON.stringify(REPOSITORY)}
-      const repository = await openRepository(${JSON.stringify(bare)})
+      const repository = await openRepository(${JSON.stringify(bare)}, { gitPath: ${JSON.stringify(GIT)} })
       console.log((await repository.objects().read('${oid}')).body.toString())`
     const ran = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
       encoding: 'utf8',

@@ -231,6 +231,9 @@ describe("headgate's own refs are reserved:", () => {
     'refs/headgate/Ledger',
     'refs/headgate/ledger/x',
     'refs/headgate/a/b/c',
+    // The ledger of hosts where a relay guards: clones would take it for one here, too.
+    'refs/heads/headgate/ledger',
+    'refs/heads/headgate/ledger/x',
   ])('%s takes neither commit nor deletion', async (ref) => {
     await expectRefused(repository, ['reserved'], () => repository.push(`+${unproved}:${ref}`))
     await expectRefused(repository, ['reserved'], () => repository.push(`:${ref}`))
@@ -254,7 +257,7 @@ describe("headgate's own refs are reserved:", () => {
   )
 
   test('a name that only looks like one of them is free', async () => {
-    const names = ['refs/headgates/x', 'refs/heads/headgate/ledger', 'refs/headgate2/x']
+    const names = ['refs/headgates/x', 'refs/heads/headgate/ledgers', 'refs/headgate2/x']
     for (const name of names) {
       await expectChanged(repository, { [name]: released }, () => repository.push(`${released}:${name}`))
       await expectChanged(repository, { [name]: null }, () => repository.push(`:${name}`))

@@ -310,7 +310,7 @@ function twoLedgers(remote: string): HeadgateError {
     'configuration',
     `the remote "${shown}" has two ledgers, ${LEDGER_REF} and ${shortRef(LEDGER_BRANCH)}`,
     {
-      hint: `one of them was made up; a relay removes it when it runs, on a server with hooks an administrator does: git push ${shown} --delete ${shortRef(LEDGER_BRANCH)}`,
+      hint: `one of them was made up; a relay removes it when it runs; on a server with hooks its admin does: git update-ref -d ${LEDGER_BRANCH}`,
     },
   )
 }
