@@ -1,4 +1,4 @@
-/** The answer to one look: records, the move, the emptied inbox and what was refused, as one push to the host. */
+/** The answer to one look: records and move as one push to the host, then what was refused, and the emptied inbox. */
 import { HeadgateError } from '../core/errors.ts'
 import { type Oid, zeroOidLike } from '../core/oid.ts'
 import { printable } from '../core/printable.ts'
