@@ -3,6 +3,7 @@ import { releaseRef, stagingRef } from '../core/refs.ts'
 import type { Snapshot } from '../ledger/ledger.ts'
 import type { GuardedView } from './guarded-view.ts'
 import type { TermsInForce } from './policy-in-force.ts'
+import { policyRecordOf } from './policy-record.ts'
 
 type Seen = { readonly seq: number; readonly commit: Oid }
 
@@ -16,10 +17,11 @@ export async function knownStaging({
 }: Pick<GuardedView<TermsInForce>, 'snapshot' | 'inForce'>): Promise<Oid | null> {
   const { landed } = snapshot.state
   const accepted = landed[stagingRef(inForce.policy)]
+  const policy = await policyRecordOf(snapshot)
   const seen = [
     accepted === undefined ? null : { seq: accepted.seq, commit: accepted.to },
     await seenByMove(snapshot, releaseRef(inForce.policy)),
-    await seenByPolicy(snapshot),
+    policy === null ? null : { seq: policy.seq, commit: policy.statement.commit },
   ]
   const newest = seen
     .flatMap((one) => (one === null || isZeroOid(one.commit) ? [] : [one]))
@@ -34,12 +36,4 @@ async function seenByMove(snapshot: Snapshot, release: string): Promise<Seen | n
   if (record?.statement.kind !== 'authorization') return null
   const { staging } = record.statement.predicate['urn:headgate:move'].facts
   return typeof staging === 'string' && isOid(staging) ? { seq: move.seq, commit: staging } : null
-}
-
-async function seenByPolicy(snapshot: Snapshot): Promise<Seen | null> {
-  const seq = snapshot.state.policies.at(-1)?.seq
-  if (seq === undefined) return null
-  for await (const { statement } of snapshot.read(seq))
-    return statement.kind === 'policy' ? { seq, commit: statement.commit } : null
-  return null
 }

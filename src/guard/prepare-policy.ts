@@ -8,6 +8,7 @@ import type { NewRecord, PolicyFiles, Snapshot } from '../ledger/ledger.ts'
 import { baselineRecords } from './baseline.ts'
 import { formerOf } from './branches-of-policies.ts'
 import { parsePolicyFiles } from './policy-in-force.ts'
+import { policyRecordOf } from './policy-record.ts'
 import type { SealKey } from './seal-key.ts'
 import { policyRecord, type StatementContext } from './server-statements.ts'
 
@@ -48,7 +49,8 @@ export async function preparePolicy(
     previous.policy === files.policy &&
     previous.allowedSigners === files.allowedSigners &&
     previous.json === policyJson(policy) &&
-    (await recordedSealKey(snapshot)) === sealKey.publicKeyLine
+    // Another key that seals from now on belongs into a record, too.
+    (await policyRecordOf(snapshot))?.statement.predicate.sealKey === sealKey.publicKeyLine
   ) {
     return { version: previous.version, policy, former: [], baseline: null, records: [] }
   }
@@ -71,13 +73,4 @@ export async function preparePolicy(
         : baselineRecords(context, ref, baseline, snapshot.head.seq + 2, referenceTransaction)),
     ],
   }
-}
-
-/** The seal key that the policy in force names: another one that seals from now on belongs into the record, too. */
-async function recordedSealKey(snapshot: Snapshot): Promise<string | null> {
-  const seq = snapshot.state.policies.at(-1)?.seq
-  if (seq === undefined) return null
-  for await (const { statement } of snapshot.read(seq))
-    return statement.kind === 'policy' ? statement.predicate.sealKey : null
-  return null
 }

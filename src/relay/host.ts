@@ -3,7 +3,8 @@ import { HeadgateError } from '../core/errors.ts'
 import { isOid, isZeroOid, type Oid } from '../core/oid.ts'
 import { printable, shellWord } from '../core/printable.ts'
 import { withoutSecrets } from '../core/without-secrets.ts'
-import { firstLines, type RunResult, runGit } from '../git/process.ts'
+import { lastWords, refusalReason, remoteLines } from '../git/git-words.ts'
+import { type RunResult, runGit } from '../git/process.ts'
 
 export type HostAccess = {
   /** As git takes it. No password belongs into it. */
@@ -106,7 +107,7 @@ export class Host {
     const ambiguous = /dst refspec (\S+) matches more than one/.exec(stderr)?.[1]
     if (ambiguous !== undefined) throw namesakes(ambiguous)
     const remote = remoteLines(stderr)
-    const why = refused.filter((line) => line.includes('[remote rejected]')).map(reasonOf)
+    const why = refused.filter((line) => line.includes('[remote rejected]')).map(refusalReason)
     if (why.length > 0)
       return { kind: 'refused', words: [...new Set([...remote, ...why])].map((line) => printable(line, 300)) }
     throw this.#failure('push', stderr)
@@ -153,7 +154,7 @@ export class Host {
 
   #failure(what: string, stderr: string): HeadgateError {
     const shown = withoutSecrets(this.url)
-    const said = printable(withoutSecrets(lastWords(stderr)), 400)
+    const said = lastWords(stderr)
     return new HeadgateError('unavailable', `${printable(shown, 200)}: git ${what}: ${said}`, {
       hint: `try it by hand, as this account: git ls-remote ${shellWord(shown)}`,
     })
@@ -256,27 +257,4 @@ function settingsOf(environment: HostAccess['environment']): [string, string][] 
       environment[`GIT_CONFIG_VALUE_${index}`] ?? '',
     ],
   ).filter(([key]) => key !== '')
-}
-
-function remoteLines(stderr: string): string[] {
-  return stderr
-    .split(/\r\n|[\r\n]/)
-    .filter((line) => line.startsWith('remote: '))
-    .map((line) => line.slice('remote: '.length).trimEnd())
-    .filter((line) => line !== '')
-}
-
-function reasonOf(line: string): string {
-  return /\(([^)]*)\)\s*$/.exec(line)?.[1] ?? 'without a word'
-}
-
-function lastWords(stderr: string): string {
-  const lines = stderr.split(/\r\n|[\r\n]/).filter((line) => line.trim() !== '')
-  const at = lines.findIndex((line) => /^(?:fatal|error): /.test(line))
-  // Where ssh failed, its own line comes before git's, which has no reason.
-  const line =
-    lines[at] === 'fatal: Could not read from remote repository.' && at > 0
-      ? lines[at - 1]
-      : (lines[at] ?? firstLines(stderr))
-  return (line ?? 'failed').replace(/^(?:fatal|error): /, '')
 }

@@ -297,6 +297,16 @@ test('a commit of another branch goes by an override, and its evidence is taken'
   expect(host.subjects().at(-1)).toMatch(/^override \w+ landed, by alice$/)
 })
 
+test('a repository of SHA-256 ids is relayed alike', async () => {
+  const host = new RelayedHost({ objectFormat: 'sha256' })
+  const relay = await host.begin()
+  const commit = host.askFor('one')
+  expect(commit).toHaveLength(64)
+  await relayOnce(relay)
+  expect(host.release).toBe(commit)
+  await relayOnce(await host.relay())
+})
+
 test('a second ledger, which anybody may push, fools nobody and is taken away', async () => {
   const host = new RelayedHost()
   const relay = await host.begin()

@@ -7,8 +7,8 @@ import { shortRef } from '../../core/explain.ts'
 import { isOid, type Oid, shortOid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
 import { LEDGER_BRANCH, LEDGER_REF } from '../../core/refs.ts'
-import { withoutSecrets } from '../../core/without-secrets.ts'
 import { findGit } from '../../git/find-git.ts'
+import { lastWords } from '../../git/git-words.ts'
 import { locateBare } from '../../git/locate.ts'
 import { type GitRepository, openRepository } from '../../git/repository.ts'
 import { GitLedger } from '../../ledger/git-ledger.ts'
@@ -322,13 +322,4 @@ function meaningsOf(revision: string): string[] {
   if (name === '' || /^(?:@|[A-Z_]+)$/.test(name)) return []
   const all = ['', 'refs/', 'refs/tags/', 'refs/heads/', 'refs/remotes/'].map((before) => before + name)
   return [...all, `refs/remotes/${name}/HEAD`].filter((ref) => ref.startsWith('refs/'))
-}
-
-function lastWords(message: string): string {
-  const lines = message.split(/\r\n|[\r\n]/).filter((line) => line.trim() !== '')
-  const at = lines.findIndex((line) => /^(?:fatal|error): /.test(line))
-  // Where ssh failed, ssh's last line is the reason; the line of git's that follows it gives none.
-  const isSaidBefore = at > 0 && lines[at] === 'fatal: Could not read from remote repository.'
-  const words = (isSaidBefore ? lines[at - 1] : (lines[at] ?? lines.at(-1))) ?? 'failed'
-  return printable(withoutSecrets(words).replace(/^(?:fatal|error): /, ''), 400)
 }

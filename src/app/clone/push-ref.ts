@@ -3,6 +3,7 @@ import { HeadgateError } from '../../core/errors.ts'
 import { isZeroOid, type Oid } from '../../core/oid.ts'
 import { printable } from '../../core/printable.ts'
 import { isVerdictLine } from '../../core/verdict-line.ts'
+import { refusalReason, remoteLines } from '../../git/git-words.ts'
 import { type Ended, userGit } from '../../git/user-git.ts'
 import type { Caller } from '../caller.ts'
 import type { GuardedPlace } from './guarded-place.ts'
@@ -92,8 +93,7 @@ function refusal(words: readonly string[], ref: string, line: string): HeadgateE
   const what = undecided ? 'the server could not decide' : `the server refused to move ${branch}`
   // A verdict is laid out to be read, rule by rule; its first and last words are about pushes by hand.
   const said = judged ? verdictLines(words) : lines
-  const reason =
-    said.length > 0 ? said : [printable(/\(([^)]*)\)\s*$/.exec(line)?.[1] ?? 'without a word', 300)]
+  const reason = said.length > 0 ? said : [printable(refusalReason(line), 300)]
   return new HeadgateError(undecided ? 'unavailable' : 'refused', [what, ...reason].join('\n'), {
     hint: undecided ? 'try again in a moment, or ask the server admin' : 'nothing was moved',
   })
@@ -117,15 +117,6 @@ function failure(code: number | null, stderr: string): HeadgateError {
     'unavailable',
     `git push: ${printable(last.replace(/^(?:fatal|error): /, ''), 400)}`,
   )
-}
-
-/** What the server said, without git's prefix. */
-function remoteLines(stderr: string): string[] {
-  return stderr
-    .split(/\r\n|[\r\n]/)
-    .filter((line) => line.startsWith('remote: '))
-    .map((line) => line.slice('remote: '.length).trimEnd())
-    .filter((line) => line !== '')
 }
 
 function run({ folder, environment }: Caller, args: readonly string[]): Promise<Ended> {

@@ -6,12 +6,12 @@ import { isOid, type Oid } from '../../core/oid.ts'
 import { ANSWERS, INBOX } from '../../core/refs.ts'
 import { elapsedMs } from '../../git/elapsed.ts'
 import type { GitRepository } from '../../git/repository.ts'
+import { policyRecordOf } from '../../guard/policy-record.ts'
 import { checkServerEnvelope } from '../../guard/seal-check.ts'
 import type { Snapshot } from '../../ledger/ledger.ts'
 import { MAX_ENVELOPE_BYTES, parseEnvelope, payloadBytes } from '../../signing/dsse.ts'
 import { parseSignatures } from '../../signing/envelope-verify.ts'
 import { parseKeyLine } from '../../signing/key-line.ts'
-import type { SshKey } from '../../signing/ssh-key.ts'
 import type { ClientRepository } from '../clone/client-repository.ts'
 import { fetchLedger } from '../clone/fetch-copies.ts'
 
@@ -128,24 +128,14 @@ async function readAnswer(
   const object = await repository.objects().read(oid, MAX_ENVELOPE_BYTES)
   if (object?.type !== 'blob') throw untrusted('it is no file')
   const envelope = parseEnvelope(object.body)
-  const key = await sealKeyOf(snapshot)
+  const line = (await policyRecordOf(snapshot))?.statement.predicate.sealKey
+  const key = line === undefined ? null : parseKeyLine(line, 'the seal key')
   const problem =
     key === null ? 'the ledger names no seal key' : checkServerEnvelope(parseSignatures(envelope), key)
   if (problem !== null) throw untrusted(problem)
   const answer = parseAnswer(payloadBytes(envelope))
   if (answer.about !== name) throw untrusted('it is about something else')
   return answer
-}
-
-/** The key of the policy in force. */
-async function sealKeyOf(snapshot: Snapshot): Promise<SshKey | null> {
-  const seq = snapshot.state.policies.at(-1)?.seq
-  if (seq === undefined) return null
-  for await (const { statement } of snapshot.read(seq)) {
-    if (statement.kind !== 'policy') return null
-    return parseKeyLine(statement.predicate.sealKey, 'the seal key')
-  }
-  return null
 }
 
 function untrusted(why: string): HeadgateError {
